@@ -1,0 +1,57 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+/// Numeric code indexes through unsafe pointers in hot loops; unchecked arithmetic lets them vectorise.
+let numeric: [SwiftSetting] = [
+  .unsafeFlags(["-Ounchecked", "-wmo"], .when(configuration: .release))
+]
+
+let package = Package(
+  name: "u2pl",
+  products: [.executable(name: "u2pl", targets: ["Launcher"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // C libraries: module maps and shims. Each is imported by the one module above it.
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+    .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CImageIO", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+    .target(name: "CParallel", linkerSettings: [.linkedLibrary("gomp")]),
+
+    .target(name: "Compute", dependencies: ["CParallel", "COpenBLAS"], swiftSettings: numeric),
+    .target(name: "Distributed", dependencies: ["CMPI", "Compute"], swiftSettings: numeric),
+    .target(name: "Network", dependencies: ["COneDNN", "Compute"], swiftSettings: numeric),
+    .target(name: "Dataset", dependencies: ["CImageIO", "Compute"], swiftSettings: numeric),
+    .target(name: "Checkpoint", dependencies: ["CHDF5"]),
+    .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
+    .target(
+      name: "Trainer",
+      dependencies: [
+        "Compute", "Distributed", "Network", "Dataset", "Checkpoint", "Configuration",
+      ],
+      swiftSettings: numeric),
+    .executableTarget(
+      name: "Launcher",
+      dependencies: [
+        "Trainer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .target(name: "TestSupport", dependencies: ["Compute"], path: "Tests/TestSupport"),
+    .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
+    .testTarget(name: "DistributedTests", dependencies: ["Distributed", "TestSupport"]),
+    .testTarget(
+      name: "NetworkTests", dependencies: ["Network", "TestSupport"],
+      resources: [.copy("Expected")]),
+    .testTarget(name: "DatasetTests", dependencies: ["Dataset", "TestSupport"]),
+    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"]),
+    .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
+    .testTarget(
+      name: "TrainerTests", dependencies: ["Trainer", "TestSupport"],
+      resources: [.copy("Expected")]),
+    .testTarget(name: "LauncherTests", dependencies: ["Dataset", "TestSupport"]),
+  ]
+)

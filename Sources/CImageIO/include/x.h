@@ -1,0 +1,1 @@
+void u2pl_placeholder_CImageIO(void);

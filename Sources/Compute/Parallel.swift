@@ -1,0 +1,37 @@
+internal import CParallel
+
+/// The threads of this process: libgomp's, which oneDNN computes on too.
+public enum ThreadPool {
+  /// Threads used by ``parallelFor(_:_:)`` and by convolutions.
+  public static var threads: Int {
+    get { Int(u2pl_threads()) }
+    set { u2pl_set_threads(Int32(newValue)) }
+  }
+}
+
+/// Calls `body` once for each index in `0..<count`, spread over the pool's threads in contiguous shares.
+///
+/// To be called from the training thread only. `body` must write to places no other index writes to, and must not
+/// throw or call MPI.
+public func parallelFor(_ count: Int, _ body: (Int) -> Void) {
+  withoutActuallyEscaping(body) { escapable in
+    var closure = escapable
+    withUnsafeMutablePointer(to: &closure) { context in
+      u2pl_parallel_for(
+        count,
+        { context, index in
+          context!.assumingMemoryBound(to: ((Int) -> Void).self).pointee(index)
+        }, context)
+    }
+  }
+}
+
+/// Calls `body` with contiguous sub-ranges of `0..<count` of `grain` elements each (the last may be shorter), in parallel.
+///
+/// The ranges depend on `count` and `grain` only, never on the number of threads.
+public func parallelRanges(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+  let pieces = (count + grain - 1) / grain
+  parallelFor(pieces) { piece in
+    body(piece * grain..<min(count, (piece + 1) * grain))
+  }
+}
