@@ -1,1 +1,0 @@
-void u2pl_placeholder_CImageIO(void);

@@ -1,0 +1,21 @@
+#ifndef U2PL_CMPI_SHIM_H
+#define U2PL_CMPI_SHIM_H
+
+#include <mpi.h>
+
+// Handles that mpi.h defines as macros over casts, which Swift cannot import: one accessor each.
+static inline MPI_Comm u2pl_comm_world(void) { return MPI_COMM_WORLD; }
+static inline MPI_Comm u2pl_comm_null(void) { return MPI_COMM_NULL; }
+static inline MPI_Info u2pl_info_null(void) { return MPI_INFO_NULL; }
+static inline MPI_Datatype u2pl_type_byte(void) { return MPI_BYTE; }
+static inline MPI_Datatype u2pl_type_float(void) { return MPI_FLOAT; }
+static inline MPI_Datatype u2pl_type_double(void) { return MPI_DOUBLE; }
+static inline MPI_Datatype u2pl_type_int64(void) { return MPI_INT64_T; }
+static inline MPI_Op u2pl_op_sum(void) { return MPI_SUM; }
+static inline MPI_Op u2pl_op_min(void) { return MPI_MIN; }
+static inline MPI_Op u2pl_op_max(void) { return MPI_MAX; }
+static inline void *u2pl_in_place(void) { return MPI_IN_PLACE; }
+static inline MPI_Status *u2pl_status_ignore(void) { return MPI_STATUS_IGNORE; }
+static inline MPI_Errhandler u2pl_errors_return(void) { return MPI_ERRORS_RETURN; }
+
+#endif

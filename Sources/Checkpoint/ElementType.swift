@@ -1,0 +1,47 @@
+internal import CHDF5
+
+/// The types a checkpoint's datasets may have.
+enum ElementType: CaseIterable {
+  case float32, float64, int32, int64, uint8
+
+  var name: String {
+    switch self {
+    case .float32: "float32"
+    case .float64: "float64"
+    case .int32: "int32"
+    case .int64: "int64"
+    case .uint8: "uint8"
+    }
+  }
+
+  var size: Int {
+    switch self {
+    case .float32, .int32: 4
+    case .float64, .int64: 8
+    case .uint8: 1
+    }
+  }
+
+  /// HDF5's name for this machine's representation, in memory and in files written here.
+  var native: hid_t {
+    switch self {
+    case .float32: u2pl_h5t_native_float()
+    case .float64: u2pl_h5t_native_double()
+    case .int32: u2pl_h5t_native_int32()
+    case .int64: u2pl_h5t_native_int64()
+    case .uint8: u2pl_h5t_native_uint8()
+    }
+  }
+}
+
+extension DatasetValues {
+  var type: ElementType {
+    switch self {
+    case .float32: .float32
+    case .float64: .float64
+    case .int32: .int32
+    case .int64: .int64
+    case .uint8: .uint8
+    }
+  }
+}

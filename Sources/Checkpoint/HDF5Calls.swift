@@ -1,0 +1,62 @@
+internal import CHDF5
+import Foundation
+import Synchronization
+
+/// The way into the HDF5 library: its lock, and the one place where return codes are looked at.
+enum HDF5 {
+  /// Most builds of serial HDF5 are not thread safe, so one thread at a time is inside.
+  private static let lock = Mutex(())
+
+  /// Closing the library at exit crashes when a file is still open in it, as after a write that failed. Nothing is lost
+  /// without: every file is closed by its handle.
+  private static let stayOpenAtExit: Void = { _ = H5dont_atexit() }()
+
+  /// Runs `body` alone in the library, with its printing to stderr turned off. Not to be nested.
+  static func run<Result: Sendable>(_ body: () throws -> Result) throws -> Result {
+    try lock.withLock { _ in
+      stayOpenAtExit
+      // A thread-safe build keeps one switch per thread, so every entry turns it off.
+      _ = u2pl_h5e_be_silent()
+      return try body()
+    }
+  }
+
+  /// Passes `code` on unless it is negative, HDF5's sign of failure. `place` names the file and what in it was meant.
+  @discardableResult
+  static func check<Code: SignedInteger>(_ code: Code, _ call: StaticString, _ place: Place) throws -> Code {
+    guard code < 0 else { return code }
+    throw place.error("\(innermostError()) (\(call))")
+  }
+
+  /// What the innermost entry of the error stack says.
+  private static func innermostError() -> String {
+    let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 2048) { buffer in
+      guard let start = buffer.baseAddress else { return "" }
+      u2pl_h5e_innermost(start, buffer.count)
+      return String(cString: start)
+    }
+    if text.isEmpty { return "HDF5 gives no reason" }
+    // A failed read or write lists descriptors, addresses and the time around the system's own message: keep that.
+    guard let start = text.range(of: "error message = '"),
+      let end = text.range(of: "'", range: start.upperBound..<text.endIndex)
+    else { return text }
+    return String(text[start.upperBound..<end.lowerBound])
+  }
+}
+
+/// What an error message names: a file, an object in it, and what the user can do.
+struct Place {
+  let file: String
+  var object = ""
+  let advice: String
+
+  /// The same file, at the dataset, group or attribute `object`.
+  func at(_ object: String) -> Place {
+    Place(file: file, object: object, advice: advice)
+  }
+
+  func error(_ what: String) -> CheckpointError {
+    let location = object.isEmpty ? file : "\(file): \(object)"
+    return CheckpointError(description: "\(location): \(what)\(advice.isEmpty ? "" : "; \(advice)")")
+  }
+}

@@ -1,0 +1,142 @@
+internal import CHDF5
+
+extension DatasetHandle {
+  /// The most a chunk holds: HDF5's default chunk cache has this size, and a checksum covers one chunk.
+  private static let chunkBytes = 1 << 20
+
+  /// Creates the dataset `path` and writes it: chunked with checksums, or in the object's header when it is a scalar
+  /// or empty.
+  static func write(
+    _ dataset: StoredDataset, at path: String, in file: borrowing FileHandle, _ place: Place
+  ) throws {
+    let values = dataset.values
+    let space = try SpaceHandle.simple(dataset.shape, place)
+    let creation = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_dataset_create()), "H5Pcreate", place))
+    try HDF5.check(H5Pset_obj_track_times(creation.id, false), "H5Pset_obj_track_times", place)
+    if dataset.shape.isEmpty || values.count == 0 {
+      try HDF5.check(H5Pset_layout(creation.id, H5D_COMPACT), "H5Pset_layout", place)
+    } else {
+      let chunk = chunkShape(of: dataset.shape, elementSize: values.type.size).map { hsize_t($0) }
+      try HDF5.check(H5Pset_chunk(creation.id, Int32(chunk.count), chunk), "H5Pset_chunk", place)
+      try HDF5.check(H5Pset_fletcher32(creation.id), "H5Pset_fletcher32", place)
+    }
+    let link = try CheckpointFile.linkProperties(place)
+    let handle = DatasetHandle(
+      id: try HDF5.check(
+        H5Dcreate2(file.id, path, values.type.native, space.id, link.id, creation.id, u2pl_h5p_default()),
+        "H5Dcreate2", place))
+    guard values.count > 0 else { return }
+    try values.withUnsafeBytes { bytes in
+      _ = try HDF5.check(
+        H5Dwrite(
+          handle.id, values.type.native, u2pl_h5s_all(), u2pl_h5s_all(), u2pl_h5p_default(), bytes.baseAddress),
+        "H5Dwrite", place)
+    }
+  }
+
+  /// Whole trailing dimensions as far as they fit, and an even share of the first that does not, so that the last
+  /// chunk wastes little.
+  static func chunkShape(of shape: [Int], elementSize: Int) -> [Int] {
+    var chunk = shape
+    var room = max(1, chunkBytes / elementSize)
+    for axis in shape.indices.reversed() {
+      let extent = shape[axis]
+      let pieces = (extent + room - 1) / room
+      chunk[axis] = (extent + pieces - 1) / pieces
+      room = max(1, room / chunk[axis])
+    }
+    return chunk
+  }
+
+  /// The extents, `[]` for a scalar. A null dataspace (a dataset that can hold nothing) is an error.
+  func shape(_ place: Place) throws -> [Int] {
+    let space = SpaceHandle(id: try HDF5.check(H5Dget_space(id), "H5Dget_space", place))
+    guard H5Sget_simple_extent_type(space.id) != H5S_NULL else { throw place.error("has no dataspace") }
+    let rank = try HDF5.check(H5Sget_simple_extent_ndims(space.id), "H5Sget_simple_extent_ndims", place)
+    var extents = [hsize_t](repeating: 0, count: Int(rank))
+    try HDF5.check(H5Sget_simple_extent_dims(space.id, &extents, nil), "H5Sget_simple_extent_dims", place)
+    return try extents.map { extent in
+      guard let value = Int(exactly: extent) else { throw place.error("its shape is damaged") }
+      return value
+    }
+  }
+
+  /// The stored element type, nil when it is none of those a checkpoint may have.
+  func elementType(_ place: Place) throws -> ElementType? {
+    let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
+    let size = H5Tget_size(type.id)
+    switch H5Tget_class(type.id) {
+    case H5T_FLOAT: return size == 4 ? .float32 : size == 8 ? .float64 : nil
+    case H5T_INTEGER where H5Tget_sign(type.id) == H5T_SGN_2: return size == 4 ? .int32 : size == 8 ? .int64 : nil
+    case H5T_INTEGER where H5Tget_sign(type.id) == H5T_SGN_NONE: return size == 1 ? .uint8 : nil
+    default: return nil
+    }
+  }
+
+  /// Whether the elements are integers or floats of any size, which HDF5 converts to any other.
+  func isNumeric(_ place: Place) throws -> Bool {
+    let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
+    let kind = H5Tget_class(type.id)
+    return kind == H5T_FLOAT || kind == H5T_INTEGER
+  }
+
+  /// All values, converted to `type` where they are stored as another.
+  ///
+  /// `fileSize` bounds what is believed: a damaged shape must not ask for more memory than the file can fill.
+  func read(shape: [Int], as type: ElementType, fileSize: Int, _ place: Place) throws -> DatasetValues {
+    let count = try plausibleCount(of: shape, fileSize: fileSize, place)
+    return switch type {
+    case .float32: .float32(try elements(count, type, place))
+    case .float64: .float64(try elements(count, type, place))
+    case .int32: .int32(try elements(count, type, place))
+    case .int64: .int64(try elements(count, type, place))
+    case .uint8: .uint8(try elements(count, type, place))
+    }
+  }
+
+  private func elements<Element>(_ count: Int, _ type: ElementType, _ place: Place) throws -> [Element] {
+    guard count > 0 else { return [] }
+    return try [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
+      try HDF5.check(
+        H5Dread(id, type.native, u2pl_h5s_all(), u2pl_h5s_all(), u2pl_h5p_default(), buffer.baseAddress),
+        "H5Dread", place)
+      initialized = count
+    }
+  }
+
+  /// The number of elements, once the bytes stored for them are known to be there.
+  private func plausibleCount(of shape: [Int], fileSize: Int, _ place: Place) throws -> Int {
+    let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
+    guard let count = CheckpointFile.product(shape), let elementSize = Int(exactly: H5Tget_size(type.id)),
+      let bytes = CheckpointFile.product([count, elementSize])
+    else { throw place.error("its shape \(shape) is damaged") }
+    if bytes == 0 { return 0 }
+    let stored = H5Dget_storage_size(id)
+    let most = try isCompressed(place) ? stored.multipliedReportingOverflow(by: 1040).partialValue : stored
+    guard stored <= UInt64(fileSize), UInt64(bytes) <= most else {
+      throw place.error("its shape \(shape) needs \(bytes) bytes, \(stored) are stored in a file of \(fileSize)")
+    }
+    return count
+  }
+
+  /// Whether fewer bytes may be stored than the values have (deflate, the strongest in use, saves a factor of 1032).
+  private func isCompressed(_ place: Place) throws -> Bool {
+    let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
+    let count = try HDF5.check(H5Pget_nfilters(creation.id), "H5Pget_nfilters", place)
+    for index in 0..<UInt32(count) {
+      var parameters = 0
+      let filter = H5Pget_filter2(creation.id, index, nil, &parameters, nil, 0, nil, nil)
+      if filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE { return true }
+    }
+    return false
+  }
+}
+
+extension SpaceHandle {
+  /// A dataspace of the given extents, a scalar one for `[]`.
+  static func simple(_ shape: [Int], _ place: Place) throws -> SpaceHandle {
+    let extents = shape.map { hsize_t($0) }
+    let id = shape.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(shape.count), extents, nil)
+    return SpaceHandle(id: try HDF5.check(id, "H5Screate", place))
+  }
+}

@@ -1,0 +1,104 @@
+internal import CHDF5
+import Foundation
+
+/// A file open for reading (its seal verified, if it has one), and what can be asked about it. To be used inside ``HDF5/run(_:)``.
+struct HDF5Reader: ~Copyable {
+  let file: FileHandle
+  let size: Int
+  let place: Place
+
+  /// Opens a regular file that bears the HDF5 signature, behind an intact seal if it is to be `sealed`; else an error
+  /// that says what the file is instead.
+  init(_ path: String, sealed: Bool, _ place: Place) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw CheckpointError.system("cannot be read", path) }
+    defer { close(descriptor) }
+    let size = try HDF5Reader.checkedSize(descriptor, sealed: sealed, place)
+    let access = try CheckpointFile.accessProperties(place)
+    // By its descriptor: `path` may be a link that leads to another file by now, while this one is being removed.
+    let id = try HDF5.check(
+      H5Fopen("/dev/fd/\(descriptor)", u2pl_h5f_acc_rdonly(), access.id), "H5Fopen", place)
+    self.init(file: FileHandle(id: id), size: size, place: place)
+  }
+
+  private init(file: consuming FileHandle, size: Int, place: Place) {
+    self.file = file
+    self.size = size
+    self.place = place
+  }
+
+  private static func checkedSize(_ descriptor: Int32, sealed: Bool, _ place: Place) throws -> Int {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw CheckpointError.system("cannot be read", place.file) }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw place.error("is not a file") }
+    let size = Int(status.st_size)
+    guard size > 0 else { throw place.error("is empty") }
+    if Seal.isPresent(descriptor) {
+      try Seal.verify(descriptor, fileSize: size, place)
+      return size
+    }
+    guard !sealed else { throw place.error("is not a checkpoint, or its beginning is damaged") }
+    // The signature stands at the beginning, or after a user block of 512, 1024, 2048 … bytes.
+    let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
+    var offset = 0
+    while offset < size {
+      var bytes = [UInt8](repeating: 0, count: 8)
+      if pread(descriptor, &bytes, 8, off_t(offset)) == 8, bytes == signature { return size }
+      offset = max(512, offset * 2)
+    }
+    throw place.error("is not an HDF5 file, or its beginning is damaged")
+  }
+
+  /// The paths of all datasets below the root, sorted.
+  func datasetPaths() throws -> [String] {
+    var paths: [String] = []
+    try collect(group: "", depth: 0, &paths)
+    return paths.sorted()
+  }
+
+  private func collect(group: String, depth: Int, _ paths: inout [String]) throws {
+    // Groups that contain each other would never end.
+    guard depth < 32 else { throw place.at("group '\(group)'").error("groups are nested too deeply") }
+    for name in try links(of: group) {
+      let path = group.isEmpty ? name : "\(group)/\(name)"
+      switch try kind(of: path) {
+      case H5I_GROUP: try collect(group: path, depth: depth + 1, &paths)
+      case H5I_DATASET: paths.append(path)
+      default: throw place.at("'\(path)'").error("is neither a group nor a dataset")
+      }
+    }
+  }
+
+  /// The names in a group; `""` is the root.
+  func links(of group: String) throws -> [String] {
+    let place = place.at("group '/\(group)'")
+    let handle = GroupHandle(
+      id: try HDF5.check(H5Gopen2(file.id, "/\(group)", u2pl_h5p_default()), "H5Gopen2", place))
+    var links: [(name: String, hard: Bool)] = []
+    let visitor: u2pl_h5l_visitor = { context, name, hard in
+      guard let context, let name else { return -1 }
+      context.assumingMemoryBound(to: [(name: String, hard: Bool)].self).pointee
+        .append((String(cString: name), hard != 0))
+      return 0
+    }
+    try withUnsafeMutablePointer(to: &links) { links in
+      _ = try HDF5.check(u2pl_h5l_each(handle.id, visitor, links), "H5Literate", place)
+    }
+    if let link = links.first(where: { !$0.hard }) {
+      throw place.error("'\(link.name)' is a symbolic or external link; store the dataset itself")
+    }
+    return links.map(\.name)
+  }
+
+  /// What stands at `path`: a group, a dataset, or something else.
+  func kind(of path: String) throws -> H5I_type_t {
+    let object = ObjectHandle(
+      id: try HDF5.check(H5Oopen(file.id, path, u2pl_h5p_default()), "H5Oopen", place.at("'\(path)'")))
+    return H5Iget_type(object.id)
+  }
+
+  func dataset(_ path: String) throws -> DatasetHandle {
+    DatasetHandle(
+      id: try HDF5.check(H5Dopen2(file.id, path, u2pl_h5p_default()), "H5Dopen2", place.at("dataset '\(path)'")))
+  }
+}

@@ -1,0 +1,107 @@
+import Foundation
+
+/// A run's directory: `config.yaml`, `metrics.jsonl`, `logs/`, and `checkpoints/` with `step-00001200.h5` and so on and
+/// the links `latest` and `best`.
+public struct RunDirectory: Sendable {
+  public let path: String
+
+  public init(path: String) {
+    self.path = path
+  }
+
+  public var configPath: String { FileSystem.join(path, "config.yaml") }
+  public var logsPath: String { FileSystem.join(path, "logs") }
+  public var metricsPath: String { FileSystem.join(path, "metrics.jsonl") }
+  public var checkpointsPath: String { FileSystem.join(path, "checkpoints") }
+
+  /// Where the checkpoint of a step stands.
+  public func checkpointPath(step: Int) -> String {
+    FileSystem.join(checkpointsPath, RunDirectory.checkpointName(step: step))
+  }
+
+  /// Creates the directory with `logs` and `checkpoints`, as far as they are missing.
+  public func create() throws {
+    try FileSystem.createDirectory(logsPath)
+    try FileSystem.createDirectory(checkpointsPath)
+  }
+
+  /// The checkpoints, newest (highest step) first. Temporaries are not among them. None when there is no directory.
+  public func checkpoints() throws -> [(step: Int, path: String)] {
+    try FileSystem.entries(of: checkpointsPath).compactMap { name in
+      RunDirectory.step(ofName: name).map { (step: $0, path: FileSystem.join(checkpointsPath, name)) }
+    }.sorted { $0.step > $1.step }
+  }
+
+  /// Makes the checkpoint of `step`, already written, the one `latest` (and with `best`, also `best`) links to, then
+  /// removes all but the `keep` newest (at least one).
+  ///
+  /// Links are relative and replaced by rename, so they always lead to a file; what they lead to is never removed.
+  public func publish(step: Int, keep: Int, best: Bool) throws {
+    let checkpoint = checkpointPath(step: step)
+    guard access(checkpoint, F_OK) == 0 else { throw CheckpointError.system("cannot be published", checkpoint) }
+    try link("latest", to: step)
+    if best { try link("best", to: step) }
+    try FileSystem.synchronizeDirectory(of: checkpoint)
+
+    let linked = ["latest", "best"].compactMap { FileSystem.linkTarget(FileSystem.join(checkpointsPath, $0)) }
+    for old in try checkpoints().dropFirst(max(1, keep)) where !linked.contains(FileSystem.name(of: old.path)) {
+      guard unlink(old.path) == 0 || errno == ENOENT else {
+        throw CheckpointError.system("old checkpoint cannot be removed", old.path)
+      }
+    }
+  }
+
+  private func link(_ name: String, to step: Int) throws {
+    let path = FileSystem.join(checkpointsPath, name)
+    let temporary = FileSystem.temporaryPath(for: path)
+    guard symlink(RunDirectory.checkpointName(step: step), temporary) == 0 else {
+      throw CheckpointError.system("link cannot be made", path)
+    }
+    guard rename(temporary, path) == 0 else {
+      let error = CheckpointError.system("link cannot be replaced", path)
+      unlink(temporary)
+      throw error
+    }
+  }
+
+  /// The newest checkpoint that reads and verifies, nil when there is none. Those passed over are handed to `skipped`
+  /// with the reason, newest first.
+  public func newestGood(
+    skipped: (String, CheckpointError) -> Void
+  ) throws -> (path: String, contents: CheckpointContents)? {
+    for checkpoint in try checkpoints() {
+      do {
+        return (checkpoint.path, try CheckpointFile.read(checkpoint.path))
+      } catch let error as CheckpointError {
+        skipped(checkpoint.path, error)
+      }
+    }
+    return nil
+  }
+
+  /// Removes temporaries that a killed run left. To be called before anything is written.
+  public func removeTemporaries() throws {
+    for directory in [path, checkpointsPath] {
+      for name in try FileSystem.entries(of: directory) where FileSystem.isTemporary(name) {
+        let path = FileSystem.join(directory, name)
+        guard unlink(path) == 0 || errno == ENOENT else {
+          throw CheckpointError.system("temporary cannot be removed", path)
+        }
+      }
+    }
+  }
+
+  /// `step-` and the step in at least eight digits.
+  static func checkpointName(step: Int) -> String {
+    let digits = String(step)
+    return "step-\(String(repeating: "0", count: max(0, 8 - digits.count)))\(digits).h5"
+  }
+
+  /// The step of a checkpoint's file name, nil for any other name.
+  static func step(ofName name: String) -> Int? {
+    guard name.hasPrefix("step-"), name.hasSuffix(".h5"), name.count > 8,
+      let step = Int(name.dropFirst(5).dropLast(3)), checkpointName(step: step) == name
+    else { return nil }
+    return step
+  }
+}

@@ -1,0 +1,63 @@
+extension Configuration {
+  /// What no key can tell alone.
+  func check(_ document: Item, source: Place) throws(ConfigurationError) {
+    /// The first of these keys that was given, or else the file.
+    func place(_ paths: String...) -> Place {
+      for path in paths {
+        if let item = document[path.split(separator: ".")] { return item.place }
+      }
+      return source
+    }
+
+    try checkList(data.labeled, "labeled", place("data.labeled"))
+    if let list = data.unlabeled { try checkList(list, "unlabeled", place("data.unlabeled")) }
+    if let list = data.validation { try checkList(list, "validation", place("data.validation")) }
+    if u2pl.enabled, data.unlabeled == nil {
+      throw ConfigurationError(
+        place("data.unlabeled", "data"),
+        "data.unlabeled is missing; give the unlabeled samples as --set data.unlabeled=\(listExample), or set "
+          + "u2pl.enabled to off to train on labels alone")
+    }
+    guard u2pl.lowRank < u2pl.highRank else {
+      throw ConfigurationError(
+        place("u2pl.low_rank", "u2pl.high_rank"),
+        "u2pl.low_rank (\(u2pl.lowRank)) must be below u2pl.high_rank (\(u2pl.highRank)); the published values are 3 "
+          + "and 20, for two classes 1 and 20")
+    }
+    guard schedule.supervisedEpochs <= schedule.epochs else {
+      throw ConfigurationError(
+        place("schedule.supervised_epochs", "schedule.epochs"),
+        "schedule.supervised_epochs (\(schedule.supervisedEpochs)) must be at most schedule.epochs (\(schedule.epochs))"
+      )
+    }
+    let (steps, overflow) = schedule.epochs.multipliedReportingOverflow(by: schedule.stepsPerEpoch ?? 1)
+    guard !overflow, steps <= Int.largest else {
+      throw ConfigurationError(
+        place("schedule.steps_per_epoch"),
+        "schedule.epochs times schedule.steps_per_epoch must be at most \(Int.largest) steps")
+    }
+    if evaluate.mode != .whole, augment.crop == nil {
+      throw ConfigurationError(
+        place("evaluate.mode"),
+        "evaluate.mode \(evaluate.mode.rawValue) needs a size; give augment.crop, or evaluate whole images")
+    }
+  }
+
+  private func checkList(_ list: ListSource, _ key: String, _ place: Place) throws(ConfigurationError) {
+    switch (data.kind, list) {
+    case (.voc, .file), (.shapes, .count): break
+    case (.voc, .count(let count)):
+      throw ConfigurationError(
+        place,
+        "data.\(key): expected the path of a list for data.kind voc, found the number \(count); for example "
+          + "'\(key): \(listExample)' (a file so named goes in quotes)")
+    case (.shapes, .file(let path)):
+      throw ConfigurationError(
+        place,
+        "data.\(key): expected a count for data.kind shapes, found the text '\(clipped(path))'; for example "
+          + "'\(key): \(listExample)'")
+    }
+  }
+
+  private var listExample: String { data.kind == .voc ? "splits/list.txt" : "200" }
+}

@@ -1,0 +1,264 @@
+/// One run, completely described: the values of a configuration file with every default filled in and checked.
+///
+/// Defaults are the method's published recipe for PASCAL VOC 2012. ``load(path:overrides:)`` makes one from a file,
+/// ``yaml()`` writes it out again; `docs/config.md` lists every key.
+public struct Configuration: Sendable, Equatable {
+  public var run = Run()
+  public var data = Data()
+  public var batch = Batch()
+  public var augment = Augment()
+  public var model = Model()
+  public var optimizer = Optimizer()
+  public var schedule = Schedule()
+  public var u2pl = U2PL()
+  public var loss = Loss()
+  public var teacher = Teacher()
+  public var checkpoint = Checkpoint()
+  public var evaluate = Evaluate()
+  public var compute = Compute()
+  public var reduction = Reduction.ordered
+
+  init() {}
+}
+
+extension Configuration {
+  /// Height and width in pixels.
+  public struct Size: Sendable, Equatable {
+    public var height: Int
+    public var width: Int
+
+    public init(height: Int, width: Int) {
+      self.height = height
+      self.width = width
+    }
+  }
+
+  /// Where samples are listed: in a file, or, for generated data, merely counted.
+  public enum ListSource: Sendable, Equatable {
+    /// Path of a list, an image ID a line; relative to the data's root.
+    case file(String)
+    /// This many generated samples.
+    case count(Int)
+  }
+
+  /// How sums over the ranks are formed.
+  public enum Reduction: String, Sendable, CaseIterable {
+    /// Over the fixed tree of batch slots: the same bits on 1, 2, 4, … ranks.
+    case ordered
+    /// By MPI_Allreduce, in whatever order it takes.
+    case mpi
+  }
+
+  /// The run as a whole.
+  public struct Run: Sendable, Equatable {
+    /// Key of every random draw.
+    public var seed: UInt64 = 0
+    /// Where logs and checkpoints go; nil lets the launcher derive it from the configuration's file name.
+    public var directory: String?
+  }
+
+  /// Images, labels and their lists.
+  public struct Data: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable {
+      /// A folder laid out as PASCAL VOC: `JPEGImages`, `SegmentationClass`, lists of IDs.
+      case voc
+      /// Generated images; nothing is read.
+      case shapes
+    }
+
+    public var kind = Kind.voc
+    /// Folder that relative paths of this section start from.
+    public var root = ""
+    /// Always `.file` for ``Kind/voc`` and `.count` for ``Kind/shapes``; so are the two below.
+    public var labeled = ListSource.file("")
+    /// Never nil when ``U2PL/enabled``.
+    public var unlabeled: ListSource?
+    public var validation: ListSource?
+    /// Number of classes, 2…255; labels are 0…classes − 1, and 255 is ignored.
+    public var classes = 21
+    /// As many names as ``classes``, or nil when only their number is known.
+    public var classNames: [String]?
+    /// Mean and standard deviation of red, green and blue, in units of 0–255.
+    public var mean: [Double] = [123.675, 116.28, 103.53]
+    public var std: [Double] = [58.395, 57.12, 57.375]
+    public var shuffle = true
+    /// Size of generated images.
+    public var size = Size(height: 96, width: 96)
+    /// Key of the generated images' draws; independent of ``Run/seed``, so that runs of other seeds see the same data.
+    public var seed: UInt64 = 0
+
+    /// `path` as is when absolute, else below ``root``.
+    public func resolve(_ path: String) -> String {
+      path.hasPrefix("/") || root.isEmpty ? path : root.hasSuffix("/") ? root + path : root + "/" + path
+    }
+  }
+
+  /// Images of one step, over all ranks.
+  public struct Batch: Sendable, Equatable {
+    public var labeled = 16
+    public var unlabeled = 16
+  }
+
+  /// Random changes to the images.
+  public struct Augment: Sendable, Equatable {
+    public enum Mix: String, Sendable, CaseIterable { case cutmix, classmix, cutout, off }
+
+    /// Factors the image is resized by, drawn uniformly; nil for no scaling.
+    public var scale: ClosedRange<Double>? = 0.5...2
+    /// Horizontal flip of every other image.
+    public var flip = true
+    /// Size cut out, with padding where the image is smaller; nil for whole images.
+    public var crop: Size? = Size(height: 513, width: 513)
+    public var mix = Mix.cutmix
+    /// Probability that a step is mixed.
+    public var mixProbability = 0.5
+
+    /// `augment: off`.
+    static var off: Augment {
+      var value = Augment()
+      (value.scale, value.flip, value.crop, value.mix) = (nil, false, nil, .off)
+      return value
+    }
+  }
+
+  /// The segmentation network.
+  public struct Model: Sendable, Equatable {
+    public enum Encoder: String, Sendable, CaseIterable {
+      case resnet18, resnet34, resnet50, resnet101
+
+      /// 18, 34, 50 or 101.
+      public var depth: Int {
+        switch self {
+        case .resnet18: 18
+        case .resnet34: 34
+        case .resnet50: 50
+        case .resnet101: 101
+        }
+      }
+    }
+    public enum Stem: String, Sendable, CaseIterable { case deep, classic }
+
+    public var encoder = Encoder.resnet101
+    /// Factor on every channel count of the encoder.
+    public var encoderWidth = 1.0
+    public var stem = Stem.deep
+    /// 8 or 16.
+    public var outputStride = 8
+    public var multiGrid = true
+    public var zeroInitResidual = true
+    /// Channels of the decoder.
+    public var width = 256
+    /// Channels of the representation the contrastive loss compares.
+    public var features = 256
+    /// Of ASPP's three 3×3 convolutions.
+    public var dilations = [12, 24, 36]
+    /// Probability that a channel of the heads is dropped.
+    public var dropout = 0.1
+    /// File of initial weights, relative to the working directory.
+    public var weights: String?
+    /// Whether ``weights`` must hold every parameter, in its shape.
+    public var strict = true
+  }
+
+  /// Stochastic gradient descent with a polynomial schedule.
+  public struct Optimizer: Sendable, Equatable {
+    public var learningRate = 0.001
+    /// Factor on the learning rate of the decoder.
+    public var headFactor = 10.0
+    public var momentum = 0.9
+    public var weightDecay = 1e-4
+    /// Exponent of the schedule.
+    public var power = 0.9
+  }
+
+  public struct Schedule: Sendable, Equatable {
+    public var epochs = 80
+    /// nil for one pass over the longer of the lists.
+    public var stepsPerEpoch: Int?
+    /// Epochs at the start that use labels alone.
+    public var supervisedEpochs = 1
+  }
+
+  /// Pseudo-labels and the contrastive loss. Symbols are those of the paper.
+  public struct U2PL: Sendable, Equatable {
+    /// Whether to learn from unlabeled images at all.
+    public var enabled = true
+    /// Share of pixels taken as unreliable when pseudo-labels start; falls linearly to 0.
+    public var alpha0 = 0.2
+    /// δ_p: an anchor's class has at least this probability.
+    public var deltaP = 0.3
+    /// r_l, always below ``highRank``.
+    public var lowRank = 3
+    /// r_h.
+    public var highRank = 20
+    /// M: anchors drawn for a class.
+    public var anchors = 256
+    /// N: negatives drawn for an anchor.
+    public var negatives = 50
+    /// τ.
+    public var temperature = 0.5
+    /// Vectors the memory bank holds of each class, one number for each.
+    public var capacity: [Int]
+    /// Vectors that may enter the bank a class and step; nil for no limit.
+    public var enqueuePerStep: Int? = 4096
+    /// λ_c: weight of the contrastive loss.
+    public var lambdaC = 0.1
+    /// Upper limit of the teacher's averaging factor.
+    public var emaDecay = 0.99
+
+    init(classes: Int = 21) {
+      capacity = Self.publishedCapacity(classes: classes)
+      if classes == 2 { lowRank = 1 }
+    }
+
+    /// 50 000 of class 0, which is the background, and 30 000 of any other.
+    static func publishedCapacity(classes: Int) -> [Int] {
+      (0..<max(classes, 0)).map { $0 == 0 ? 50_000 : 30_000 }
+    }
+  }
+
+  public struct Loss: Sendable, Equatable {
+    /// Hard-example mining of the supervised loss; nil when off.
+    public var ohem: OHEM?
+  }
+
+  /// Online hard-example mining.
+  public struct OHEM: Sendable, Equatable {
+    /// Pixels are kept whose true class has at most this probability.
+    public var threshold = 0.7
+    /// At least this many pixels are kept, counted over the global batch.
+    public var minKept = 100_000
+  }
+
+  public struct Teacher: Sendable, Equatable {
+    public enum Buffers: String, Sendable, CaseIterable {
+      /// The teacher's batch norm keeps running statistics of its own.
+      case own
+      /// They are averaged from the student's, as parameters are.
+      case ema
+    }
+    public var buffers = Buffers.own
+  }
+
+  public struct Checkpoint: Sendable, Equatable {
+    /// nil for once an epoch.
+    public var everySteps: Int?
+    /// How many of the newest are kept.
+    public var keep = 3
+  }
+
+  public struct Evaluate: Sendable, Equatable {
+    public enum Mode: String, Sendable, CaseIterable {
+      case whole
+      case centerCrop = "center_crop"
+      case sliding
+    }
+    public var everyEpochs = 1
+    public var mode = Mode.whole
+  }
+
+  public struct Compute: Sendable, Equatable {
+    /// Threads of a rank; nil for the node's cores divided by the ranks on it.
+    public var threads: Int?
+  }
+}

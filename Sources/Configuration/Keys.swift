@@ -1,0 +1,261 @@
+// Every key: its name, its place in `Configuration`, what it takes, and what it means.
+
+extension Configuration: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(section: "run", \.run, start: { _ in Run() }),
+      Field(section: "data", \.data, start: { _ in Data() }),
+      Field(section: "batch", \.batch, start: { _ in Batch() }),
+      Field(section: "augment", \.augment, start: { _ in Augment() }, off: .off),
+      Field(section: "model", \.model, start: { _ in Model() }),
+      Field(section: "optimizer", \.optimizer, start: { _ in Optimizer() }),
+      Field(section: "schedule", \.schedule, start: { _ in Schedule() }),
+      Field(section: "u2pl", \.u2pl, start: { U2PL(classes: $0.data.classes) }),
+      Field(section: "loss", \.loss, start: { _ in Loss() }),
+      Field(section: "teacher", \.teacher, start: { _ in Teacher() }),
+      Field(section: "checkpoint", \.checkpoint, start: { _ in Checkpoint() }),
+      Field(section: "evaluate", \.evaluate, start: { _ in Evaluate() }),
+      Field(section: "compute", \.compute, start: { _ in Compute() }),
+      Field(
+        "reduction", \.reduction, in: Configuration(), .choice(),
+        "How sums over ranks are formed: `ordered` gives the same bits on 1, 2, 4, … ranks, `mpi` uses MPI_Allreduce."),
+    ]
+  }
+}
+
+extension Configuration.Run: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "seed", \.seed, in: .init(), .seed,
+        "Key of every random draw. Two runs with equal configurations and seeds compute the same numbers."),
+      Field(
+        "directory", \.directory, in: .init(), .orNull(.text(type: "path", example: "runs/first")),
+        "Where logs and checkpoints go; null means `runs/` and the configuration file's name without `.yaml`."),
+    ]
+  }
+}
+
+extension Configuration.Batch: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "labeled", \.labeled, in: .init(), .integer(1...65_536, example: 16), unit: "images",
+        "Labeled images a step, over all ranks. The number of ranks must divide it."),
+      Field(
+        "unlabeled", \.unlabeled, in: .init(), .integer(1...65_536, example: 16), unit: "images",
+        "Unlabeled images a step, over all ranks. The number of ranks must divide it."),
+    ]
+  }
+}
+
+extension Configuration.Augment: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "scale", \.scale, in: .init(), .orOff(.scaleRange),
+        "Each image is resized by a factor drawn uniformly between the two."),
+      Field("flip", \.flip, in: .init(), .toggle, "Each image is mirrored left to right with probability 0.5."),
+      Field(
+        "crop", \.crop, in: .init(), .orOff(.size(1...16_384)), unit: "pixels",
+        "Size of the piece cut out at random, one number or [height, width]; smaller images are padded. `off` takes "
+          + "images whole."),
+      Field(
+        "mix", \.mix, in: .init(), .choice(),
+        "How unlabeled images are mixed for the strong view: with a rectangle (`cutmix`) or half of the classes "
+          + "(`classmix`) of the next, or with a rectangle removed (`cutout`)."),
+      Field(
+        "mix_probability", \.mixProbability, in: .init(), .probability,
+        "Probability that a step is mixed; one draw a step."),
+    ]
+  }
+}
+
+extension Configuration.Model: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field("encoder", \.encoder, in: .init(), .encoder, "The ResNet; its bare number will do as well."),
+      Field(
+        "encoder_width", \.encoderWidth, in: .init(),
+        .number("0.125 to 8", example: 0.5) { (0.125...8).contains($0) },
+        "Factor on every channel count of the encoder, each then rounded to a multiple of 8."),
+      Field(
+        "stem", \.stem, in: .init(), .choice(),
+        "First layers: three 3×3 convolutions (`deep`) or one 7×7 (`classic`, as torchvision's weights need)."),
+      Field(
+        "output_stride", \.outputStride, in: .init(), .oneOf([8, 16]), unit: "pixels",
+        "How much coarser than the image the encoder's output is."),
+      Field(
+        "multi_grid", \.multiGrid, in: .init(), .toggle, "Whether the dilations of layer4's blocks are times 2, 2, 4."),
+      Field(
+        "zero_init_residual", \.zeroInitResidual, in: .init(), .toggle,
+        "Whether the last batch norm's weight of each block starts at 0."),
+      Field("width", \.width, in: .init(), .channels, unit: "channels", "Channels of the decoder."),
+      Field(
+        "features", \.features, in: .init(), .channels, unit: "channels",
+        "Channels of the representation that the contrastive loss compares."),
+      Field(
+        "dilations", \.dilations, in: .init(),
+        .list(3, of: .integer(1...1024, example: 12), type: "a list of three whole numbers", example: "[12, 24, 36]"),
+        unit: "pixels", "Dilations of ASPP's three 3×3 convolutions, in pixels of layer4's output."),
+      Field(
+        "dropout", \.dropout, in: .init(), .number("at least 0, below 1", example: 0.1) { $0 >= 0 && $0 < 1 },
+        "Probability that a channel of a head is dropped."),
+      Field(
+        "weights", \.weights, in: .init(), .orNull(.text(type: "path", example: "resnet101.h5")),
+        "HDF5 file of initial weights, datasets `/student/NAME`; null draws them from the seed. Relative to the "
+          + "working directory."),
+      Field(
+        "strict", \.strict, in: .init(), .toggle,
+        "Whether `weights` must hold every parameter in its shape; `off` lists what does not fit and goes on."),
+    ]
+  }
+}
+
+extension Configuration.Optimizer: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "learning_rate", \.learningRate, in: .init(),
+        .number("at least 0, at most 1000", example: 0.001) { (0...1000).contains($0) },
+        "Learning rate of the encoder at the first step."),
+      Field(
+        "head_factor", \.headFactor, in: .init(),
+        .number("at least 0, at most 1000", example: 10) { (0...1000).contains($0) },
+        "Factor on the learning rate of the decoder."),
+      Field(
+        "momentum", \.momentum, in: .init(), .number("at least 0, below 1", example: 0.9) { $0 >= 0 && $0 < 1 },
+        "Momentum of SGD."),
+      Field(
+        "weight_decay", \.weightDecay, in: .init(), .number("0 to 1", example: 1e-4) { (0...1).contains($0) },
+        "Weight decay, on every parameter."),
+      Field(
+        "power", \.power, in: .init(), .number("at least 0, at most 100", example: 0.9) { (0...100).contains($0) },
+        "Exponent of the schedule `learning_rate · (1 − k/K)^power`, k the step, K all steps."),
+    ]
+  }
+}
+
+extension Configuration.Schedule: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "epochs", \.epochs, in: .init(), .integer(1...1_000_000, example: 80), unit: "epochs", "Length of the run."),
+      Field(
+        "steps_per_epoch", \.stepsPerEpoch, in: .init(), .orNull(.integer(1...1_000_000, example: 100)), unit: "steps",
+        "Steps of an epoch; null means one pass over the longer of the two lists."),
+      Field(
+        "supervised_epochs", \.supervisedEpochs, in: .init(), .integer(0...1_000_000, example: 1), unit: "epochs",
+        "Epochs at the start that use labels alone; at most `schedule.epochs`."),
+    ]
+  }
+}
+
+extension Configuration.U2PL: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "enabled", \.enabled, in: .init(), .toggle,
+        "Whether to learn from unlabeled images; `off` is the supervised baseline."),
+      Field(
+        "alpha0", \.alpha0, in: .init(), .probability,
+        "α₀: share of unlabeled pixels taken as unreliable at epoch 0; falls linearly to 0 over the run."),
+      Field(
+        "delta_p", \.deltaP, in: .init(), .probability,
+        "δ_p: least probability of its class that makes a pixel an anchor."),
+      Field(
+        "low_rank", \.lowRank, in: .init(), .integer(0...255, example: 3), standard: "3, or 1 for 2 classes",
+        "r_l: an unlabeled negative's class has at least this rank among the pixel's probabilities (0 is the most "
+          + "probable), a labeled one's a lower; below `u2pl.high_rank`."),
+      Field(
+        "high_rank", \.highRank, in: .init(), .integer(1...255, example: 20),
+        "r_h: an unlabeled negative's class has a rank below this."),
+      Field(
+        "anchors", \.anchors, in: .init(), .integer(1...16_384, example: 256), unit: "vectors",
+        "M: anchors drawn for each class and step."),
+      Field(
+        "negatives", \.negatives, in: .init(), .integer(1...16_384, example: 50), unit: "vectors",
+        "N: negatives drawn for each anchor."),
+      Field(
+        "temperature", \.temperature, in: .init(),
+        .number("0.001 to 1000", example: 0.5) { (0.001...1000).contains($0) },
+        "τ of the contrastive loss."),
+      .capacity,
+      Field(
+        "enqueue_per_step", \.enqueuePerStep, in: .init(), .orNull(.integer(1...Int.largest, example: 4096)),
+        unit: "vectors", "Vectors that may enter the bank for each class and step; null means no limit."),
+      Field(
+        "lambda_c", \.lambdaC, in: .init(),
+        .number("at least 0, at most 1000", example: 0.1) { (0...1000).contains($0) },
+        "λ_c: weight of the contrastive loss."),
+      Field(
+        "ema_decay", \.emaDecay, in: .init(), .probability,
+        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student."),
+    ]
+  }
+}
+
+extension Configuration.Loss: Section {
+  static var fields: [Field<Self>] { [.ohem] }
+}
+
+extension Configuration.OHEM: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "threshold", \.threshold, in: .init(), .probability,
+        "A labeled pixel counts if its true class has at most this probability …"),
+      Field(
+        "min_kept", \.minKept, in: .init(), .integer(1...Int.largest, example: 100_000), unit: "pixels",
+        "… or is among this many of the least probable, over the global batch."),
+    ]
+  }
+}
+
+extension Configuration.Teacher: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "buffers", \.buffers, in: .init(), .choice(),
+        "Running statistics of the teacher's batch norm: its `own`, or averaged from the student's as parameters are "
+          + "(`ema`).")
+    ]
+  }
+}
+
+extension Configuration.Checkpoint: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "every_steps", \.everySteps, in: .init(), .orNull(.integer(1...Int.largest, example: 500)), unit: "steps",
+        "Steps between checkpoints; null means one an epoch."),
+      Field(
+        "keep", \.keep, in: .init(), .integer(1...Int.largest, example: 3), unit: "files",
+        "How many of the newest checkpoints are kept, beside the best."),
+    ]
+  }
+}
+
+extension Configuration.Evaluate: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "every_epochs", \.everyEpochs, in: .init(), .integer(1...1_000_000, example: 1), unit: "epochs",
+        "Epochs between evaluations; the last epoch is always evaluated."),
+      Field(
+        "mode", \.mode, in: .init(), .choice(),
+        "Images are taken whole, cut to `augment.crop` about their centre, or covered by windows of that size."),
+    ]
+  }
+}
+
+extension Configuration.Compute: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "threads", \.threads, in: .init(), .orNull(.integer(1...4096, example: 2)), unit: "threads",
+        "Threads of a rank; null means the node's cores divided by the ranks on it. Part of what fixes the result's "
+          + "bits.")
+    ]
+  }
+}

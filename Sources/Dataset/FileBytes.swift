@@ -1,0 +1,45 @@
+import Foundation
+
+/// Whole files in and out, with messages that name the file.
+enum FileBytes {
+  /// The bytes of a regular file.
+  ///
+  /// - Throws: ``DatasetError`` with the system's reason.
+  static func read(_ path: String) throws -> [UInt8] {
+    // Not blocking, so that a pipe in the place of an image is refused below instead of waited for.
+    let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard file >= 0 else { throw problem(path, "cannot be opened: \(reason())") }
+    defer { close(file) }
+    var status = stat()
+    guard fstat(file, &status) == 0 else { throw problem(path, "cannot be examined: \(reason())") }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw problem(path, "is not a file") }
+    let size = Int(status.st_size)
+    var failure: String?
+    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      while count < size {
+        let got = Foundation.read(file, buffer.baseAddress! + count, size - count)
+        if got < 0, errno == EINTR { continue }
+        if got < 0 { failure = reason() }
+        if got <= 0 { break }
+        count += got
+      }
+    }
+    if let failure { throw problem(path, "cannot be read: \(failure)") }
+    return bytes
+  }
+
+  /// Writes a file whole or not at all.
+  static func write(_ data: Data, to path: String) throws {
+    do {
+      try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+    } catch {
+      throw problem(path, "cannot be written: \(error.localizedDescription)")
+    }
+  }
+
+  static func problem(_ path: String, _ what: String) -> DatasetError {
+    DatasetError(description: "\(path): \(what)")
+  }
+
+  private static func reason() -> String { String(cString: strerror(errno)) }
+}

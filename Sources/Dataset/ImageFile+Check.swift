@@ -1,0 +1,41 @@
+extension ImageFile {
+  /// Reads the header and looks for the end of the image, without decoding: finds files cut short.
+  ///
+  /// - Throws: what ``readRGB(_:)`` would throw for such a file, as a ``DatasetError``.
+  static func checkImage(_ path: String) throws -> ImageHeader {
+    let bytes = try FileBytes.read(path)
+    let (header, dataOffset) = try header(path, bytes)
+    try checkConvertible(path, header)
+    let complete = header.format == .jpeg ? hasJPEGEnd(bytes, after: dataOffset) : hasPNGEnd(bytes)
+    guard complete else {
+      throw FileBytes.problem(path, "is incomplete: the file ends before the image does; copy or export it again")
+    }
+    return header
+  }
+
+  /// Whether an end-of-image marker follows the first scan's header. Coded data cannot contain one, thumbnails lie before.
+  private static func hasJPEGEnd(_ bytes: [UInt8], after offset: Int) -> Bool {
+    bytes.withUnsafeBufferPointer { bytes in
+      var at = bytes.count - 2
+      while at >= offset {
+        if bytes[at] == 0xFF, bytes[at + 1] == 0xD9 { return true }
+        at -= 1
+      }
+      return false
+    }
+  }
+
+  /// Whether the chain of chunks reaches IEND within the file.
+  private static func hasPNGEnd(_ bytes: [UInt8]) -> Bool {
+    var at = 8
+    // A chunk is its length, its name, that many bytes and a checksum.
+    while at + 12 <= bytes.count {
+      let length = bytes[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
+      let end = at + 12 + length
+      if end > bytes.count { return false }
+      if bytes[at + 4..<at + 8].elementsEqual("IEND".utf8) { return true }
+      at = end
+    }
+    return false
+  }
+}

@@ -1,0 +1,109 @@
+internal import CMPI
+
+// Collectives whose result has the same bits in whatever order MPI takes the ranks: integers, and copies.
+
+extension Communicator {
+  /// Element-wise sum over all ranks. Corresponds to `MPI_Allreduce` with `MPI_SUM`.
+  public func sum(_ values: [Int64]) throws -> [Int64] { try allReduce(values, u2pl_op_sum()) }
+
+  /// Element-wise minimum over all ranks. Corresponds to `MPI_Allreduce` with `MPI_MIN`.
+  public func minimum(_ values: [Int64]) throws -> [Int64] { try allReduce(values, u2pl_op_min()) }
+
+  /// Element-wise maximum over all ranks. Corresponds to `MPI_Allreduce` with `MPI_MAX`.
+  public func maximum(_ values: [Int64]) throws -> [Int64] { try allReduce(values, u2pl_op_max()) }
+
+  private func allReduce(_ values: [Int64], _ operation: MPI_Op) throws -> [Int64] {
+    guard let handle, size > 1, !values.isEmpty else { return values }
+    var result = values
+    bytesSent += values.count * 8
+    try check(
+      MPI_Allreduce(u2pl_in_place(), &result, Int32(values.count), u2pl_type_int64(), operation, handle), "MPI_Allreduce")
+    return result
+  }
+
+  /// Every rank's elements, in rank order; ranks may give different numbers of them.
+  ///
+  /// - Returns: the elements and how many came from each rank. Corresponds to `MPI_Allgatherv`.
+  public func allGather<Element: BitwiseCopyable>(_ values: [Element]) throws -> (elements: [Element], counts: [Int]) {
+    guard let handle, size > 1 else { return (values, [values.count]) }
+    let stride = MemoryLayout<Element>.stride
+    var lengths = [Int64](repeating: 0, count: size)
+    lengths[rank] = Int64(values.count)
+    lengths = try sum(lengths)
+    let counts = lengths.map(Int.init)
+    let total = counts.reduce(0, +)
+    guard total > 0 else { return ([], counts) }
+    // MPI 3.1 counts are 32-bit ints, so an element is a datatype of its own instead of bytes.
+    var element: MPI_Datatype?
+    try check(MPI_Type_contiguous(Int32(stride), u2pl_type_byte(), &element), "MPI_Type_contiguous")
+    defer { MPI_Type_free(&element) }
+    try check(MPI_Type_commit(&element), "MPI_Type_commit")
+    var displacements = [Int32](), counts32 = [Int32](), at = 0
+    for count in counts {
+      guard at <= Int(Int32.max), count <= Int(Int32.max) else {
+        throw MPIError(call: "MPI_Allgatherv", code: Int32(MPI_ERR_COUNT), message: "\(total) elements exceed 2^31")
+      }
+      displacements.append(Int32(at))
+      counts32.append(Int32(count))
+      at += count
+    }
+    bytesSent += values.count * stride
+    let elements = try [Element](unsafeUninitializedCapacity: total) { buffer, initialized in
+      try check(
+        MPI_Allgatherv(
+          values, Int32(values.count), element!, buffer.baseAddress!, counts32, displacements, element!, handle),
+        "MPI_Allgatherv")
+      initialized = total
+    }
+    return (elements, counts)
+  }
+
+  /// `values` of rank `root`, on every rank; all ranks pass as many elements. Corresponds to `MPI_Bcast`.
+  public func broadcast<Element: BitwiseCopyable>(_ values: [Element], from root: Int) throws -> [Element] {
+    guard let handle, size > 1, !values.isEmpty else { return values }
+    var result = values
+    try result.withUnsafeMutableBytes { buffer in
+      // 1 GiB at a time: counts are 32-bit.
+      for start in stride(from: 0, to: buffer.count, by: 1 << 30) {
+        let length = min(1 << 30, buffer.count - start)
+        if rank == root { bytesSent += length }
+        try check(
+          MPI_Bcast(buffer.baseAddress! + start, Int32(length), u2pl_type_byte(), Int32(root), handle), "MPI_Bcast")
+      }
+    }
+    return result
+  }
+
+  /// The string of rank `root`, on every rank.
+  public func broadcast(_ text: String, from root: Int) throws -> String {
+    let bytes = Array(text.utf8)
+    let length = try broadcast([Int64(bytes.count)], from: root)[0]
+    let padded = rank == root ? bytes : [UInt8](repeating: 0, count: Int(length))
+    return String(decoding: try broadcast(padded, from: root), as: UTF8.self)
+  }
+
+  /// Sends `outgoing` to one rank while receiving as many elements from another. Corresponds to `MPI_Sendrecv`.
+  ///
+  /// - Parameters:
+  ///   - outgoing: fewer than 2³¹ bytes.
+  ///   - incoming: written with what `source` sends; may not overlap `outgoing`.
+  public func sendReceive<Element: BitwiseCopyable>(
+    _ outgoing: UnsafeBufferPointer<Element>, to destination: Int,
+    _ incoming: UnsafeMutableBufferPointer<Element>, from source: Int
+  ) throws {
+    let stride = MemoryLayout<Element>.stride
+    guard let handle, size > 1 else {
+      _ = incoming.update(from: outgoing)
+      return
+    }
+    guard outgoing.count * stride <= Int(Int32.max), incoming.count * stride <= Int(Int32.max) else {
+      throw MPIError(call: "MPI_Sendrecv", code: Int32(MPI_ERR_COUNT), message: "message of 2 GiB or more")
+    }
+    bytesSent += outgoing.count * stride
+    try check(
+      MPI_Sendrecv(
+        outgoing.baseAddress, Int32(outgoing.count * stride), u2pl_type_byte(), Int32(destination), 0,
+        incoming.baseAddress, Int32(incoming.count * stride), u2pl_type_byte(), Int32(source), 0, handle,
+        u2pl_status_ignore()), "MPI_Sendrecv")
+  }
+}

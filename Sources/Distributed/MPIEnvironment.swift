@@ -1,0 +1,42 @@
+internal import CMPI
+import Foundation
+
+/// Starting and ending MPI in this process.
+public enum MPIEnvironment {
+  /// True when a launcher (`mpirun`, `srun`) started this process, as its environment tells.
+  ///
+  /// A process started by hand stays clear of MPI: starting it as a singleton would fork a daemon for nothing.
+  public static var isLaunched: Bool {
+    let environment = ProcessInfo.processInfo.environment
+    return ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"].contains { environment[$0] != nil }
+  }
+
+  /// Initialises MPI if a launcher started this process, and returns the communicator of all its ranks, or of this
+  /// process alone.
+  ///
+  /// To be called once, on the one thread that will talk to MPI (`MPI_THREAD_FUNNELED`, MPI 3.1 section 12.4.3).
+  /// - Throws: ``MPIError``.
+  public static func start() throws -> Communicator {
+    guard isLaunched else { return Communicator.alone }
+    var initialized: Int32 = 0
+    try check(MPI_Initialized(&initialized), "MPI_Initialized")
+    if initialized == 0 {
+      var provided: Int32 = 0
+      try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
+      try check(MPI_Comm_set_errhandler(u2pl_comm_world(), u2pl_errors_return()), "MPI_Comm_set_errhandler")
+    }
+    return try Communicator(borrowing: u2pl_comm_world())
+  }
+
+  /// Ends MPI in an orderly way; every rank has to come here (MPI 3.1 section 8.7). Does nothing where it is not running.
+  public static func finish() {
+    var initialized: Int32 = 0
+    var finalized: Int32 = 0
+    MPI_Initialized(&initialized)
+    MPI_Finalized(&finalized)
+    if initialized != 0, finalized == 0 { MPI_Finalize() }
+  }
+
+  /// The name of this host.
+  public static var host: String { ProcessInfo.processInfo.hostName }
+}

@@ -1,0 +1,37 @@
+internal import CMPI
+
+/// An MPI call that failed: which, with what error class and text.
+public struct MPIError: Error, CustomStringConvertible, Sendable {
+  /// The function, such as `MPI_Allreduce`.
+  public let call: String
+  /// The error class of the standard (MPI 3.1, section 8.4).
+  public let code: Int32
+  /// The library's own text for the code.
+  public let message: String
+
+  public var description: String { "\(call) failed: \(message) (error class \(code))" }
+}
+
+/// A failure on one rank that every rank has agreed to end for.
+public struct CollectiveFailure: Error, CustomStringConvertible, Sendable {
+  /// The lowest rank it happened on.
+  public let rank: Int
+  public let description: String
+}
+
+/// The one place where return codes of MPI are looked at.
+///
+/// - Throws: ``MPIError``. Communicators return errors because ``MPIEnvironment`` sets `MPI_ERRORS_RETURN` on the world,
+///   which those made from it inherit.
+func check(_ code: Int32, _ call: String) throws {
+  guard code != MPI_SUCCESS else { return }
+  var errorClass: Int32 = 0
+  MPI_Error_class(code, &errorClass)
+  var length: Int32 = 0
+  let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(MPI_MAX_ERROR_STRING) + 1) { buffer in
+    buffer.initialize(repeating: 0)
+    MPI_Error_string(code, buffer.baseAddress!, &length)
+    return String(cString: buffer.baseAddress!)
+  }
+  throw MPIError(call: call, code: errorClass, message: text)
+}

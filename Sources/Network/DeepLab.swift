@@ -1,0 +1,154 @@
+import Compute
+
+/// Atrous spatial pyramid pooling (Chen et al. 2018): image pooling, 1×1, and three dilated 3×3 side by side.
+final class ASPP {
+  private let pooled: ConvolutionUnit
+  private let branches: [ConvolutionUnit]
+  private let width: Int
+  private var savedSize: (height: Int, width: Int)?
+
+  init(_ parameters: Parameters, _ name: String, inputs: Int, width: Int, dilations: [Int]) {
+    self.width = width
+    func unit(_ prefix: String, _ conv: Int, kernel: Int, dilation: Int = 1) -> ConvolutionUnit {
+      ConvolutionUnit(
+        Convolution(parameters, "\(name).\(prefix).\(conv)", inputs, width, kernel: kernel, dilation: dilation),
+        BatchNorm(parameters, "\(name).\(prefix).\(conv + 1)", width))
+    }
+    pooled = unit("conv1", 1, kernel: 1)
+    branches = [unit("conv2", 0, kernel: 1)]
+      + dilations.enumerated().map { unit("conv\($0 + 3)", 0, kernel: 3, dilation: $1) }
+  }
+
+  /// Channels of the result, `width` for each branch.
+  var outputs: Int { (branches.count + 1) * width }
+
+  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+    let image = try pooled.forward(globalAverage(x), pass)
+    let maps = try branches.map { try $0.forward(x, pass) }
+    if pass.records { savedSize = (x.height, x.width) }
+    return concatenate([resizeBilinear(image, height: x.height, width: x.width)] + maps)
+  }
+
+  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+    let parts = split(gradient, channels: [Int](repeating: width, count: branches.count + 1))
+    let dx = try branches[0].backward(parts[1], pass)
+    for (branch, part) in zip(branches, parts.dropFirst()).dropFirst() { dx.add(try branch.backward(part, pass)) }
+    let image = try pooled.backward(resizeBilinearBackward(parts[0], height: 1, width: 1), pass)
+    globalAverageBackward(image, addTo: dx)
+    return dx
+  }
+}
+
+/// One of the decoder's two heads: 3×3, BN, ReLU, dropout, twice, then 1×1 with bias.
+final class Head {
+  private let first: ConvolutionUnit
+  private let second: ConvolutionUnit
+  private let last: Convolution
+  private let dropouts: (DropoutLayer, DropoutLayer)
+
+  /// - Parameter layer: number of the first dropout, which no other head shares.
+  init(_ parameters: Parameters, _ name: String, inputs: Int, width: Int, outputs: Int, layer: Int) {
+    func unit(_ at: Int, _ inputs: Int) -> ConvolutionUnit {
+      ConvolutionUnit(
+        Convolution(parameters, "\(name).\(at)", inputs, width, kernel: 3, bias: true),
+        BatchNorm(parameters, "\(name).\(at + 1)", width))
+    }
+    first = unit(0, inputs)
+    second = unit(4, width)
+    last = Convolution(parameters, "\(name).8", width, outputs, kernel: 1, bias: true)
+    dropouts = (DropoutLayer(layer), DropoutLayer(layer + 1))
+  }
+
+  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+    let y = dropouts.0.apply(try first.forward(x, pass), pass)
+    return try last.forward(dropouts.1.apply(try second.forward(y, pass), pass), pass)
+  }
+
+  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+    let inner = dropouts.1.apply(try last.backward(gradient, pass)!, pass)
+    return try first.backward(dropouts.0.apply(try second.backward(inner, pass), pass), pass)
+  }
+}
+
+/// Channel dropout at one place of a network. Forward and backward are the same multiplication.
+struct DropoutLayer {
+  private let layer: Int
+  init(_ layer: Int) { self.layer = layer }
+
+  /// - Parameter x: changed where it is not needed any more, copied where the layer before keeps it for its ReLU.
+  func apply(_ x: Tensor, _ pass: Pass) -> Tensor {
+    guard pass.mode == .training, let dropout = pass.dropout, dropout.rate > 0 else { return x }
+    let y = Tensor(like: x), channels = x.channels
+    let factors = (0..<x.count).map { sample in
+      (0..<channels).map { dropout.factor(sample: sample, channel: $0, layer: layer) }
+    }
+    parallelFor(x.count * x.height) { row in
+      factors[row / x.height].withUnsafeBufferPointer { factor in
+        var from = UnsafePointer(x.data + row * x.width * channels)
+        var to = y.data + row * x.width * channels
+        for _ in 0..<x.width {
+          for c in 0..<channels { to[c] = from[c] * factor[c] }
+          from += channels
+          to += channels
+        }
+      }
+    }
+    return y
+  }
+}
+
+/// The DeepLabv3+ decoder with the heads f (classes) and g (representation), both at layer1's size.
+final class Decoder {
+  private let lowUnit: ConvolutionUnit
+  private let aspp: ASPP
+  private let fuse: ConvolutionUnit
+  private let fuseDropout = DropoutLayer(0)
+  private let classifier: Head
+  private let features: Head
+  private let width: Int
+  private var savedSize: (height: Int, width: Int)?
+
+  init(
+    _ parameters: Parameters, low: Int, high: Int, classes: Int, width: Int, features: Int, dilations: [Int]
+  ) {
+    self.width = width
+    func unit(_ name: String, _ inputs: Int, kernel: Int, bias: Bool) -> ConvolutionUnit {
+      ConvolutionUnit(
+        Convolution(parameters, "decoder.\(name).0", inputs, width, kernel: kernel, bias: bias),
+        BatchNorm(parameters, "decoder.\(name).1", width))
+    }
+    lowUnit = unit("low_conv", low, kernel: 1, bias: true)
+    aspp = ASPP(parameters, "decoder.aspp", inputs: high, width: width, dilations: dilations)
+    fuse = unit("head", aspp.outputs, kernel: 3, bias: false)
+    classifier = Head(
+      parameters, "decoder.classifier", inputs: 2 * width, width: width, outputs: classes, layer: 1)
+    self.features = Head(
+      parameters, "decoder.representation", inputs: 2 * width, width: width, outputs: features, layer: 3)
+  }
+
+  /// What both heads read: layer1's map and the context of layer4's, at layer1's size.
+  func join(low: Tensor, high: Tensor, _ pass: Pass) throws -> Tensor {
+    let context = fuseDropout.apply(try fuse.forward(try aspp.forward(high, pass), pass), pass)
+    if pass.records { savedSize = (context.height, context.width) }
+    let upsampled = resizeBilinear(context, height: low.height, width: low.width)
+    return concatenate([try lowUnit.forward(low, pass), upsampled])
+  }
+
+  func logits(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try classifier.forward(joined, pass) }
+
+  func representation(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try features.forward(joined, pass) }
+
+  /// Takes the gradients of both heads' outputs, returns those of layer1's and layer4's maps.
+  ///
+  /// - Parameter representation: nil where no loss depends on it; its head's gradients are then left as they are.
+  func backward(logits: Tensor, representation gradient: Tensor?, _ pass: Pass) throws -> (low: Tensor, high: Tensor) {
+    guard let savedSize else { preconditionFailure("backward without a recorded forward pass") }
+    let joined = try classifier.backward(logits, pass)
+    if let gradient { joined.add(try features.backward(gradient, pass)) }
+    let parts = split(joined, channels: [width, width])
+    let low = try lowUnit.backward(parts[0], pass)
+    let context = resizeBilinearBackward(parts[1], height: savedSize.height, width: savedSize.width)
+    let high = try aspp.backward(try fuse.backward(fuseDropout.apply(context, pass), pass), pass)
+    return (low, high)
+  }
+}

@@ -1,0 +1,93 @@
+import Compute
+
+/// Everything that fixes a network's parameters.
+public struct SegmenterShape: Sendable, Equatable {
+  public var encoder: EncoderShape
+  /// Classes C.
+  public var classes: Int
+  /// Channels within the decoder.
+  public var width: Int
+  /// Representation channels D.
+  public var features: Int
+  /// Dilations of ASPP's 3×3 convolutions.
+  public var dilations: [Int]
+
+  public init(encoder: EncoderShape, classes: Int, width: Int, features: Int, dilations: [Int]) {
+    self.encoder = encoder
+    self.classes = classes
+    self.width = width
+    self.features = features
+    self.dilations = dilations
+  }
+}
+
+/// Encoder and decoder: image [N, H, W, 3] → logits [N, h, w, C] and representation [N, h, w, D], where h × w is
+/// layer1's size, about a quarter of the image.
+public final class Segmenter {
+  public let shape: SegmenterShape
+  public let parameters: Parameters
+  private let encoder: ResNet
+  private let decoder: Decoder
+
+  /// All zeros: see ``initialize(philox:zeroResidual:)``.
+  ///
+  /// - Parameter trainable: whether gradients are kept.
+  public init(_ shape: SegmenterShape, trainable: Bool) {
+    self.shape = shape
+    parameters = Parameters(trainable: trainable)
+    encoder = ResNet(parameters, shape.encoder)
+    decoder = Decoder(
+      parameters, low: encoder.lowChannels, high: encoder.highChannels, classes: shape.classes, width: shape.width,
+      features: shape.features, dilations: shape.dilations)
+    parameters.allocate()
+  }
+
+  /// Parameters of the encoder come first; the decoder's learning rate may differ from here on.
+  public var firstDecoderParameter: Int {
+    parameters.entries.first { $0.kind == .parameter && $0.name.hasPrefix("decoder.") }!.offset
+  }
+
+  /// Image [N, H, W, 3] → logits [N, h, w, C] and representation [N, h, w, D].
+  public func forward(_ image: Tensor, _ pass: Pass) throws -> (logits: Tensor, representation: Tensor) {
+    let maps = try encoder.forward(image, pass)
+    let joined = try decoder.join(low: maps.low, high: maps.high, pass)
+    return (try decoder.logits(joined, pass), try decoder.representation(joined, pass))
+  }
+
+  /// As ``forward(_:_:)`` without the representation head: for a pass where nothing depends on it.
+  public func logits(_ image: Tensor, _ pass: Pass) throws -> Tensor {
+    let maps = try encoder.forward(image, pass)
+    return try decoder.logits(try decoder.join(low: maps.low, high: maps.high, pass), pass)
+  }
+
+  /// Writes `parameters.gradients` of the last recorded pass: this rank's share, reduced over its slots along their tree.
+  ///
+  /// - Parameters:
+  ///   - logits: gradient of the loss with respect to the logits; may be overwritten.
+  ///   - representation: the same for the representation, or nil where no loss depends on it.
+  ///   - pass: the one of the forward pass.
+  public func backward(logits: Tensor, representation: Tensor?, _ pass: Pass) throws {
+    parameters.gradients.update(repeating: 0)
+    let maps = try decoder.backward(logits: logits, representation: representation, pass)
+    try encoder.backward(low: maps.low, high: maps.high, pass)
+  }
+
+  /// Kaiming-normal weights (fan-out), biases 0, batch norm 1 and 0, running statistics 0 and 1.
+  ///
+  /// - Parameter zeroResidual: the last batch norm of each residual block starts at 0 instead of 1.
+  public func initialize(philox: Philox, zeroResidual: Bool) {
+    for entry in parameters.entries where entry.kind != .counter {
+      let storage = parameters.storage(entry)
+      if entry.shape.count == 4 {
+        kaimingNormal(storage, entry, philox)
+      } else {
+        let one = entry.name.hasSuffix(".running_var") || entry.kind == .parameter && entry.name.hasSuffix(".weight")
+        storage.update(repeating: one ? 1 : 0)
+      }
+    }
+    if zeroResidual {
+      for block in encoder.residualBlocks { parameters.storage(block.lastNormWeight).update(repeating: 0) }
+    }
+    parameters.markChanged()
+  }
+}

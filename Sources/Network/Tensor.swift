@@ -1,0 +1,106 @@
+import Compute
+import Foundation
+import Synchronization
+
+/// Float storage that returns to a pool when released, so that a training step allocates nothing after the first.
+///
+/// A page that has been touched once stays mapped: fresh pages cost more than the arithmetic done on them.
+public final class Buffer: @unchecked Sendable {
+  public let count: Int
+  public let data: UnsafeMutablePointer<Float>
+
+  /// Uninitialised storage of `count` floats, 64-byte aligned.
+  public init(count: Int) {
+    self.count = count
+    data = BufferPool.take(count)
+  }
+
+  deinit { BufferPool.give(data, count) }
+}
+
+/// Free storage by size. Buffers come and go on the training thread; the lock is for those released elsewhere.
+enum BufferPool {
+  private struct Block: @unchecked Sendable { let data: UnsafeMutablePointer<Float> }
+  private static let free = Mutex<[Int: [Block]]>([:])
+
+  /// Sizes are rounded up by at most an eighth, so that maps of nearly equal size share storage.
+  private static func rounded(_ count: Int) -> Int {
+    let least = max(count, 64)
+    let step = max(16, (1 << (Int.bitWidth - 1 - least.leadingZeroBitCount)) >> 3)
+    return (least + step - 1) / step * step
+  }
+
+  static func take(_ count: Int) -> UnsafeMutablePointer<Float> {
+    let size = rounded(count)
+    if let block = free.withLock({ $0[size]?.popLast() }) { return block.data }
+    return UnsafeMutableRawPointer.allocate(byteCount: size * 4, alignment: 64).bindMemory(to: Float.self, capacity: size)
+  }
+
+  static func give(_ data: UnsafeMutablePointer<Float>, _ count: Int) {
+    let block = Block(data: data)
+    free.withLock { $0[rounded(count), default: []].append(block) }
+  }
+
+  static func drain() {
+    let blocks = free.withLock { table in
+      defer { table = [:] }
+      return table.values.flatMap { $0 }
+    }
+    for block in blocks { UnsafeMutableRawPointer(block.data).deallocate() }
+  }
+}
+
+/// Gives pooled storage back to the system: after images of many sizes have been evaluated, say.
+public func releasePooledStorage() { BufferPool.drain() }
+
+/// A map of float32 features, N × height × width × channels, dense in that order.
+public final class Tensor: @unchecked Sendable {
+  /// Samples.
+  public let count: Int
+  public let height: Int
+  public let width: Int
+  public let channels: Int
+  private let buffer: Buffer
+
+  /// Uninitialised.
+  public init(count: Int, height: Int, width: Int, channels: Int) {
+    self.count = count
+    self.height = height
+    self.width = width
+    self.channels = channels
+    buffer = Buffer(count: count * height * width * channels)
+  }
+
+  /// Uninitialised, of the shape of another.
+  public convenience init(like other: Tensor) {
+    self.init(count: other.count, height: other.height, width: other.width, channels: other.channels)
+  }
+
+  public var data: UnsafeMutablePointer<Float> { buffer.data }
+  /// Pixels of one sample.
+  public var pixels: Int { height * width }
+  /// Elements of one sample.
+  public var sampleStride: Int { height * width * channels }
+  /// Elements of all samples.
+  public var elements: Int { count * sampleStride }
+
+  /// The first element of a sample.
+  public func sample(_ index: Int) -> UnsafeMutablePointer<Float> { data + index * sampleStride }
+
+  /// Sets every element.
+  public func fill(_ value: Float) {
+    let data = self.data
+    parallelRanges(elements, grain: 1 << 16) { range in
+      (data + range.lowerBound).update(repeating: value, count: range.count)
+    }
+  }
+
+  /// Adds another tensor of the same shape, element by element.
+  public func add(_ other: Tensor) {
+    precondition(elements == other.elements)
+    let into = data, from = UnsafePointer(other.data)
+    parallelRanges(elements, grain: 1 << 15) { range in
+      for i in range { into[i] += from[i] }
+    }
+  }
+}

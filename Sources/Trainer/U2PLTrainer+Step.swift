@@ -1,0 +1,283 @@
+import Compute
+import Configuration
+import Dataset
+import Distributed
+import Foundation
+import Network
+
+// One training step, in the numbered lines of "U²PL: what the trainer computes". Every count, sum and percentile is over
+// the global batch; every function that talks to other ranks is called by all of them.
+
+extension U2PLTrainer {
+  func semiSupervisedStep(_ batch: Batch, _ report: inout StepReport) throws {
+    clock.mark("data")
+    if semiSupervisedSteps == 0 { teacher.parameters.copy(from: student.parameters) }
+
+    var unlabeled = try weakView(batch.unlabeled)  // 1
+    report.confidence = try meanConfidence(unlabeled)
+    clock.mark("weak view")
+    let mixing = StrongView(
+      mix: configuration.augment.mix, probability: configuration.augment.mixProbability, philox: philox)
+    try mixing.apply(&unlabeled, firstSlot: layout.localUnlabeled.lowerBound, step: step, ranks: ranks)  // 2
+    let images = try joined(batch.labeled, unlabeled)
+    clock.mark("mix")
+
+    let studentPass = trainingPass(.all, network: 0, records: true)
+    let (logits, z) = try student.forward(images, studentPass)  // 3
+    clock.mark("student forward")
+    let (teacherLogits, zTeacher) = try teacher.forward(  // 4
+      images, trainingPass(.all, network: 1, records: false))
+    clock.mark("teacher forward")
+
+    let gradient = Tensor(like: logits)
+    let pixels = UpsampledPixels(logits: logits, height: unlabeled.height, width: unlabeled.width)
+    let labels = batch.labeled.flatMap(\.labels)
+    report.supervised = try supervisedLoss(logits, labels, pixels, gradient)  // 5
+    let unreliable = try reliability(teacherLogits, &unlabeled, pixels, &report)  // 6
+    report.unsupervised = try unsupervisedLoss(logits, unlabeled.labels, pixels, gradient, &report)  // 7
+    clock.mark("pixel losses")
+    let zGradient = try contrast(  // 8
+      z, zTeacher, teacherLogits, labels: labels, pseudoLabels: unlabeled.labels, unreliable: unreliable, pixels, &report)
+    clock.mark("contrastive loss")
+
+    report.loss = report.supervised + report.unsupervised + configuration.u2pl.lambdaC * report.contrastive  // 9
+    try requireFinite(report, batch)
+    try learn(gradient, zGradient, studentPass)
+    let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)  // 10
+    ExponentialMovingAverage.update(
+      teacher.parameters, from: student.parameters, factor: a, buffers: configuration.teacher.buffers == .ema)
+    clock.mark("update")
+  }
+
+  /// A step of the first `supervised_epochs` epochs, or of the supervised-only baseline: L_s alone.
+  func supervisedStep(_ batch: Batch, _ report: inout StepReport) throws {
+    clock.mark("data")
+    let images = try tensor(batch.labeled)
+    let pass = trainingPass(.labeled, network: 0, records: true)
+    let logits = try student.logits(images, pass)
+    clock.mark("student forward")
+    let gradient = Tensor(like: logits)
+    let pixels = UpsampledPixels(logits: logits, height: images.height, width: images.width)
+    report.supervised = try supervisedLoss(logits, batch.labeled.flatMap(\.labels), pixels, gradient)
+    report.loss = report.supervised
+    clock.mark("pixel losses")
+    try requireFinite(report, batch)
+    try learn(gradient, nil, pass)
+    clock.mark("update")
+  }
+
+  // MARK: 1. Weak view
+
+  /// The teacher in evaluation mode on the unlabeled crops: ŷ and its probability.
+  private func weakView(_ examples: [Example]) throws -> PseudoLabeled {
+    let images = try tensor(examples)
+    let logits = try teacher.logits(images, .evaluation(samples: examples.count))
+    let pixels = UpsampledPixels(logits: logits, height: images.height, width: images.width)
+    var view = PseudoLabeled(height: images.height, width: images.width, pixels: [], labels: [], confidence: [])
+    for (sample, example) in examples.enumerated() {
+      let (classes, confidence) = pixels.prediction(logits, sample: sample)
+      view.pixels += example.pixels
+      // Where the crop reaches beyond the image there is nothing to learn.
+      view.labels += zip(classes, example.labels).map { $1 == ignoreLabel ? ignoreLabel : $0 }
+      view.confidence += confidence
+    }
+    return view
+  }
+
+  private func meanConfidence(_ view: PseudoLabeled) throws -> Double? {
+    let plane = view.plane
+    let sums = (0..<view.count).map { slot in
+      var sum = 0.0
+      for p in slot * plane..<(slot + 1) * plane where view.labels[p] != ignoreLabel { sum += Double(view.confidence[p]) }
+      return sum
+    }
+    let total = try globalSum(sums, .unlabeled)
+    let count = try ranks.sum([Int64(view.labels.count { $0 != ignoreLabel })])[0]
+    return count > 0 ? total / Double(count) : nil
+  }
+
+  // MARK: 5. Supervised loss
+
+  /// L_s: mean cross-entropy over labeled pixels that are not ignore. Writes the gradient of the labeled samples.
+  private func supervisedLoss(
+    _ logits: Tensor, _ labels: [UInt8], _ pixels: UpsampledPixels, _ gradient: Tensor
+  ) throws -> Double {
+    let samples = 0..<layout.localLabeled.count
+    var labels = labels
+    if let ohem = configuration.loss.ohem { try keepHardest(&labels, logits, pixels, ohem) }
+    let valid = try ranks.sum([Int64(labels.count { $0 != ignoreLabel })])[0]
+    let scale = valid > 0 ? 1 / Double(valid) : 0
+    let sums = pixels.crossEntropy(logits, samples: samples, labels: labels, scale: Float(scale), gradient: gradient)
+    return try globalSum(sums, .labeled) * scale
+  }
+
+  /// Online hard-example mining: ignores pixels whose true class has a probability above both the threshold and the
+  /// one of rank `min_kept` over the global batch.
+  private func keepHardest(
+    _ labels: inout [UInt8], _ logits: Tensor, _ pixels: UpsampledPixels, _ ohem: Configuration.OHEM
+  ) throws {
+    let probability = pixels.labelProbability(logits, samples: 0..<layout.localLabeled.count, labels: labels)
+    let valid = probability.filter { $0 <= 1.5 }
+    let count = Int(try ranks.sum([Int64(valid.count)])[0])
+    guard count > 0 else { return }
+    let ofRank = try valid.withUnsafeBufferPointer {
+      try ranks.orderStatistic(min(count, ohem.minKept) - 1, of: $0)
+    }
+    let threshold = max(Float(ohem.threshold), ofRank)
+    for p in labels.indices where probability[p] > threshold { labels[p] = ignoreLabel }
+  }
+
+  // MARK: 6. Reliability
+
+  /// γ_t, the exact global percentile of the teacher's entropy. Pixels at or above it lose their pseudo-label.
+  ///
+  /// - Returns: where H > γ_t, N × H × W; false where there was no pseudo-label.
+  private func reliability(
+    _ teacherLogits: Tensor, _ unlabeled: inout PseudoLabeled, _ pixels: UpsampledPixels, _ report: inout StepReport
+  ) throws -> [Bool] {
+    let first = layout.localLabeled.count
+    let entropy = pixels.entropy(teacherLogits, samples: first..<first + layout.localUnlabeled.count)
+    let alpha = configuration.u2pl.alpha0 * (1 - Double(report.epoch) / Double(schedule.epochs))
+    report.alpha = alpha
+    let considered = zip(entropy, unlabeled.labels).filter { $1 != ignoreLabel }.map(\.0)
+    do {
+      report.gamma = try considered.withUnsafeBufferPointer { try ranks.percentile(100 * (1 - alpha), of: $0) }
+    } catch let error as NotOrderable {
+      throw TrainingError(description: "step \(step): the teacher's entropies: \(error)")
+    }
+    var unreliable = [Bool](repeating: false, count: entropy.count)
+    var reliable = 0
+    guard let gamma = report.gamma else { return unreliable }
+    for p in entropy.indices where unlabeled.labels[p] != ignoreLabel {
+      let h = Double(entropy[p])
+      unreliable[p] = h > gamma
+      if h >= gamma { unlabeled.labels[p] = ignoreLabel } else { reliable += 1 }
+    }
+    let totals = try ranks.sum([Int64(reliable), Int64(entropy.count)])
+    report.reliable = Int(totals[0])
+    report.unlabeledPixels = Int(totals[1])
+    return unreliable
+  }
+
+  // MARK: 7. Unsupervised loss
+
+  /// λ_u L_u: mean cross-entropy over reliable pixels, times all unlabeled pixels per reliable one. Writes the gradient of
+  /// the unlabeled samples.
+  private func unsupervisedLoss(
+    _ logits: Tensor, _ labels: [UInt8], _ pixels: UpsampledPixels, _ gradient: Tensor, _ report: inout StepReport
+  ) throws -> Double {
+    let first = layout.localLabeled.count
+    let reliable = Double(report.reliable)
+    let scale = report.reliable > 0 ? Double(report.unlabeledPixels) / (reliable * reliable) : 0
+    let sums = pixels.crossEntropy(
+      logits, samples: first..<first + layout.localUnlabeled.count, labels: labels, scale: Float(scale),
+      gradient: gradient)
+    return try globalSum(sums, .unlabeled) * scale
+  }
+
+  // MARK: 8. Contrastive loss
+
+  /// Sets `report.contrastive`; returns the gradient of λ_c L_c with respect to z.
+  private func contrast(
+    _ z: Tensor, _ zTeacher: Tensor, _ teacherLogits: Tensor, labels: [UInt8], pseudoLabels: [UInt8],
+    unreliable: [Bool], _ pixels: UpsampledPixels, _ report: inout StepReport
+  ) throws -> Tensor? {
+    let settings = configuration.u2pl
+    let rows = nearestIndices(source: pixels.height, target: z.height)
+    let columns = nearestIndices(source: pixels.width, target: z.width)
+    func nearest<Element>(_ map: [Element]) -> [Element] {
+      let plane = pixels.height * pixels.width
+      return (0..<map.count / plane).flatMap { n in
+        rows.flatMap { y in columns.map { map[n * plane + y * pixels.width + $0] } }
+      }
+    }
+    let labeledCount = layout.localLabeled.count
+    let candidates = Candidates(
+      logits: teacherLogits, labels: nearest(labels) + nearest(pseudoLabels),
+      unreliable: [Bool](repeating: false, count: labeledCount * z.pixels) + nearest(unreliable),
+      labeledCount: labeledCount, deltaP: Float(settings.deltaP), lowRank: settings.lowRank, highRank: settings.highRank)
+    let counts = try candidates.globalCounts(layout, ranks: ranks)
+    try Enqueue(philox: philox, limit: settings.enqueuePerStep)(
+      candidates, counts: counts.negatives, representation: zTeacher, into: bank, layout: layout, step: step,
+      ranks: ranks)
+    let loss = ContrastiveLoss(settings: settings, philox: philox)
+    let (value, gradient) = try loss(
+      candidates, counts: counts.anchors, z: z, zTeacher: zTeacher, bank: bank, layout: layout, step: step,
+      scale: settings.lambdaC, ranks: ranks)
+    report.contrastive = value
+    func total(_ counts: [[Int]]) -> [Int] {
+      (0..<configuration.data.classes).map { c in counts.reduce(0) { $0 + $1[c] } }
+    }
+    report.anchors = total(counts.anchors)
+    report.negatives = total(counts.negatives)
+    report.bank = bank.queues.map(\.count)
+    return gradient
+  }
+
+  // MARK: 9. Backward, global gradient, SGD
+
+  private func learn(_ logits: Tensor, _ representation: Tensor?, _ pass: Pass) throws {
+    try student.backward(logits: logits, representation: representation, pass)
+    clock.mark("backward")
+    switch configuration.reduction {
+    case .ordered: try ranks.orderedAllReduce(student.parameters.gradients)
+    case .mpi: try ranks.unorderedAllReduce(student.parameters.gradients)
+    }
+    clock.mark("gradient exchange")
+    optimizer.update(student, step: step)
+  }
+
+  /// The losses are the same on all ranks, so all stop together.
+  private func requireFinite(_ report: StepReport, _ batch: Batch) throws {
+    let terms = [
+      ("supervised", report.supervised), ("unsupervised", report.unsupervised), ("contrastive", report.contrastive),
+    ]
+    guard let term = terms.first(where: { !$0.1.isFinite }) else { return }
+    throw TrainingError(
+      description: "step \(step): the \(term.0) loss is \(term.1); stopped before the update. Rank \(ranks.rank) held "
+        + "\(batch.identifiers.joined(separator: ", ")). Resume from the last checkpoint with a lower "
+        + "optimizer.learning_rate")
+  }
+
+  // MARK: Pieces
+
+  /// Σ over the slots of a kind along the tree, over all ranks.
+  private func globalSum(_ perSample: [Double], _ kind: SlotKind) throws -> Double {
+    var sum = [layout.tree.reduce(kind, leaf: { perSample[$0] }, combine: { $0 + $1 })!]
+    try ranks.orderedSum(&sum)
+    return sum[0]
+  }
+
+  private func trainingPass(_ kind: SlotKind, network: UInt32, records: Bool) -> Pass {
+    let dropout = ChannelDropout(
+      rate: configuration.model.dropout, philox: philox, step: step, slots: layout.globalSlots, network: network)
+    return Pass(
+      mode: .training, records: records, tree: layout.tree, kind: kind, ranks: OrderedRanks(ranks: ranks),
+      dropout: dropout)
+  }
+
+  private func tensor(_ examples: [Example]) throws -> Tensor {
+    try stacked(examples.map { ($0.pixels, 1) }, height: examples[0].height, width: examples[0].width)
+  }
+
+  private func joined(_ labeled: [Example], _ unlabeled: PseudoLabeled) throws -> Tensor {
+    try stacked(
+      labeled.map { ($0.pixels, 1) } + [(unlabeled.pixels, unlabeled.count)], height: unlabeled.height,
+      width: unlabeled.width)
+  }
+
+  /// One tensor of images that all have to be of one size.
+  private func stacked(_ parts: [(pixels: [Float], samples: Int)], height: Int, width: Int) throws -> Tensor {
+    guard parts.allSatisfy({ $0.pixels.count == $0.samples * height * width * 3 }) else {
+      throw TrainingError(
+        description: "step \(step): images of one batch differ in size; set augment.crop to a common height and width")
+    }
+    let images = Tensor(count: parts.reduce(0) { $0 + $1.samples }, height: height, width: width, channels: 3)
+    var at = images.data
+    for part in parts {
+      at.update(from: part.pixels, count: part.pixels.count)
+      at += part.pixels.count
+    }
+    return images
+  }
+}

@@ -1,0 +1,120 @@
+import Compute
+import Configuration
+import Dataset
+import Distributed
+import Network
+
+/// Student, teacher, memory bank and schedule on one rank; `step` is one training step on the global batch.
+public final class U2PLTrainer {
+  public let configuration: Configuration
+  public let ranks: Communicator
+  public let schedule: Schedule
+  public let student: Segmenter
+  public let teacher: Segmenter
+  /// Steps done.
+  public internal(set) var step = 0
+  /// Semi-supervised steps done; the teacher has started when there has been one.
+  public internal(set) var semiSupervisedSteps = 0
+  let optimizer: SGD
+  let bank: MemoryBank
+  let layout: BatchLayout
+  let philox: Philox
+  var clock = PhaseClock()
+
+  /// Starts from `run.seed`; ``load(weights:)`` and ``restore(_:)`` replace what that gives.
+  ///
+  /// - Throws: ``TrainingError`` when the ranks cannot share the batch, ``ComputeError`` when a library is missing.
+  public init(_ configuration: Configuration, schedule: Schedule, ranks: Communicator) throws {
+    let batch = configuration.batch
+    let unlabeled = configuration.u2pl.enabled ? batch.unlabeled : 0
+    guard batch.labeled % ranks.size == 0, unlabeled % ranks.size == 0 else {
+      throw TrainingError(
+        description: "batch.labeled = \(batch.labeled) and batch.unlabeled = \(unlabeled) must both be multiples of the "
+          + "\(ranks.size) ranks; start another number of ranks (-n), or set the batch, say --set "
+          + "batch.labeled=\((batch.labeled + ranks.size - 1) / ranks.size * ranks.size)")
+    }
+    try BLAS.load()
+    self.configuration = configuration
+    self.schedule = schedule
+    self.ranks = ranks
+    philox = Philox(seed: configuration.run.seed)
+    layout = BatchLayout(labeled: batch.labeled, unlabeled: unlabeled, rank: ranks.rank, ranks: ranks.size)
+    let shape = SegmenterShape(configuration)
+    student = Segmenter(shape, trainable: true)
+    teacher = Segmenter(shape, trainable: false)
+    student.initialize(philox: philox, zeroResidual: configuration.model.zeroInitResidual)
+    teacher.parameters.copy(from: student.parameters)
+    optimizer = SGD(configuration.optimizer, parameters: student.parameters, totalSteps: schedule.totalSteps)
+    bank = MemoryBank(capacities: configuration.u2pl.capacity, features: configuration.model.features)
+  }
+
+  /// The network to evaluate: the teacher once semi-supervised training has begun, else the student.
+  public var evaluated: Segmenter { semiSupervisedSteps > 0 ? teacher : student }
+
+  /// One step on this rank's share of the batch. Collective.
+  ///
+  /// - Throws: ``TrainingError`` when a loss is not finite, before anything has changed but running statistics.
+  public func step(_ batch: Batch) throws -> StepReport {
+    precondition(batch.step == step)
+    var report = StepReport(step: step, epoch: schedule.epoch(ofStep: step))
+    report.learningRate = optimizer.learningRate(step: step)
+    if schedule.isSemiSupervised(step: step) {
+      try semiSupervisedStep(batch, &report)
+      semiSupervisedSteps += 1
+    } else {
+      try supervisedStep(batch, &report)
+    }
+    step += 1
+    report.phases = clock.seconds
+    return report
+  }
+
+  /// Begins the time of the next step, which then counts the wait for its data.
+  public func startClock() { clock = PhaseClock() }
+}
+
+extension SegmenterShape {
+  /// The network a configuration describes.
+  public init(_ configuration: Configuration) {
+    let model = configuration.model
+    self.init(
+      encoder: EncoderShape(
+        depth: EncoderShape.Depth(rawValue: model.encoder.depth)!, stem: model.stem == .deep ? .deep : .classic,
+        width: model.encoderWidth, outputStride: model.outputStride, multiGrid: model.multiGrid),
+      classes: configuration.data.classes, width: model.width, features: model.features, dilations: model.dilations)
+  }
+}
+
+/// Epochs and steps of a run.
+public struct Schedule: Sendable, Equatable {
+  public let epochs: Int
+  public let stepsPerEpoch: Int
+  /// The first step that uses unlabeled images; `totalSteps` where none does.
+  public let firstSemiSupervisedStep: Int
+
+  public var totalSteps: Int { epochs * stepsPerEpoch }
+
+  /// - Parameters:
+  ///   - labeledCount, unlabeledCount: entries of the lists. Where `steps_per_epoch` is not set, an epoch is one pass over
+  ///     the list that lasts longer, also for a supervised-only run, so that it compares step by step.
+  public init(_ configuration: Configuration, labeledCount: Int, unlabeledCount: Int) {
+    epochs = configuration.schedule.epochs
+    func steps(_ count: Int, _ batch: Int) -> Int { (count + batch - 1) / batch }
+    stepsPerEpoch = configuration.schedule.stepsPerEpoch
+      ?? max(1, steps(labeledCount, configuration.batch.labeled), steps(unlabeledCount, configuration.batch.unlabeled))
+    firstSemiSupervisedStep = configuration.u2pl.enabled
+      ? configuration.schedule.supervisedEpochs * stepsPerEpoch : epochs * stepsPerEpoch
+  }
+
+  public func epoch(ofStep step: Int) -> Int { step / stepsPerEpoch }
+  public func isSemiSupervised(step: Int) -> Bool { step >= firstSemiSupervisedStep }
+}
+
+/// The communicator as the network sees it.
+struct OrderedRanks: RankReducer {
+  let ranks: Communicator
+  var isFirst: Bool { ranks.rank == 0 }
+  func reduce(_ values: inout [Double], _ combine: (inout [Double], [Double]) -> Void) throws {
+    try ranks.orderedReduce(&values, combine)
+  }
+}

@@ -1,0 +1,107 @@
+import Configuration
+import Foundation
+import XCTest
+
+/// A resolved configuration, written and read again, is the same; and the files of `configs/` are good.
+final class RoundTripTests: XCTestCase {
+  private func checkRoundTrip(_ value: Configuration, file: StaticString = #filePath, line: UInt = #line) throws {
+    let text = value.yaml()
+    let again = try Configuration(yaml: text, source: "again.yaml")
+    XCTAssertEqual(again, value, file: file, line: line)
+    XCTAssertEqual(again.yaml(), text, file: file, line: line)
+  }
+
+  func testEveryKeyAwayFromItsDefault() throws {
+    let value = try Configuration(
+      yaml: """
+        run: {seed: 18446744073709551615, directory: "null"}
+        data: {kind: shapes, root: "a \\"b\\" ü", labeled: 1, unlabeled: 2, validation: 3, classes: [a, "off", "1", "~"],
+          mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7}
+        batch: {labeled: 1, unlabeled: 2}
+        augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], mix: off, mix_probability: 0.123}
+        model: {encoder: 34, encoder_width: 0.3, stem: classic, output_stride: 16, multi_grid: off, width: 8, features: 16,
+          zero_init_residual: off, dilations: [1, 2, 3], dropout: 0, weights: "x: #y", strict: off}
+        optimizer: {learning_rate: 5e-324, head_factor: 3, momentum: 0, weight_decay: 0, power: 2}
+        schedule: {epochs: 5, steps_per_epoch: 6, supervised_epochs: 0}
+        u2pl: {enabled: off, alpha0: 0.1, delta_p: 0.4, low_rank: 0, high_rank: 2, anchors: 1, negatives: 2,
+          temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, ema_decay: 0.9}
+        loss: {ohem: {threshold: 0.6, min_kept: 5}}
+        teacher: {buffers: ema}
+        checkpoint: {every_steps: 4, keep: 1}
+        evaluate: {every_epochs: 3, mode: center_crop}
+        compute: {threads: 3}
+        reduction: mpi
+        """, source: "x.yaml")
+    try checkRoundTrip(value)
+    // The text above must move every documented key, or the round trip would not show that it is written.
+    let standard = try read("", "data.classes=[a, 'b', c, d]").yaml().split(separator: "\n")
+    for line in value.yaml().split(separator: "\n") where line.contains(": ") && !line.contains("kind:") {
+      XCTAssertFalse(standard.contains(line), "left at its default: \(line)")
+    }
+  }
+
+  func testDefaults() throws {
+    try checkRoundTrip(read())
+    try checkRoundTrip(read("augment: off\nloss: {ohem: on}"))
+    try checkRoundTrip(read("", "data.classes=2"))
+    let names = [
+      "nan", "inf", "0x1", "23", "Yes", "null", "a b", "-", "/a", "ü/ß", "a#b", "a: b", "'", "\\", "\u{2028}",
+    ]
+    for name in names {
+      let quoted = "\"" + name.replacing("\\", with: "\\\\") + "\""
+      let value = try Configuration(
+        yaml: "data: {root: \(quoted), labeled: \(quoted), unlabeled: \(quoted), classes: 3}", source: "x.yaml")
+      XCTAssertEqual(value.data.labeled, .file(name))
+      XCTAssertEqual(value.data.root, name)
+      try checkRoundTrip(value)
+    }
+  }
+
+  func testNamesFromAFileAreWrittenOut() throws {
+    let value = try withFolder(["classes.txt": "\u{FEFF}sky\nroad: wet\n[x]\n"]) {
+      try read("", "data.root=\($0)", "data.classes=classes.txt")
+    }
+    XCTAssertEqual(value.data.classes, 3)
+    // The file is gone now.
+    try checkRoundTrip(value)
+  }
+
+  func testOrderIsStable() throws {
+    let a = try read("run: {seed: 1}\nbatch: {labeled: 2, unlabeled: 3}")
+    let b = try read("batch: {unlabeled: 3, labeled: 2}\nrun: {seed: 1}")
+    XCTAssertEqual(a.yaml(), b.yaml())
+    XCTAssertTrue(a.yaml().hasPrefix("run:\n  seed: 1\n  directory: null\ndata:\n  kind: shapes\n"))
+  }
+
+  func testTheFilesOfTheProject() throws {
+    let folder = repository.appendingPathComponent("configs")
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
+    XCTAssertGreaterThanOrEqual(files.count, 3)
+    let names = (1...11).map { "class\($0)\n" }.joined()
+    try withFolder(["classes.txt": names]) { root in
+      for file in files {
+        let path = folder.appendingPathComponent(file).path
+        let value = try Configuration.load(path: path, overrides: ["data.root=\(root)"])
+        try checkRoundTrip(value)
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        XCTAssertTrue(text.hasPrefix("# "), "\(file) opens with how it is used")
+      }
+    }
+    for file in ["camvid.yaml", "voc.yaml"] {
+      let path = folder.appendingPathComponent(file).path
+      XCTAssertThrowsError(try Configuration.load(path: path, overrides: [])) { error in
+        XCTAssertTrue("\(error)".contains("--set data.root=PATH"), "\(error)")
+      }
+    }
+  }
+
+  func testVOCIsThePublishedRecipe() throws {
+    let path = repository.appendingPathComponent("configs/voc.yaml").path
+    var value = try Configuration.load(path: path, overrides: ["data.root=/d"])
+    XCTAssertEqual(value.data.classNames?.count, 21)
+    let lists = "labeled: splits/1464/labeled.txt, unlabeled: splits/1464/unlabeled.txt, validation: splits/val.txt"
+    let defaults = try Configuration(yaml: "data: {root: /d, classes: 21, \(lists)}", source: "x.yaml")
+    value.data.classNames = nil
+    XCTAssertEqual(value, defaults)
+  }
+}
