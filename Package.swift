@@ -40,9 +40,15 @@ let package = Package(
         "Trainer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    .target(name: "TestSupport", dependencies: ["Compute"], path: "Tests/TestSupport"),
-    .testTarget(name: "ComputeTests", dependencies: ["Compute", "TestSupport"]),
-    .testTarget(name: "DistributedTests", dependencies: ["Distributed", "TestSupport"]),
+    .target(
+      name: "TestSupport", dependencies: ["Compute", "Network", "Distributed"],
+      path: "Tests/TestSupport"),
+    .testTarget(
+      name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
+      resources: [.copy("Expected")]),
+    .testTarget(
+      name: "DistributedTests", dependencies: ["Distributed", "TestSupport"],
+      resources: [.copy("Expected")]),
     .testTarget(
       name: "NetworkTests", dependencies: ["Network", "TestSupport"],
       resources: [.copy("Expected")]),

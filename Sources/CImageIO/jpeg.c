@@ -57,7 +57,8 @@ int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header 
   return 0;
 }
 
-int u2pl_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels, char *message) {
+int u2pl_jpeg_decode(
+    const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels, char *message) {
   struct jpeg_decompress_struct jpeg;
   struct jpeg_errors errors;
   begin(&jpeg, &errors, message);

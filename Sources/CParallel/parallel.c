@@ -1,4 +1,7 @@
+#define _GNU_SOURCE
 #include "parallel.h"
+
+#include <sched.h>
 
 // libgomp's entry points, declared here because clang's <omp.h> belongs to another runtime (libomp).
 extern void GOMP_parallel(void (*fn)(void *), void *data, unsigned threads, unsigned flags);
@@ -33,3 +36,11 @@ void u2pl_parallel_for(long count, void (*body)(void *, long), void *context) {
 
 int u2pl_threads(void) { return omp_get_max_threads(); }
 void u2pl_set_threads(int threads) { omp_set_num_threads(threads); }
+
+int u2pl_affinity(unsigned char *mask, int bytes) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set)) return -1;
+  for (int i = 0; i < CPU_SETSIZE && i < bytes * 8; i++)
+    if (CPU_ISSET(i, &set)) mask[i / 8] |= (unsigned char)(1u << (i % 8));
+  return 0;
+}

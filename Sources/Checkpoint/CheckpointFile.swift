@@ -22,7 +22,7 @@ public enum CheckpointFile {
   /// refuses.
   public static func write(_ contents: CheckpointContents, to path: String) throws {
     try validate(contents, Place(file: path, advice: ""))
-    let place = Place(file: path, advice: "what was there is unchanged; see that there is room, or choose another place")
+    let place = Place(file: path, advice: "what was there is unchanged; make room or choose another place")
     try FileSystem.replace(path) { temporary, descriptor in
       try HDF5.run { try write(contents, toNew: temporary, place) }
       try Seal.write(descriptor, place)

@@ -111,17 +111,21 @@ extension DatasetHandle {
       let bytes = CheckpointFile.product([count, elementSize])
     else { throw place.error("its shape \(shape) is damaged") }
     if bytes == 0 { return 0 }
-    let stored = H5Dget_storage_size(id)
-    let most = try isCompressed(place) ? stored.multipliedReportingOverflow(by: 1040).partialValue : stored
-    guard stored <= UInt64(fileSize), UInt64(bytes) <= most else {
-      throw place.error("its shape \(shape) needs \(bytes) bytes, \(stored) are stored in a file of \(fileSize)")
+    guard let stored = Int(exactly: H5Dget_storage_size(id)), stored <= fileSize else {
+      throw place.error("its stored size is more than the file's \(fileSize) bytes: the file is damaged")
     }
+    let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
+    // Deflate, the strongest compression in use, saves a factor of 1032.
+    let factor = try isCompressed(creation, place) ? 1040 : 1
+    guard bytes / factor <= stored else {
+      throw place.error("its shape \(shape) needs \(bytes) bytes, but only \(stored) are stored")
+    }
+    try checkChunks(creation, shape: shape, stored: stored, place)
     return count
   }
 
-  /// Whether fewer bytes may be stored than the values have (deflate, the strongest in use, saves a factor of 1032).
-  private func isCompressed(_ place: Place) throws -> Bool {
-    let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
+  /// Whether fewer bytes may be stored than the values have.
+  private func isCompressed(_ creation: borrowing PropertyHandle, _ place: Place) throws -> Bool {
     let count = try HDF5.check(H5Pget_nfilters(creation.id), "H5Pget_nfilters", place)
     for index in 0..<UInt32(count) {
       var parameters = 0
@@ -129,6 +133,23 @@ extension DatasetHandle {
       if filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE { return true }
     }
     return false
+  }
+
+  /// Refuses chunks of another rank than the shape, on which HDF5 1.10.8 loops for ever, and more of them than bytes.
+  private func checkChunks(
+    _ creation: borrowing PropertyHandle, shape: [Int], stored: Int, _ place: Place
+  ) throws {
+    guard H5Pget_layout(creation.id) == H5D_CHUNKED else { return }
+    var chunk = [hsize_t](repeating: 0, count: Int(H5S_MAX_RANK))
+    let rank = try HDF5.check(H5Pget_chunk(creation.id, H5S_MAX_RANK, &chunk), "H5Pget_chunk", place)
+    var pieces: [Int] = []
+    for (extent, length) in zip(shape, chunk) {
+      guard let length = Int(exactly: length), length > 0 else { break }
+      pieces.append((extent - 1) / length + 1)
+    }
+    guard Int(rank) == shape.count, pieces.count == shape.count,
+      let count = CheckpointFile.product(pieces), count <= stored
+    else { throw place.error("its chunks do not fit its shape \(shape): the file is damaged") }
   }
 }
 

@@ -10,15 +10,24 @@ struct HDF5Reader: ~Copyable {
   /// Opens a regular file that bears the HDF5 signature, behind an intact seal if it is to be `sealed`; else an error
   /// that says what the file is instead.
   init(_ path: String, sealed: Bool, _ place: Place) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw CheckpointError.system("cannot be read", path) }
-    defer { close(descriptor) }
-    let size = try HDF5Reader.checkedSize(descriptor, sealed: sealed, place)
-    let access = try CheckpointFile.accessProperties(place)
-    // By its descriptor: `path` may be a link that leads to another file by now, while this one is being removed.
-    let id = try HDF5.check(
-      H5Fopen("/dev/fd/\(descriptor)", u2pl_h5f_acc_rdonly(), access.id), "H5Fopen", place)
-    self.init(file: FileHandle(id: id), size: size, place: place)
+    while true {
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+      guard descriptor >= 0 else { throw CheckpointError.system("cannot be read", path) }
+      defer { close(descriptor) }
+      do {
+        let size = try HDF5Reader.checkedSize(descriptor, sealed: sealed, place)
+        let access = try CheckpointFile.accessProperties(place)
+        // By its descriptor: `path` may be a link that leads to another file by now.
+        let id = try HDF5.check(
+          H5Fopen("/dev/fd/\(descriptor)", u2pl_h5f_acc_rdonly(), access.id), "H5Fopen", place)
+        self.init(file: FileHandle(id: id), size: size, place: place)
+        return
+      } catch {
+        // HDF5 cannot open a file that was removed meanwhile, as a pruned one is: look what `path` leads to now.
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_nlink == 0 else { throw error }
+      }
+    }
   }
 
   private init(file: consuming FileHandle, size: Int, place: Place) {

@@ -3,7 +3,7 @@ import Foundation
 /// The first 512 bytes of a checkpoint: text that gives the length and a checksum of everything after them.
 ///
 /// HDF5 sets this room aside (its "user block") and reads past it. The seal is looked at before the library sees a byte:
-/// HDF5 1.10.8 was found to loop for ever on a checkpoint with one bit flipped, in spite of its checksums.
+/// its heap of attribute strings has no checksum, and one bit flipped there makes HDF5 1.10.8 loop for ever or crash.
 enum Seal {
   static let size = 512
   private static let title = "u2pl checkpoint\n"

@@ -7,6 +7,12 @@ public enum ThreadPool {
     get { Int(u2pl_threads()) }
     set { u2pl_set_threads(Int32(newValue)) }
   }
+
+  /// The cores this process may run on, a bit each, 1024 of them; nil where the system does not say.
+  public static var affinity: [UInt8]? {
+    var mask = [UInt8](repeating: 0, count: 128)
+    return u2pl_affinity(&mask, Int32(mask.count)) == 0 ? mask : nil
+  }
 }
 
 /// Calls `body` once for each index in `0..<count`, spread over the pool's threads in contiguous shares.

@@ -21,7 +21,8 @@ public struct Example: Sendable {
   public let width: Int
   /// height × width × 3: (x − mean) / std, 0 where there is padding.
   public var pixels: [Float]
-  /// height × width: classes and ``LabelMap/ignore``. For an unlabeled image 0 on its pixels, ``LabelMap/ignore`` on padding.
+  /// height × width: classes and ``LabelMap/ignore``. For an unlabeled image 0 on its pixels and
+  /// ``LabelMap/ignore`` on padding.
   public var labels: [UInt8]
 
   public init(height: Int, width: Int, pixels: [Float], labels: [UInt8]) {
@@ -34,13 +35,13 @@ public struct Example: Sendable {
 
 /// Random scale, then flip, then crop; the image and its mask move together. Each part may be off.
 public struct Augmentation: Sendable {
-  /// The factor is uniform in this range. The image is resampled bilinearly, the mask to the nearest pixel, both with
-  /// pixel centres at half-integers.
+  /// The factor is uniform in this range of positive numbers. The image is resampled bilinearly, the mask to the
+  /// nearest pixel, both with pixel centres at half-integers.
   public var scale: ClosedRange<Double>?
   /// Mirrors left and right with probability ½.
   public var flip: Bool
-  /// A window at a uniform position; an image smaller than it is first padded at the right and the bottom, with the mean
-  /// colour and ``LabelMap/ignore``.
+  /// A window at a uniform position, its sides positive. An image smaller than it is first padded at the right and the
+  /// bottom, with the mean colour and ``LabelMap/ignore``.
   public var crop: (height: Int, width: Int)?
 
   public init(scale: ClosedRange<Double>? = nil, flip: Bool = false, crop: (height: Int, width: Int)? = nil) {
@@ -51,8 +52,8 @@ public struct Augmentation: Sendable {
 
   /// The example a slot of a step gets.
   ///
-  /// A pure function of its arguments: draws are Philox's at (quantity, slot, step) of `stream`. With everything off the
-  /// result is the image as it is, normalised.
+  /// A pure function of its arguments: draws are Philox's at (quantity, slot, step) of `stream`. With everything off
+  /// the result is the image as it is, normalised.
   /// - Parameters:
   ///   - labels: of the image's size; nil for an unlabeled image.
   ///   - stream: ``RandomStream/labeledAugmentation`` or ``RandomStream/unlabeledAugmentation``.

@@ -13,7 +13,8 @@ extension ImageFile {
     return header
   }
 
-  /// Whether an end-of-image marker follows the first scan's header. Coded data cannot contain one, thumbnails lie before.
+  /// Whether an end-of-image marker follows the first scan's header. Coded data cannot contain one, and
+  /// thumbnails lie before it.
   private static func hasJPEGEnd(_ bytes: [UInt8], after offset: Int) -> Bool {
     bytes.withUnsafeBufferPointer { bytes in
       var at = bytes.count - 2
@@ -31,10 +32,8 @@ extension ImageFile {
     // A chunk is its length, its name, that many bytes and a checksum.
     while at + 12 <= bytes.count {
       let length = bytes[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
-      let end = at + 12 + length
-      if end > bytes.count { return false }
       if bytes[at + 4..<at + 8].elementsEqual("IEND".utf8) { return true }
-      at = end
+      at += 12 + length
     }
     return false
   }

@@ -21,7 +21,7 @@ struct ShapesScene {
     let area = Float(height * width) / (unit * unit)
     let texture = ShapeTexture(label: 0, &draws)
     paint(label: 0, texture, center: (0, 0), reach: 2 * area) { _, _ in true }
-    for _ in 0..<Int(draws.uniform(4...9) * area) { paintClutter() }
+    for _ in 0..<Int(draws.uniform(2...6) * area) { paintClutter() }
     for _ in 0..<Int(draws.uniform(3...7) * area) { paintShape(classes: classes) }
   }
 
@@ -29,7 +29,7 @@ struct ShapesScene {
     let label = 1 + draws.below(classes - 1)
     guard let outline = ShapeOutline(rawValue: label) else { return }
     let center = place()
-    let radius = draws.uniform(0.13...0.28)
+    let radius = draws.uniform(0.14...0.32)
     let stretch = draws.uniform(0.87...1.15)
     let turn = Direction(&draws)
     let texture = ShapeTexture(label: label, &draws)

@@ -4,9 +4,8 @@ import Foundation
 /// A generated data set, for trying the software without downloading anything.
 ///
 /// Overlapping shapes on textured backgrounds with clutter. Colours and patterns are shared by all classes and lean
-/// towards a class only slightly, so that a class is known by its outline.
-/// An image is a pure function of the seed and its number; the arithmetic
-/// is such that every machine makes the same pixels.
+/// towards a class only slightly, so that a class is known by its outline. An image is a pure function of the seed and
+/// its number; the arithmetic is such that every machine makes the same pixels.
 public struct ShapesSet: ImageSet {
   /// How many classes, background included, can be asked for.
   public static let supportedClasses = 2...ShapeOutline.allCases.count + 1
@@ -30,7 +29,7 @@ public struct ShapesSet: ImageSet {
   public init(height: Int, width: Int, count: Int, classes: Int, seed: UInt64, offset: Int) {
     self.height = height
     self.width = width
-    self.count = count
+    self.count = max(0, count)
     self.classes = classes
     self.offset = offset
     philox = Philox(seed: seed)
@@ -67,7 +66,8 @@ public struct ShapesSet: ImageSet {
   }
 
   /// Writes the set as ``VOCSet`` reads it: `JPEGImages/ID.png`, `SegmentationClass/ID.png` with a palette,
-  /// `splits/LIST.txt` and `classes.txt`. Sets of one seed can be written into one directory, each under a list of its own.
+  /// `splits/LIST.txt` and `classes.txt`. Sets of one seed can be written into one directory, each under a list of its
+  /// own.
   ///
   /// - Parameters:
   ///   - directory: created when it does not exist.

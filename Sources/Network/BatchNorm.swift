@@ -47,7 +47,7 @@ func channelSums(_ x: Tensor) -> [[Double]] {
 ///
 /// Applied together with the addition of a residual and ReLU, which are as memory-bound as it is:
 /// out = relu(γ·(y − mean)/√(var + eps) + β + residual).
-final class BatchNorm {
+package final class BatchNorm {
   static let epsilon = 1e-5
   static let momentum: Float = 0.1
 
@@ -71,7 +71,7 @@ final class BatchNorm {
 
   /// Adds `NAME.weight`, `NAME.bias`, `NAME.running_mean`, `NAME.running_var`, each [channels], and
   /// `NAME.num_batches_tracked`.
-  init(_ parameters: Parameters, _ name: String, _ channels: Int) {
+  package init(_ parameters: Parameters, _ name: String, _ channels: Int) {
     self.parameters = parameters
     self.channels = channels
     weight = parameters.add("\(name).weight", [channels])
@@ -82,7 +82,7 @@ final class BatchNorm {
   }
 
   /// y [N, H, W, channels], which the layer takes over → output of the same shape.
-  func forward(_ y: Tensor, residual: Tensor? = nil, relu: Bool, _ pass: Pass) throws -> Tensor {
+  package func forward(_ y: Tensor, residual: Tensor? = nil, relu: Bool, _ pass: Pass) throws -> Tensor {
     let gamma = parameters.storage(weight), beta = parameters.storage(bias)
     let mean: [Float], inverseDeviation: [Float]
     var meanRest = [Float](repeating: 0, count: channels)
@@ -113,7 +113,7 @@ final class BatchNorm {
   /// Takes the gradient of the output and returns that of y.
   ///
   /// - Parameter gradient: overwritten by its product with ReLU's derivative, which is the gradient of the residual.
-  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+  package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
     guard let saved else { preconditionFailure("backward without a recorded forward pass") }
     self.saved = nil
     let channels = self.channels

@@ -1,7 +1,7 @@
 import Compute
 
 /// Bilinear resizing with aligned corners: x [N, h, w, C] → [N, height, width, C].
-func resizeBilinear(_ x: Tensor, height: Int, width: Int) -> Tensor {
+package func resizeBilinear(_ x: Tensor, height: Int, width: Int) -> Tensor {
   let y = Tensor(count: x.count, height: height, width: width, channels: x.channels)
   let rows = BilinearAxis(source: x.height, target: height), columns = BilinearAxis(source: x.width, target: width)
   let channels = x.channels
@@ -25,7 +25,7 @@ func resizeBilinear(_ x: Tensor, height: Int, width: Int) -> Tensor {
 /// The adjoint of ``resizeBilinear(_:height:width:)``: gradient dy of the output → gradient of the h × w input.
 ///
 /// Every input pixel gathers from the output pixels it reaches, in a fixed order.
-func resizeBilinearBackward(_ dy: Tensor, height: Int, width: Int) -> Tensor {
+package func resizeBilinearBackward(_ dy: Tensor, height: Int, width: Int) -> Tensor {
   let dx = Tensor(count: dy.count, height: height, width: width, channels: dy.channels)
   let rows = BilinearAxis(source: height, target: dy.height), columns = BilinearAxis(source: width, target: dy.width)
   let channels = dy.channels

@@ -1,24 +1,24 @@
 import Compute
 
 /// Convolution, batch norm, optionally ReLU: the unit everything is made of.
-final class ConvolutionUnit {
+package final class ConvolutionUnit {
   let convolution: Convolution
   let norm: BatchNorm
   private let relu: Bool
 
-  init(_ convolution: Convolution, _ norm: BatchNorm, relu: Bool = true) {
+  package init(_ convolution: Convolution, _ norm: BatchNorm, relu: Bool = true) {
     self.convolution = convolution
     self.norm = norm
     self.relu = relu
   }
 
   /// out = relu(norm(conv x) + residual).
-  func forward(_ x: Tensor, residual: Tensor? = nil, _ pass: Pass) throws -> Tensor {
+  package func forward(_ x: Tensor, residual: Tensor? = nil, _ pass: Pass) throws -> Tensor {
     try norm.forward(try convolution.forward(x, pass), residual: residual, relu: relu, pass)
   }
 
   /// Takes the gradient of the output, which becomes that of the residual; returns the gradient of the input.
-  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+  package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
     try convolution.backward(try norm.backward(gradient, pass), pass)!
   }
 
@@ -29,7 +29,7 @@ final class ConvolutionUnit {
 }
 
 /// A residual block: `BasicBlock` (two 3×3) or `Bottleneck` (1×1, 3×3, 1×1) of the published ResNets, dilated.
-final class ResidualBlock {
+package final class ResidualBlock {
   private let units: [ConvolutionUnit]
   private let downsample: ConvolutionUnit?
 
@@ -39,7 +39,7 @@ final class ResidualBlock {
   /// - Parameters:
   ///   - planes: inner channels; the output has `planes` (basic) or 4 · `planes` (bottleneck).
   ///   - project: whether the skip connection is a strided 1×1 convolution.
-  init(
+  package init(
     _ parameters: Parameters, _ name: String, inputs: Int, planes: Int, bottleneck: Bool, stride: Int, dilation: Int,
     project: Bool
   ) {
@@ -70,14 +70,14 @@ final class ResidualBlock {
       : nil
   }
 
-  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+  package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
     var y = x
     for unit in units.dropLast() { y = try unit.forward(y, pass) }
     let skip = try downsample?.forward(x, pass) ?? x
     return try units.last!.forward(y, residual: skip, pass)
   }
 
-  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+  package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
     var inner = gradient
     for unit in units.reversed() { inner = try unit.backward(inner, pass) }
     // The last unit has turned `gradient` into the gradient of the skip connection.

@@ -1,7 +1,7 @@
 import Compute
 
 /// Joins maps of equal size along the channels, in order.
-func concatenate(_ parts: [Tensor]) -> Tensor {
+package func concatenate(_ parts: [Tensor]) -> Tensor {
   let first = parts[0]
   let channels = parts.reduce(0) { $0 + $1.channels }
   let joined = Tensor(count: first.count, height: first.height, width: first.width, channels: channels)
@@ -19,7 +19,7 @@ func concatenate(_ parts: [Tensor]) -> Tensor {
 }
 
 /// The inverse of ``concatenate(_:)``.
-func split(_ joined: Tensor, channels: [Int]) -> [Tensor] {
+package func split(_ joined: Tensor, channels: [Int]) -> [Tensor] {
   var offset = 0
   return channels.map { width in
     let part = Tensor(count: joined.count, height: joined.height, width: joined.width, channels: width)

@@ -32,7 +32,7 @@ public final class Convolution {
   private struct Packed { let buffer: Buffer, version: Int }
 
   /// - Parameter name: prefix of the entries `NAME.weight` [outputs, inputs, kernel, kernel] and `NAME.bias` [outputs].
-  init(
+  package init(
     _ parameters: Parameters, _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1,
     dilation: Int = 1, bias: Bool = false
   ) {
@@ -57,7 +57,7 @@ public final class Convolution {
   }
 
   /// x [N, H, W, inputs] → [N, H', W', outputs].
-  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+  package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
     precondition(x.channels == inputs)
     let y = Tensor(count: x.count, height: outputSize(x.height), width: outputSize(x.width), channels: outputs)
     let primitive = try plan(x.height, x.width).forward
@@ -76,7 +76,7 @@ public final class Convolution {
   ///   - dy: gradient of the output of the recorded pass.
   ///   - needsInput: false where nobody asks for the gradient of the input, as for the image.
   /// - Returns: the gradient of the input.
-  func backward(_ dy: Tensor, _ pass: Pass, needsInput: Bool = true) throws -> Tensor? {
+  package func backward(_ dy: Tensor, _ pass: Pass, needsInput: Bool = true) throws -> Tensor? {
     guard let x = savedInput else { preconditionFailure("backward without a recorded forward pass") }
     savedInput = nil
     let size = MapSize(height: x.height, width: x.width)

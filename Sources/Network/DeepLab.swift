@@ -1,13 +1,13 @@
 import Compute
 
 /// Atrous spatial pyramid pooling (Chen et al. 2018): image pooling, 1×1, and three dilated 3×3 side by side.
-final class ASPP {
+package final class ASPP {
   private let pooled: ConvolutionUnit
   private let branches: [ConvolutionUnit]
   private let width: Int
   private var savedSize: (height: Int, width: Int)?
 
-  init(_ parameters: Parameters, _ name: String, inputs: Int, width: Int, dilations: [Int]) {
+  package init(_ parameters: Parameters, _ name: String, inputs: Int, width: Int, dilations: [Int]) {
     self.width = width
     func unit(_ prefix: String, _ conv: Int, kernel: Int, dilation: Int = 1) -> ConvolutionUnit {
       ConvolutionUnit(
@@ -22,14 +22,14 @@ final class ASPP {
   /// Channels of the result, `width` for each branch.
   var outputs: Int { (branches.count + 1) * width }
 
-  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+  package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
     let image = try pooled.forward(globalAverage(x), pass)
     let maps = try branches.map { try $0.forward(x, pass) }
     if pass.records { savedSize = (x.height, x.width) }
     return concatenate([resizeBilinear(image, height: x.height, width: x.width)] + maps)
   }
 
-  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+  package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
     let parts = split(gradient, channels: [Int](repeating: width, count: branches.count + 1))
     let dx = try branches[0].backward(parts[1], pass)
     for (branch, part) in zip(branches, parts.dropFirst()).dropFirst() { dx.add(try branch.backward(part, pass)) }
@@ -71,12 +71,12 @@ final class Head {
 }
 
 /// Channel dropout at one place of a network. Forward and backward are the same multiplication.
-struct DropoutLayer {
+package struct DropoutLayer {
   private let layer: Int
-  init(_ layer: Int) { self.layer = layer }
+  package init(_ layer: Int) { self.layer = layer }
 
   /// - Parameter x: changed where it is not needed any more, copied where the layer before keeps it for its ReLU.
-  func apply(_ x: Tensor, _ pass: Pass) -> Tensor {
+  package func apply(_ x: Tensor, _ pass: Pass) -> Tensor {
     guard pass.mode == .training, let dropout = pass.dropout, dropout.rate > 0 else { return x }
     let y = Tensor(like: x), channels = x.channels
     let factors = (0..<x.count).map { sample in
@@ -98,7 +98,7 @@ struct DropoutLayer {
 }
 
 /// The DeepLabv3+ decoder with the heads f (classes) and g (representation), both at layer1's size.
-final class Decoder {
+package final class Decoder {
   private let lowUnit: ConvolutionUnit
   private let aspp: ASPP
   private let fuse: ConvolutionUnit
@@ -108,7 +108,7 @@ final class Decoder {
   private let width: Int
   private var savedSize: (height: Int, width: Int)?
 
-  init(
+  package init(
     _ parameters: Parameters, low: Int, high: Int, classes: Int, width: Int, features: Int, dilations: [Int]
   ) {
     self.width = width
@@ -127,21 +127,21 @@ final class Decoder {
   }
 
   /// What both heads read: layer1's map and the context of layer4's, at layer1's size.
-  func join(low: Tensor, high: Tensor, _ pass: Pass) throws -> Tensor {
+  package func join(low: Tensor, high: Tensor, _ pass: Pass) throws -> Tensor {
     let context = fuseDropout.apply(try fuse.forward(try aspp.forward(high, pass), pass), pass)
     if pass.records { savedSize = (context.height, context.width) }
     let upsampled = resizeBilinear(context, height: low.height, width: low.width)
     return concatenate([try lowUnit.forward(low, pass), upsampled])
   }
 
-  func logits(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try classifier.forward(joined, pass) }
+  package func logits(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try classifier.forward(joined, pass) }
 
-  func representation(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try features.forward(joined, pass) }
+  package func representation(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try features.forward(joined, pass) }
 
   /// Takes the gradients of both heads' outputs, returns those of layer1's and layer4's maps.
   ///
   /// - Parameter representation: nil where no loss depends on it; its head's gradients are then left as they are.
-  func backward(logits: Tensor, representation gradient: Tensor?, _ pass: Pass) throws -> (low: Tensor, high: Tensor) {
+  package func backward(logits: Tensor, representation gradient: Tensor?, _ pass: Pass) throws -> (low: Tensor, high: Tensor) {
     guard let savedSize else { preconditionFailure("backward without a recorded forward pass") }
     let joined = try classifier.backward(logits, pass)
     if let gradient { joined.add(try features.backward(gradient, pass)) }

@@ -50,7 +50,7 @@ public final class Parameters {
     buffers.deallocate()
   }
 
-  func add(_ name: String, _ shape: [Int], _ kind: ParameterEntry.Kind = .parameter) -> ParameterEntry {
+  package func add(_ name: String, _ shape: [Int], _ kind: ParameterEntry.Kind = .parameter) -> ParameterEntry {
     let entry = ParameterEntry(name: name, shape: shape, kind: kind, offset: counts[kind, default: 0])
     counts[kind, default: 0] += entry.count
     entries.append(entry)
@@ -58,7 +58,7 @@ public final class Parameters {
   }
 
   /// To be called once, after every layer has added its entries.
-  func allocate() {
+  package func allocate() {
     func zeros(_ kind: ParameterEntry.Kind) -> UnsafeMutableBufferPointer<Float> {
       let count = counts[kind, default: 0]
       let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)

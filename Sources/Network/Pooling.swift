@@ -1,17 +1,19 @@
 import Compute
 
 /// Max-pooling 3×3, stride 2, padding 1, with `ceil_mode`: a last window that starts inside the map counts.
-final class MaxPool {
+package final class MaxPool {
   private var saved: (winners: [UInt8], height: Int, width: Int)?
 
+  package init() {}
+
   /// Length of the output along an axis of `size` pixels.
-  static func outputSize(_ size: Int) -> Int {
+  package static func outputSize(_ size: Int) -> Int {
     let length = (size + 2 - 3 + 1) / 2 + 1
     return (length - 1) * 2 >= size + 1 ? length - 1 : length
   }
 
   /// x [N, H, W, C] → [N, ⌈H/2⌉ or so, …, C].
-  func forward(_ x: Tensor, _ pass: Pass) -> Tensor {
+  package func forward(_ x: Tensor, _ pass: Pass) -> Tensor {
     let channels = x.channels
     let y = Tensor(
       count: x.count, height: Self.outputSize(x.height), width: Self.outputSize(x.width), channels: channels)
@@ -36,7 +38,7 @@ final class MaxPool {
                 choice[c] = UInt8(tap)
               }
             } else {
-              for c in 0..<channels { target[c] = from[c] <= target[c] ? target[c] : from[c] }
+              for c in 0..<channels { target[c] = from[c] > target[c] || from[c].isNaN ? from[c] : target[c] }
             }
           }
         }
@@ -47,7 +49,7 @@ final class MaxPool {
   }
 
   /// Each input pixel gathers from the windows it won.
-  func backward(_ dy: Tensor) -> Tensor {
+  package func backward(_ dy: Tensor) -> Tensor {
     guard let saved else { preconditionFailure("backward without a recorded forward pass") }
     self.saved = nil
     let channels = dy.channels
@@ -74,7 +76,7 @@ final class MaxPool {
 }
 
 /// The mean over all pixels, N × 1 × 1 × C, and back.
-func globalAverage(_ x: Tensor) -> Tensor {
+package func globalAverage(_ x: Tensor) -> Tensor {
   let y = Tensor(count: x.count, height: 1, width: 1, channels: x.channels)
   for (sample, sums) in channelSums(x).enumerated() {
     for c in 0..<x.channels { y.sample(sample)[c] = Float(sums[c] / Double(x.pixels)) }
@@ -83,7 +85,7 @@ func globalAverage(_ x: Tensor) -> Tensor {
 }
 
 /// Adds to `dx` the gradient that the mean over its pixels passes on.
-func globalAverageBackward(_ dy: Tensor, addTo dx: Tensor) {
+package func globalAverageBackward(_ dy: Tensor, addTo dx: Tensor) {
   let channels = dx.channels
   let share = 1 / Float(dx.pixels)
   parallelFor(dx.count * dx.height) { row in

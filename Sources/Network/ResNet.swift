@@ -36,22 +36,22 @@ public struct EncoderShape: Sendable, Equatable {
     }
   }
 
-  func channels(_ published: Int) -> Int { max(8, Int((Double(published) * width / 8).rounded()) * 8) }
+  package func channels(_ published: Int) -> Int { max(8, Int((Double(published) * width / 8).rounded()) * 8) }
 }
 
 /// The encoder h: a dilated ResNet (He et al. 2016; dilation as in DeepLab). Image [N, H, W, 3] → layer1's and
 /// layer4's maps.
-final class ResNet {
+package final class ResNet {
   /// Channels of layer1's and layer4's maps.
-  let lowChannels: Int
-  let highChannels: Int
+  package let lowChannels: Int
+  package let highChannels: Int
   let residualBlocks: [ResidualBlock]
 
   private let stem: [ConvolutionUnit]
   private let pool = MaxPool()
   private let layers: [[ResidualBlock]]
 
-  init(_ parameters: Parameters, _ shape: EncoderShape) {
+  package init(_ parameters: Parameters, _ shape: EncoderShape) {
     let prefix = "encoder"
     var width: Int
     switch shape.stem {
@@ -108,7 +108,7 @@ final class ResNet {
     highChannels = outputs[3]
   }
 
-  func forward(_ image: Tensor, _ pass: Pass) throws -> (low: Tensor, high: Tensor) {
+  package func forward(_ image: Tensor, _ pass: Pass) throws -> (low: Tensor, high: Tensor) {
     var x = image
     for unit in stem { x = try unit.forward(x, pass) }
     x = pool.forward(x, pass)

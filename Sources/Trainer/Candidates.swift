@@ -6,15 +6,15 @@ import Network
 ///
 /// Global slots count the labeled samples of all ranks first, then the unlabeled ones; this rank's tensors hold its
 /// labeled, then its unlabeled samples.
-struct BatchLayout {
+package struct BatchLayout {
   /// Global slots of each kind.
-  let labeled: Int
-  let unlabeled: Int
+  package let labeled: Int
+  package let unlabeled: Int
   /// Global slots this rank holds, within each kind.
-  let localLabeled: Range<Int>
-  let localUnlabeled: Range<Int>
+  package let localLabeled: Range<Int>
+  package let localUnlabeled: Range<Int>
 
-  init(labeled: Int, unlabeled: Int, rank: Int, ranks: Int) {
+  package init(labeled: Int, unlabeled: Int, rank: Int, ranks: Int) {
     self.labeled = labeled
     self.unlabeled = unlabeled
     localLabeled = rank * labeled / ranks..<(rank + 1) * labeled / ranks
@@ -22,9 +22,9 @@ struct BatchLayout {
   }
 
   /// This rank's node of the slot tree.
-  var tree: SlotTree { SlotTree(labeled: localLabeled.count, unlabeled: localUnlabeled.count) }
+  package var tree: SlotTree { SlotTree(labeled: localLabeled.count, unlabeled: localUnlabeled.count) }
   /// Global slot of each sample of this rank's tensors.
-  var globalSlots: [Int] { Array(localLabeled) + localUnlabeled.map { labeled + $0 } }
+  package var globalSlots: [Int] { Array(localLabeled) + localUnlabeled.map { labeled + $0 } }
   /// The rank that holds each global slot.
   func owner(of slot: Int, ranks: Int) -> Int {
     slot < labeled ? slot / (labeled / ranks) : (slot - labeled) / (unlabeled / ranks)
@@ -32,16 +32,16 @@ struct BatchLayout {
 }
 
 /// Line 8 of a step: which pixels of the h × w maps may be anchors of which class, and which are negatives.
-struct Candidates {
+package struct Candidates {
   /// For each local sample and class, pixels in row-major order.
-  var anchors: [[[Int32]]]
-  var negatives: [[[Int32]]]
+  package var anchors: [[[Int32]]]
+  package var negatives: [[[Int32]]]
 
   /// - Parameters:
   ///   - logits: the teacher's, N × h × w × C, labeled samples first.
   ///   - labels: ground truth or ŷ at h × w, 255 = ignore.
   ///   - unreliable: H > γ_t at h × w; false on labeled samples.
-  init(
+  package init(
     logits: Tensor, labels: [UInt8], unreliable: [Bool], labeledCount: Int, deltaP: Float, lowRank: Int, highRank: Int
   ) {
     let (classes, pixels, samples) = (logits.channels, logits.pixels, logits.count)
@@ -87,7 +87,7 @@ struct Candidates {
   }
 
   /// How many candidates each global slot has of each class: [slot][class], known to every rank.
-  func globalCounts(_ layout: BatchLayout, ranks: Communicator) throws -> (anchors: [[Int]], negatives: [[Int]]) {
+  package func globalCounts(_ layout: BatchLayout, ranks: Communicator) throws -> (anchors: [[Int]], negatives: [[Int]]) {
     let classes = anchors.first?.count ?? 0
     let slots = layout.labeled + layout.unlabeled
     var table = [Int64](repeating: 0, count: 2 * slots * classes)

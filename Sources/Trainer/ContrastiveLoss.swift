@@ -8,9 +8,14 @@ import Network
 ///
 /// L_c = 1/(C·M) Σ_c Σ_i −log( e^{⟨z_i,z_c⁺⟩/τ} / (e^{⟨z_i,z_c⁺⟩/τ} + Σ_j e^{⟨z_i,z_ij⁻⟩/τ}) ) with cosine similarity
 /// (equation 7 of the paper; N, M and τ are `negatives`, `anchors` and `temperature`).
-struct ContrastiveLoss {
+package struct ContrastiveLoss {
   let settings: Configuration.U2PL
   let philox: Philox
+
+  package init(settings: Configuration.U2PL, philox: Philox) {
+    self.settings = settings
+    self.philox = philox
+  }
 
   /// One draw of an anchor that this rank holds.
   private struct Anchor {
@@ -28,7 +33,7 @@ struct ContrastiveLoss {
   ///   - zTeacher: the teacher's.
   ///   - scale: what the gradient is multiplied by, λ_c.
   /// - Returns: L_c, and the gradient with respect to z times `scale`, nil where no class has both anchors and negatives.
-  func callAsFunction(
+  package func callAsFunction(
     _ candidates: Candidates, counts: [[Int]], z: Tensor, zTeacher: Tensor, bank: MemoryBank, layout: BatchLayout,
     step: Int, scale: Double, ranks: Communicator
   ) throws -> (loss: Double, gradient: Tensor?) {

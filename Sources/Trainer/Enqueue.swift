@@ -3,17 +3,22 @@ import Distributed
 import Network
 
 /// Line 8 of a step: new keys enter the memory bank, in global order: labeled then unlabeled, by sample, then row-major.
-struct Enqueue {
+package struct Enqueue {
   let philox: Philox
   /// Most keys of a class that enter in a step; nil for no limit.
   let limit: Int?
+
+  package init(philox: Philox, limit: Int?) {
+    self.philox = philox
+    self.limit = limit
+  }
 
   /// Every rank calls it and makes the same change to its bank.
   ///
   /// - Parameters:
   ///   - counts: of negatives, [global slot][class].
   ///   - representation: the teacher's z̄, N × h × w × D.
-  func callAsFunction(
+  package func callAsFunction(
     _ candidates: Candidates, counts: [[Int]], representation: Tensor, into bank: MemoryBank, layout: BatchLayout,
     step: Int, ranks: Communicator
   ) throws {

@@ -4,28 +4,28 @@ import Compute
 ///
 /// A vector that is negative for several classes is stored once; the queues hold numbers of slots, and a slot is free again
 /// when no queue holds it. Every rank applies the same changes in the same order, so all banks are equal.
-final class MemoryBank {
-  let features: Int
-  let capacities: [Int]
-  private(set) var queues: [Queue]
+package final class MemoryBank {
+  package let features: Int
+  package let capacities: [Int]
+  package private(set) var queues: [Queue]
 
   /// Slots of `features` floats; pages are touched only as slots come into use.
   private var vectors: UnsafeMutablePointer<Float>
   /// Euclidean norm of each slot's vector, clamped below at 1e-8.
-  private(set) var norms: [Float] = []
+  package private(set) var norms: [Float] = []
   private var references: [Int32] = []
   private var free: [Int32] = []
   private var allocated = 0
 
   /// A ring of slot numbers.
-  struct Queue {
+  package struct Queue {
     fileprivate var slots: [Int32]
     fileprivate var head = 0
-    fileprivate(set) var count = 0
+    package fileprivate(set) var count = 0
     fileprivate init(capacity: Int) { slots = [Int32](repeating: 0, count: capacity) }
 
     /// The slot of the i-th oldest entry.
-    subscript(i: Int) -> Int {
+    package subscript(i: Int) -> Int {
       let at = head + i
       return Int(slots[at < slots.count ? at : at - slots.count])
     }
@@ -34,7 +34,7 @@ final class MemoryBank {
   /// - Parameters:
   ///   - capacities: of each class's queue.
   ///   - features: length D of a vector.
-  init(capacities: [Int], features: Int) {
+  package init(capacities: [Int], features: Int) {
     self.capacities = capacities
     self.features = features
     queues = capacities.map { Queue(capacity: $0) }
@@ -44,17 +44,17 @@ final class MemoryBank {
   deinit { vectors.deallocate() }
 
   /// Vectors stored, each counted once.
-  var storedVectors: Int { norms.count - free.count }
+  package var storedVectors: Int { norms.count - free.count }
   var bytes: Int { allocated * features * 4 }
 
-  func vector(slot: Int) -> UnsafePointer<Float> { UnsafePointer(vectors + slot * features) }
+  package func vector(slot: Int) -> UnsafePointer<Float> { UnsafePointer(vectors + slot * features) }
 
   /// Appends new keys, oldest first, to each class's queue; the oldest entries leave where a queue is full.
   ///
   /// - Parameters:
   ///   - keys: for each class, the numbers of its new vectors among `new`, at most the class's capacity.
   ///   - new: vectors of `features` floats, one after the other.
-  func enqueue(_ keys: [[Int]], new: [Float]) {
+  package func enqueue(_ keys: [[Int]], new: [Float]) {
     let count = new.count / max(features, 1)
     var slots = [Int32](repeating: -1, count: count)
     for c in keys.indices {
@@ -114,7 +114,7 @@ final class MemoryBank {
 
   /// Contents that do not depend on which slots are in use: the vectors in the order in which the queues, class by class
   /// and oldest first, name them, and each queue as numbers of these.
-  func snapshot() -> (vectors: [Float], queues: [[Int32]]) {
+  package func snapshot() -> (vectors: [Float], queues: [[Int32]]) {
     var number = [Int32](repeating: -1, count: norms.count)
     var out: [Float] = []
     out.reserveCapacity(storedVectors * features)
@@ -134,7 +134,7 @@ final class MemoryBank {
   }
 
   /// Replaces an empty bank's contents.
-  func restore(vectors new: [Float], queues lists: [[Int32]]) {
+  package func restore(vectors new: [Float], queues lists: [[Int32]]) {
     precondition(storedVectors == 0)
     enqueue(lists.map { $0.map(Int.init) }, new: new)
   }

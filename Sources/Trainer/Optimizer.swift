@@ -5,13 +5,13 @@ import Network
 
 /// Stochastic gradient descent in PyTorch's form: g ← g + wd·θ, v ← momentum·v + g, θ ← θ − lr·v, weight decay on every
 /// parameter; learning rate base · (1 − k/K)^power, times `head_factor` for the decoder.
-final class SGD {
+package final class SGD {
   private let settings: Configuration.Optimizer
   private let totalSteps: Int
   /// v, in the order of the network's parameters.
-  let momentum: UnsafeMutableBufferPointer<Float>
+  package let momentum: UnsafeMutableBufferPointer<Float>
 
-  init(_ settings: Configuration.Optimizer, parameters: Parameters, totalSteps: Int) {
+  package init(_ settings: Configuration.Optimizer, parameters: Parameters, totalSteps: Int) {
     self.settings = settings
     self.totalSteps = totalSteps
     momentum = .allocate(capacity: parameters.values.count)
@@ -21,12 +21,12 @@ final class SGD {
   deinit { momentum.deallocate() }
 
   /// The encoder's learning rate in step k, counted from 0.
-  func learningRate(step k: Int) -> Double {
+  package func learningRate(step k: Int) -> Double {
     settings.learningRate * pow(1 - Double(k) / Double(totalSteps), settings.power)
   }
 
   /// One update from `network.parameters.gradients`.
-  func update(_ network: Segmenter, step: Int) {
+  package func update(_ network: Segmenter, step: Int) {
     let parameters = network.parameters
     let rate = learningRate(step: step)
     let boundary = network.firstDecoderParameter
@@ -51,12 +51,12 @@ final class SGD {
 }
 
 /// Line 10 of a step: the teacher follows the student by an exponential moving average.
-enum ExponentialMovingAverage {
+package enum ExponentialMovingAverage {
   /// a = min(1 − 1/(j + 1), limit) in semi-supervised step j, counted from 0.
-  static func factor(step j: Int, limit: Double) -> Double { min(1 - 1 / Double(j + 1), limit) }
+  package static func factor(step j: Int, limit: Double) -> Double { min(1 - 1 / Double(j + 1), limit) }
 
   /// θ_t ← a·θ_t + (1 − a)·θ_s.
-  static func update(_ teacher: Parameters, from student: Parameters, factor a: Double, buffers: Bool) {
+  package static func update(_ teacher: Parameters, from student: Parameters, factor a: Double, buffers: Bool) {
     average(teacher.values, student.values, a)
     if buffers { average(teacher.buffers, student.buffers, a) }
     teacher.markChanged()

@@ -5,31 +5,45 @@ import Distributed
 import Foundation
 
 /// The unlabeled half of a rank's batch as the student sees it: images with the teacher's pseudo-labels ŷ.
-struct PseudoLabeled {
-  let height: Int
-  let width: Int
+package struct PseudoLabeled {
+  package let height: Int
+  package let width: Int
   /// N × H × W × 3, normalised.
-  var pixels: [Float]
+  package var pixels: [Float]
   /// ŷ, N × H × W; 255 where the crop reaches beyond the image.
-  var labels: [UInt8]
+  package var labels: [UInt8]
   /// The teacher's probability of ŷ.
-  var confidence: [Float]
+  package var confidence: [Float]
+
+  package init(height: Int, width: Int, pixels: [Float], labels: [UInt8], confidence: [Float]) {
+    self.height = height
+    self.width = width
+    self.pixels = pixels
+    self.labels = labels
+    self.confidence = confidence
+  }
 
   var plane: Int { height * width }
   var count: Int { labels.count / plane }
 }
 
 /// Line 2 of a step: mixing sample i with sample (i + 1) mod B_u of the global batch.
-struct StrongView {
+package struct StrongView {
   let mix: Configuration.Augment.Mix
   let probability: Double
   let philox: Philox
+
+  package init(mix: Configuration.Augment.Mix, probability: Double, philox: Philox) {
+    self.mix = mix
+    self.probability = probability
+    self.philox = philox
+  }
 
   /// Mixes in place; one draw a step decides whether. Every rank calls it: the last slot's partner is the next rank's
   /// first.
   ///
   /// - Parameter firstSlot: global number of the first unlabeled slot here.
-  func apply(_ batch: inout PseudoLabeled, firstSlot: Int, step: Int, ranks: Communicator) throws {
+  package func apply(_ batch: inout PseudoLabeled, firstSlot: Int, step: Int, ranks: Communicator) throws {
     guard mix != .off, draw(0, slot: 0xFFFF_FFFF, step) < probability else { return }
     let partners = mix == .cutout ? nil : try partnersOfAll(batch, ranks)
     let plane = batch.plane

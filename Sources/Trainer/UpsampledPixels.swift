@@ -6,7 +6,7 @@ import Network
 /// row: no H × W × C tensor exists at any time.
 ///
 /// Everything is per sample, in a fixed order, so results do not depend on who holds which sample.
-struct UpsampledPixels {
+package struct UpsampledPixels {
   let height: Int
   let width: Int
   private let rows: BilinearAxis
@@ -15,7 +15,7 @@ struct UpsampledPixels {
   private let smallWidth: Int
   private let classes: Int
 
-  init(logits: Tensor, height: Int, width: Int) {
+  package init(logits: Tensor, height: Int, width: Int) {
     self.init(
       smallHeight: logits.height, smallWidth: logits.width, classes: logits.channels, height: height, width: width)
   }
@@ -109,7 +109,7 @@ struct UpsampledPixels {
   }
 
   /// The class of highest probability at each pixel (ties to the lower class), and that probability.
-  func prediction(_ logits: Tensor, sample: Int) -> (classes: [UInt8], confidence: [Float]) {
+  package func prediction(_ logits: Tensor, sample: Int) -> (classes: [UInt8], confidence: [Float]) {
     var classes = [UInt8](repeating: 0, count: height * width)
     var confidence = [Float](repeating: 0, count: height * width)
     classes.withUnsafeMutableBufferPointer { classes in
@@ -127,7 +127,7 @@ struct UpsampledPixels {
   }
 
   /// Upsampled logits of one sample, C × H × W.
-  func upsampled(_ logits: Tensor, sample: Int) -> [Float] {
+  package func upsampled(_ logits: Tensor, sample: Int) -> [Float] {
     [Float](unsafeUninitializedCapacity: classes * height * width) { out, count in
       let (out, width, plane) = (out.baseAddress!, self.width, self.height * self.width)
       parallelFor(height) { y in
@@ -142,7 +142,7 @@ struct UpsampledPixels {
   }
 
   /// H(p) = −Σ_c p_c ln p_c in nats for samples `samples` of the logits, each H × W, one after the other.
-  func entropy(_ logits: Tensor, samples: Range<Int>) -> [Float] {
+  package func entropy(_ logits: Tensor, samples: Range<Int>) -> [Float] {
     var entropy = [Float](repeating: 0, count: samples.count * height * width)
     entropy.withUnsafeMutableBufferPointer { entropy in
       let entropy = entropy.baseAddress!
@@ -164,7 +164,7 @@ struct UpsampledPixels {
   }
 
   /// The probability of each pixel's label, for samples `samples`; 2 where the label is ignore.
-  func labelProbability(_ logits: Tensor, samples: Range<Int>, labels: [UInt8]) -> [Float] {
+  package func labelProbability(_ logits: Tensor, samples: Range<Int>, labels: [UInt8]) -> [Float] {
     var probability = [Float](repeating: 2, count: labels.count)
     probability.withUnsafeMutableBufferPointer { probability in
       let probability = probability.baseAddress!
@@ -187,7 +187,7 @@ struct UpsampledPixels {
   ///   - scale: what the gradient of each pixel's term is multiplied by.
   ///   - gradient: of the logits' shape; samples `samples` are written.
   /// - Returns: the sum for each sample.
-  func crossEntropy(
+  package func crossEntropy(
     _ logits: Tensor, samples: Range<Int>, labels: [UInt8], scale: Float, gradient: Tensor
   ) -> [Double] {
     let (width, height, classes) = (self.width, self.height, self.classes)
@@ -243,7 +243,7 @@ struct UpsampledPixels {
 }
 
 /// The label of pixels that take no part: 255.
-let ignoreLabel: UInt8 = 255
+package let ignoreLabel: UInt8 = 255
 
 /// The source pixel of each target pixel under `nearest`: ⌊i · source / target⌋.
-func nearestIndices(source: Int, target: Int) -> [Int] { (0..<target).map { $0 * source / target } }
+package func nearestIndices(source: Int, target: Int) -> [Int] { (0..<target).map { $0 * source / target } }

@@ -148,6 +148,10 @@ final class BadInputTests: XCTestCase {
   func testAbsurdSizeIsRefusedBeforeMemoryIsTaken() throws {
     let bomb = PNG.file(height: 2_000_000_000, width: 20_001, bits: 8, .rgb, rows: [[0]])
     for text in try messages(image: bomb) { assert(text, names: "a.jpg", "20001×2000000000", "20000") }
+    for (height, width) in [(1, 20_001), (20_001, 1)] {
+      let long = PNG.file(height: height, width: width, bits: 1, .grey, rows: [[0]])
+      for text in try messages(image: long) { assert(text, names: "claims \(width)×\(height) pixels") }
+    }
   }
 
   // MARK: Masks

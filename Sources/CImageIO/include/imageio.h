@@ -21,15 +21,15 @@ struct u2pl_image_header {
 
 int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message);
 
-/// Decodes into `pixels`, height · width · 3 bytes as given by the header. What libjpeg only warns of (it fills the rest
-/// with grey) is an error here, except remarks that do not concern pixels.
+/// Decodes into `pixels`, height · width · 3 bytes as given by the header. What libjpeg only warns of (it fills the
+/// rest with grey) is an error here, except remarks that do not concern pixels.
 int u2pl_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels, char *message);
 
 int u2pl_png_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message);
 
 /// Decodes into `pixels`. With `channels` 3: palette and grey become colours, alpha is dropped, of 16 bits the high 8
-/// are kept. With `channels` 1: indices or grey values as stored, unpacked to a byte each and never scaled; the file must
-/// have one channel of at most 8 bits.
+/// are kept. With `channels` 1: indices or grey values as stored, unpacked to a byte each and never scaled; the file
+/// must have one channel of at most 8 bits.
 int u2pl_png_decode(
     const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels, char *message);
 

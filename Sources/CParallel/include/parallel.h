@@ -9,4 +9,8 @@ void u2pl_parallel_for(long count, void (*body)(void *context, long index), void
 int u2pl_threads(void);
 void u2pl_set_threads(int threads);
 
+/// Sets bit i of `mask` (zeroed, `bytes` long) for each core i this process may run on. 0, or -1 where the system does
+/// not say. glibc declares sched_getaffinity only under _GNU_SOURCE, which Swift's importer does not define.
+int u2pl_affinity(unsigned char *mask, int bytes);
+
 #endif

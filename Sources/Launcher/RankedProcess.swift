@@ -1,0 +1,74 @@
+import ArgumentParser
+import Compute
+import Distributed
+import Foundation
+import Network
+import Trainer
+
+/// Running a command on all ranks, so that whatever goes wrong ends all of them within seconds and is said once.
+enum RankedProcess {
+  /// This process's rank as the launcher's environment tells it, before MPI has started.
+  static var launchedRank: Int? {
+    let environment = ProcessInfo.processInfo.environment
+    return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].lazy.compactMap { environment[$0] }.first.flatMap { Int($0) }
+  }
+
+  /// Starts MPI, runs `body`, ends MPI.
+  ///
+  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``) rank 0 reports and all leave in order; any
+  /// other error happened on one rank, which takes the others down with it.
+  static func run(_ body: (Communicator) throws -> Void) throws {
+    let ranks: Communicator
+    do { ranks = try MPIEnvironment.start() } catch { Communicator.alone.abort("u2pl: \(error)", code: 1) }
+    do {
+      try body(ranks)
+      MPIEnvironment.finish()
+    } catch let failure as CollectiveFailure {
+      let place = ranks.size > 1 && failure.rank > 0 ? "rank \(failure.rank): " : ""
+      leave(ranks, place + failure.description, code: 2)
+    } catch let error as TrainingError {
+      leave(ranks, error.description, code: 1)
+    } catch {
+      let place = ranks.size > 1 ? "rank \(ranks.rank) on \(MPIEnvironment.host): " : ""
+      ranks.abort("u2pl: error: \(place)\(error)", code: 1)
+    }
+  }
+
+  private static func leave(_ ranks: Communicator, _ message: String, code: Int32) -> Never {
+    if ranks.rank == 0 { FileHandle.standardError.write(Data("u2pl: error: \(message)\n".utf8)) }
+    MPIEnvironment.finish()
+    exit(code)
+  }
+
+  /// Shows a line at once, also through mpirun's pipes.
+  static func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+  /// Gives this rank its threads: those asked for, or the node's cores shared out. Collective.
+  ///
+  /// - Returns: facts for the log; warnings are shown by rank 0.
+  static func setThreads(_ wanted: Int?, ranks: Communicator) throws -> [String] {
+    let cores = try ranks.nodeCores()
+    let threads = wanted ?? cores.threadsPerRank
+    ThreadPool.threads = threads
+    var facts = [
+      "host \(MPIEnvironment.host), pid \(ProcessInfo.processInfo.processIdentifier), rank \(ranks.rank) of \(ranks.size)",
+      "\(cores.ranks) ranks on this node share \(cores.shared) of its \(cores.online) cores; this one may use \(cores.own), "
+        + "and runs \(threads) threads",
+      "oneDNN \(ConvolutionLibrary.version) (\(ConvolutionLibrary.instructionSet)), OpenBLAS kernels \(BLAS.core), "
+        + "u2pl \(Version.text)",
+    ]
+    var warnings: [String] = []
+    if cores.ranks * threads > cores.shared {
+      warnings.append(
+        "warning: \(cores.ranks) ranks × \(threads) threads on \(cores.shared) cores: they will get in each other's way; "
+          + "start fewer ranks, or --set compute.threads=\(cores.threadsPerRank)")
+    } else if wanted == nil, cores.shared < cores.online, cores.ranks * threads < cores.online {
+      warnings.append(
+        "note: mpirun has bound \(cores.ranks == 1 ? "this rank" : "these ranks") to \(cores.shared) of \(cores.online) "
+          + "cores; mpirun --bind-to none lets u2pl use all")
+    }
+    if ranks.rank == 0 { warnings.forEach(say) }
+    facts += warnings
+    return facts
+  }
+}

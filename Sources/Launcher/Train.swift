@@ -1,0 +1,73 @@
+import ArgumentParser
+import Checkpoint
+import Compute
+import Configuration
+import Distributed
+import Foundation
+import Trainer
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains: alone as one rank, or under mpirun.",
+    discussion: """
+      A run directory holds config.yaml (every default written out), metrics.jsonl (a line a step), checkpoints/ and a \
+      log for each rank in logs/. Without --run and run.directory it is runs/NAME after the configuration's file, or \
+      runs/NAME-2 … where that is taken.
+
+      The number of ranks must divide both batch sizes. At 1, 2, 4, 8 … ranks the run computes the same bits, so it \
+      can be resumed on another number.
+      """)
+
+  @OptionGroup var options: ConfigurationOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Go on from the newest good checkpoint of the run directory, or from a file.", valueName: "latest|path"))
+  var resume: String?
+
+  @Option(name: .customLong("run"), help: ArgumentHelp("The run directory.", valueName: "dir"))
+  var runPath: String?
+
+  func run() throws {
+    try RankedProcess.run { ranks in
+      let configuration = try ranks.together {
+        try Configuration.load(path: options.config, overrides: options.overrides)
+      }
+      try ranks.together { try BLAS.load() }
+      let facts = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+      let directory = try runDirectory(configuration, ranks)
+      var attributes: [String: AttributeValue] = ["version": .string(Version.number)]
+      if let commit = Version.commit { attributes["git_commit"] = .string(commit) }
+      let training = try TrainingRun(
+        configuration, directory: directory, resume: resume.map { $0 == "latest" ? .latest : .path($0) }, ranks: ranks,
+        attributes: attributes, facts: facts, say: RankedProcess.say)
+      try training.run()
+    }
+  }
+
+  /// Where the run goes. Rank 0 looks; its answer counts everywhere.
+  private func runDirectory(_ configuration: Configuration, _ ranks: Communicator) throws -> RunDirectory {
+    var path = ""
+    try ranks.together {
+      guard ranks.rank == 0 else { return }
+      if let given = runPath ?? configuration.run.directory {
+        guard resume != nil || !holdsRun(given) else {
+          throw CheckpointError(
+            description: "\(given) already holds a run; --resume latest goes on with it, another --run leaves it alone")
+        }
+        path = given
+      } else {
+        let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
+        var number = 1
+        func name(_ number: Int) -> String { number == 1 ? "runs/\(stem)" : "runs/\(stem)-\(number)" }
+        while holdsRun(name(number)) { number += 1 }
+        path = name(resume == "latest" && number > 1 ? number - 1 : number)
+      }
+    }
+    return RunDirectory(path: try ranks.broadcast(path, from: 0))
+  }
+
+  private func holdsRun(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: RunDirectory(path: path).metricsPath)
+  }
+}

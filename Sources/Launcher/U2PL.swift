@@ -1,0 +1,41 @@
+import ArgumentParser
+import Foundation
+
+/// The command `u2pl`.
+@main
+struct U2PL: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "u2pl",
+    abstract: "Trains semantic segmentation from few labeled and many unlabeled images on a CPU cluster.",
+    discussion: """
+      Runs by itself as one rank, or as many ranks under mpirun:
+
+        mpirun -n 2 --hostfile hostfiles/localhost u2pl train --config configs/shapes-demo.yaml
+
+      Exit codes: 0 done; 1 the run failed; 2 bad input (a message says which file, where, and what to do); 64 bad usage.
+      """,
+    version: Version.text,
+    subcommands: [Train.self, Evaluate.self, Inspect.self, DataCommand.self, Bench.self])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      // Under mpirun all ranks read the same command line; one of them says what is wrong with it.
+      if let rank = RankedProcess.launchedRank, rank != 0 { Foundation.exit(exitCode(for: error).rawValue) }
+      exit(withError: error)
+    }
+  }
+}
+
+/// Options of every command that reads a configuration.
+struct ConfigurationOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The configuration, YAML; docs/config.md lists its keys.", valueName: "file"))
+  var config: String
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Sets one key, such as --set data.root=PATH; may be repeated.", valueName: "key=value"))
+  var overrides: [String] = []
+}

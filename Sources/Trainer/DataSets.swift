@@ -1,0 +1,81 @@
+import Compute
+import Configuration
+import Dataset
+import Distributed
+
+/// The lists a configuration names, opened and looked over.
+public struct DataSets: Sendable {
+  public let labeled: any ImageSet
+  /// nil where no list is given.
+  public let unlabeled: (any ImageSet)?
+  public let validation: (any ImageSet)?
+
+  /// Opens the lists. Touches this process's file system only.
+  ///
+  /// - Throws: ``DatasetError`` naming list, line and file.
+  public init(_ configuration: Configuration) throws {
+    labeled = try Self.open(configuration.data.labeled, configuration, .labeled)
+    unlabeled = try configuration.data.unlabeled.map { try Self.open($0, configuration, .unlabeled) }
+    validation = try Self.openValidation(configuration)
+  }
+
+  /// The validation list alone.
+  public static func openValidation(_ configuration: Configuration) throws -> (any ImageSet)? {
+    try configuration.data.validation.map { try open($0, configuration, .validation) }
+  }
+
+  private static func open(
+    _ source: Configuration.ListSource, _ configuration: Configuration, _ role: ShapesRole
+  ) throws -> any ImageSet {
+    let data = configuration.data
+    switch source {
+    case .file(let list):
+      return try VOCSet(root: data.root, list: list, classes: data.classes, labeled: role != .unlabeled)
+    case .count(let count):
+      return ShapesSet(
+        height: data.size.height, width: data.size.width, count: count, classes: data.classes, seed: data.seed,
+        offset: role.firstImage)
+    }
+  }
+
+  /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks.
+  /// Collective, so that a file damaged on one host ends all ranks with one message.
+  ///
+  /// - Throws: ``CollectiveFailure`` on every rank.
+  public func check(ranks: Communicator) throws {
+    try ranks.together {
+      for set in [labeled, unlabeled, validation].compactMap({ $0 }) {
+        for index in stride(from: ranks.rank, to: set.count, by: ranks.size) { try set.check(index) }
+      }
+    }
+  }
+}
+
+extension BatchLoader {
+  /// A loader of this rank's share of every batch from `firstStep` on.
+  convenience init(_ sets: DataSets, _ trainer: U2PLTrainer, firstStep: Int) {
+    let configuration = trainer.configuration, layout = trainer.layout, philox = trainer.philox
+    func sampler(_ set: any ImageSet, _ batch: Int, _ stream: RandomStream) -> GlobalSampler {
+      GlobalSampler(
+        count: set.count, batch: batch, shuffle: configuration.data.shuffle, philox: philox, stream: stream)
+    }
+    let unlabeled = configuration.u2pl.enabled ? sets.unlabeled : nil
+    let augmentation = Augmentation(
+      scale: configuration.augment.scale, flip: configuration.augment.flip,
+      crop: configuration.augment.crop.map { ($0.height, $0.width) })
+    self.init(
+      labeled: sets.labeled, unlabeled: unlabeled,
+      labeledSampler: sampler(sets.labeled, configuration.batch.labeled, .labeledOrder),
+      unlabeledSampler: unlabeled.map { sampler($0, configuration.batch.unlabeled, .unlabeledOrder) },
+      labeledSlots: layout.localLabeled, unlabeledSlots: layout.localUnlabeled,
+      unlabeledFromStep: trainer.schedule.firstSemiSupervisedStep, steps: firstStep..<trainer.schedule.totalSteps,
+      labeledAugmentation: augmentation, unlabeledAugmentation: augmentation,
+      normalization: Normalization(configuration), philox: philox)
+  }
+}
+
+extension Normalization {
+  init(_ configuration: Configuration) {
+    self.init(mean: configuration.data.mean.map { Float($0) }, std: configuration.data.std.map { Float($0) })
+  }
+}

@@ -1,0 +1,231 @@
+import Checkpoint
+import Compute
+import Configuration
+import Dataset
+import Distributed
+import Foundation
+import Network
+
+/// A run from its first step, or from a checkpoint, to its last: steps, metrics, evaluations, checkpoints, logs.
+public final class TrainingRun {
+  /// What to go on from.
+  public enum Resume: Sendable, Equatable {
+    /// The newest checkpoint of the run directory that verifies; from the start where there is none at all.
+    case latest
+    case path(String)
+  }
+
+  private let configuration: Configuration
+  private let ranks: Communicator
+  private let directory: RunDirectory
+  private let sets: DataSets
+  private let trainer: U2PLTrainer
+  private let log: RankLog
+  private let writer: CheckpointWriter
+  private let attributes: [String: AttributeValue]
+  private let say: (String) -> Void
+  private var metrics: MetricsFile?
+  private var best: (meanIoU: Double, step: Int)?
+  private var lastMatrix: ConfusionMatrix?
+
+  /// Opens everything a run needs. Collective.
+  ///
+  /// - Parameters:
+  ///   - directory: made if it does not exist.
+  ///   - attributes: put into every checkpoint, such as the program's version.
+  ///   - facts: lines about this process for the head of its log.
+  ///   - say: shows a line to the user; called on rank 0 only.
+  /// - Throws: ``CollectiveFailure`` on every rank when any finds something wrong.
+  public init(
+    _ configuration: Configuration, directory: RunDirectory, resume: Resume?, ranks: Communicator,
+    attributes: [String: AttributeValue] = [:], facts: [String] = [], say: @escaping (String) -> Void
+  ) throws {
+    self.configuration = configuration
+    self.ranks = ranks
+    self.directory = directory
+    self.attributes = attributes
+    self.say = ranks.rank == 0 ? say : { _ in }
+    sets = try ranks.together { try DataSets(configuration) }
+    let sets = self.sets
+    let schedule = Schedule(
+      configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
+    guard schedule.totalSteps <= Int(UInt32.max) else {
+      throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
+    }
+    trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
+    try sets.check(ranks: ranks)
+    log = try ranks.together {
+      try directory.create()
+      return try RankLog(directory: directory.logsPath, rank: ranks.rank)
+    }
+    writer = CheckpointWriter(run: directory, keep: configuration.checkpoint.keep)
+    facts.forEach(log.info)
+    try start(resume)
+    metrics = try ranks.together {
+      guard ranks.rank == 0 else { return nil }
+      try directory.removeTemporaries()
+      try Data(configuration.yaml().utf8).write(to: URL(fileURLWithPath: directory.configPath), options: .atomic)
+      return try MetricsFile(path: directory.metricsPath, resumeAt: resume == nil ? nil : trainer.step)
+    }
+    let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
+    self.say(
+      "\(sets.labeled.count) labeled, \(unlabeled) unlabeled, \(sets.validation?.count ?? 0) validation images; "
+        + "\(trainer.student.parameters.values.count) parameters; \(schedule.epochs) epochs of "
+        + "\(schedule.stepsPerEpoch) steps, "
+        + (configuration.u2pl.enabled
+          ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)" : "supervised only")
+        + "; \(directory.path)")
+  }
+
+  /// The mean IoU of the last evaluation.
+  public var meanIoU: Double? { lastMatrix?.meanIntersectionOverUnion }
+
+  /// Trains to the end. Collective.
+  ///
+  /// - Throws: ``TrainingError`` on every rank alike; anything else on one rank, whose caller then has to abort the job.
+  public func run() throws {
+    let loader = BatchLoader(sets, trainer, firstStep: trainer.step)
+    defer { loader.stop() }
+    var progress = Progress(trainer)
+    let schedule = trainer.schedule
+    while trainer.step < schedule.totalSteps {
+      trainer.startClock()
+      guard let batch = try loader.next() else {
+        throw DatasetError(description: "step \(trainer.step): the loader has ended early")
+      }
+      let report = try trainer.step(batch)
+      log.step(report)
+      try metrics?.append(report.metrics.text)
+      if let line = progress.line(report) { say(line) }
+      try evaluateIfDue(report)
+      try checkpointIfDue()
+    }
+    try writer.finish()
+    reportWriterErrors()
+    log.info("finished after \(trainer.step) steps")
+    log.finish()
+    metrics?.close()
+  }
+
+  // MARK: Starting
+
+  private func start(_ resume: Resume?) throws {
+    if let resume {
+      var found: (path: String, contents: CheckpointContents)?
+      var skipped: [String] = []
+      try ranks.together {
+        guard ranks.rank == 0 else { return }
+        switch resume {
+        case .path(let path): found = (path, try CheckpointFile.read(path))
+        case .latest:
+          found = try directory.newestGood { path, error in skipped.append("\(path) skipped: \(error)") }
+          if found == nil, !skipped.isEmpty {
+            throw CheckpointError(
+              description: (skipped + ["no checkpoint of \(directory.path) can be read"]).joined(separator: "\n"))
+          }
+        }
+      }
+      for line in skipped {
+        say(line)
+        log.warn(line)
+      }
+      let path = try ranks.broadcast(found?.path ?? "", from: 0)
+      if !path.isEmpty {
+        try trainer.restore(found?.contents, path: path)
+        try restoreEvaluation(found?.contents)
+        say("resuming from \(path) at step \(trainer.step)")
+        log.info("resumed from \(path) at step \(trainer.step)")
+        return
+      }
+      say("no checkpoint in \(directory.checkpointsPath) yet: starting from the beginning")
+    }
+    if let weights = configuration.model.weights {
+      try trainer.load(weights: weights) { note in
+        say(note)
+        log.warn(note)
+      }
+      say("weights from \(weights)")
+    }
+  }
+
+  /// The best and the last evaluation so far, from rank 0 to all.
+  private func restoreEvaluation(_ contents: CheckpointContents?) throws {
+    var numbers = [0.0, -1]
+    if case .double(let value)? = contents?.attributes["best_mean_iou"],
+      case .int(let step)? = contents?.attributes["best_step"]
+    {
+      numbers = [value, Double(step)]
+    }
+    numbers = try ranks.broadcast(numbers, from: 0)
+    best = numbers[1] < 0 ? nil : (numbers[0], Int(numbers[1]))
+    let classes = configuration.data.classes
+    var counts = [Int64](repeating: -1, count: classes * classes)
+    if case .int64(let stored)? = contents?.datasets["metrics/confusion"]?.values, stored.count == counts.count {
+      counts = stored
+    }
+    counts = try ranks.broadcast(counts, from: 0)
+    lastMatrix = counts.contains { $0 < 0 } ? nil : ConfusionMatrix(classes: classes, counts: counts)
+  }
+
+  // MARK: During the run
+
+  private func isEpochEnd(_ step: Int) -> Bool { step % trainer.schedule.stepsPerEpoch == 0 }
+
+  private func evaluateIfDue(_ report: StepReport) throws {
+    guard let validation = sets.validation, isEpochEnd(trainer.step) else { return }
+    let epoch = report.epoch + 1
+    guard epoch % configuration.evaluate.everyEpochs == 0 || trainer.step == trainer.schedule.totalSteps else { return }
+    let start = ProcessInfo.processInfo.systemUptime
+    let matrix = try Evaluator(configuration, ranks: ranks).evaluate(trainer.evaluated, on: validation)
+    let seconds = ProcessInfo.processInfo.systemUptime - start
+    lastMatrix = matrix
+    let meanIoU = matrix.meanIntersectionOverUnion
+    let network = trainer.semiSupervisedSteps > 0 ? "teacher" : "student"
+    if best == nil || meanIoU > best!.meanIoU { best = (meanIoU, trainer.step) }
+
+    var evaluation = JSONLine()
+    evaluation.add("network", network)
+    evaluation.add("mean_iou", meanIoU)
+    evaluation.add("pixel_accuracy", matrix.pixelAccuracy)
+    evaluation.add("iou", matrix.intersectionOverUnion)
+    evaluation.add("images", validation.count)
+    evaluation.add("seconds", seconds)
+    var line = JSONLine()
+    line.add("step", report.step)
+    line.add("epoch", report.epoch)
+    line.add("evaluation", evaluation)
+    try metrics?.append(line.text)
+    let text = String(
+      format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
+      trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
+      best!.meanIoU * 100)
+    say(text)
+    log.info(text)
+  }
+
+  private func checkpointIfDue() throws {
+    let every = configuration.checkpoint.everySteps ?? trainer.schedule.stepsPerEpoch
+    guard trainer.step % every == 0 || trainer.step == trainer.schedule.totalSteps, ranks.rank == 0 else { return }
+    var contents = trainer.snapshot()
+    contents.attributes.merge(attributes) { _, new in new }
+    if let best {
+      contents.attributes["best_mean_iou"] = .double(best.meanIoU)
+      contents.attributes["best_step"] = .int(Int64(best.step))
+    }
+    if let lastMatrix {
+      contents.datasets["metrics/confusion"] = StoredDataset(
+        shape: [lastMatrix.classes, lastMatrix.classes], values: .int64(lastMatrix.counts))
+    }
+    writer.submit(step: trainer.step, best: best?.step == trainer.step, contents)
+    log.info("checkpoint \(directory.checkpointPath(step: trainer.step)) submitted")
+    reportWriterErrors()
+  }
+
+  /// A checkpoint that could not be written does not end the run; the older ones are still there.
+  private func reportWriterErrors() {
+    for error in writer.drainErrors() {
+      say("warning: \(error)")
+      log.warn("\(error)")
+    }
+  }
+}

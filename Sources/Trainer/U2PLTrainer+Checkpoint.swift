@@ -1,0 +1,152 @@
+import Checkpoint
+import Configuration
+import Network
+
+// What a run needs to go on, and how it lies in the file. There is no generator state: draws depend on the step.
+
+extension U2PLTrainer {
+  /// The whole state: `student/NAME` and `teacher/NAME` as PyTorch state_dicts, `optimizer/momentum/NAME`, `bank/vectors`
+  /// [stored, D] and `bank/queue/C` (numbers of these vectors, oldest first). The same bits at any rank count.
+  public func snapshot() -> CheckpointContents {
+    var contents = CheckpointContents()
+    contents.attributes["step"] = .int(Int64(step))
+    contents.attributes["epoch"] = .int(Int64(schedule.epoch(ofStep: step)))
+    contents.attributes["semi_supervised_steps"] = .int(Int64(semiSupervisedSteps))
+    contents.attributes["seed"] = .int(Int64(bitPattern: configuration.run.seed))
+    contents.attributes["config"] = .string(configuration.yaml())
+    for (group, network) in [("student", student), ("teacher", teacher)] {
+      for entry in network.parameters.entries {
+        contents.datasets["\(group)/\(entry.name)"] = network.parameters.stored(entry)
+      }
+    }
+    for entry in student.parameters.entries where entry.kind == .parameter {
+      let range = entry.offset..<entry.offset + entry.count
+      contents.datasets["optimizer/momentum/\(entry.name)"] = StoredDataset(
+        shape: entry.shape, values: .float32(Array(optimizer.momentum[range])))
+    }
+    let (vectors, queues) = bank.snapshot()
+    contents.datasets["bank/vectors"] = StoredDataset(
+      shape: [vectors.count / bank.features, bank.features], values: .float32(vectors))
+    for (c, queue) in queues.enumerated() {
+      contents.datasets["bank/queue/\(c)"] = StoredDataset(shape: [queue.count], values: .int32(queue))
+    }
+    return contents
+  }
+
+  /// Takes over the state that rank 0 has read. Collective; other ranks pass nil.
+  ///
+  /// - Parameter path: what messages call the file.
+  /// - Throws: ``CollectiveFailure`` on every rank when the checkpoint is of another model or lacks something.
+  public func restore(_ contents: CheckpointContents?, path: String) throws {
+    try ranks.together {
+      guard let contents else { return }
+      try requireSameModel(contents, path)
+      for (group, network) in [("student", student), ("teacher", teacher)] {
+        let stored = contents.datasets(in: group)
+        try network.parameters.load(stored, strict: true, source: "\(path), group /\(group)")
+      }
+      let momentum = contents.datasets(in: "optimizer/momentum")
+      for entry in student.parameters.entries where entry.kind == .parameter {
+        guard case .float32(let values)? = momentum[entry.name]?.values, values.count == entry.count else {
+          throw CheckpointError(description: "\(path): /optimizer/momentum/\(entry.name) is missing or misshapen")
+        }
+        for (i, value) in values.enumerated() { optimizer.momentum[entry.offset + i] = value }
+      }
+      try restoreBank(contents, path)
+      guard case .int(let step)? = contents.attributes["step"],
+        case .int(let semiSupervised)? = contents.attributes["semi_supervised_steps"]
+      else { throw CheckpointError(description: "\(path): the attributes step and semi_supervised_steps are missing") }
+      self.step = Int(step)
+      semiSupervisedSteps = Int(semiSupervised)
+    }
+    try shareState()
+  }
+
+  private func restoreBank(_ contents: CheckpointContents, _ path: String) throws {
+    guard case .float32(let vectors)? = contents.datasets["bank/vectors"]?.values,
+      vectors.count % bank.features == 0
+    else { throw CheckpointError(description: "\(path): /bank/vectors is missing or misshapen") }
+    let stored = vectors.count / bank.features
+    let queues = try bank.capacities.indices.map { c in
+      guard case .int32(let queue)? = contents.datasets["bank/queue/\(c)"]?.values,
+        queue.allSatisfy({ $0 >= 0 && $0 < stored })
+      else { throw CheckpointError(description: "\(path): /bank/queue/\(c) is missing or names vectors that are not there") }
+      return Array(queue.suffix(bank.capacities[c]))
+    }
+    bank.restore(vectors: vectors, queues: queues)
+  }
+
+  private func requireSameModel(_ contents: CheckpointContents, _ path: String) throws {
+    guard case .string(let yaml)? = contents.attributes["config"] else {
+      throw CheckpointError(description: "\(path): the attribute config is missing; this is no checkpoint of a run")
+    }
+    let then = SegmenterShape(try Configuration(yaml: yaml, source: "\(path), attribute config", overrides: []))
+    let now = SegmenterShape(configuration)
+    guard then == now else {
+      throw CheckpointError(
+        description: "\(path) is of another model: it has \(then.summary), the configuration says \(now.summary)")
+    }
+  }
+
+  /// Everything from rank 0 to all: only it has to see the file.
+  private func shareState() throws {
+    guard ranks.size > 1 else { return }
+    func share(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+      _ = buffer.update(fromContentsOf: try ranks.broadcast(Array(buffer), from: 0))
+    }
+    for network in [student, teacher] {
+      try share(network.parameters.values)
+      try share(network.parameters.buffers)
+      network.parameters.counters = try ranks.broadcast(network.parameters.counters, from: 0)
+      network.parameters.markChanged()
+    }
+    try share(optimizer.momentum)
+    let numbers = try ranks.broadcast([Int64(step), Int64(semiSupervisedSteps)], from: 0)
+    (step, semiSupervisedSteps) = (Int(numbers[0]), Int(numbers[1]))
+
+    let (vectors, queues) = bank.snapshot()
+    let lengths = try ranks.broadcast([Int64(vectors.count)] + queues.map { Int64($0.count) }, from: 0)
+    let first = ranks.rank == 0
+    let sharedVectors = try ranks.broadcast(
+      first ? vectors : [Float](repeating: 0, count: Int(lengths[0])), from: 0)
+    let sharedQueues = try queues.indices.map {
+      try ranks.broadcast(first ? queues[$0] : [Int32](repeating: 0, count: Int(lengths[1 + $0])), from: 0)
+    }
+    if !first { bank.restore(vectors: sharedVectors, queues: sharedQueues) }
+  }
+
+  /// Starts student and teacher from a weights file that rank 0 reads. Collective.
+  ///
+  /// - Parameter warn: told what a lenient load left out.
+  /// - Throws: ``CollectiveFailure`` on every rank, listing missing, unknown and misshapen names.
+  public func load(weights path: String, warn: (String) -> Void) throws {
+    var notes: [String] = []
+    try ranks.together {
+      guard ranks.rank == 0 else { return }
+      notes = try student.parameters.load(
+        try WeightsFile.read(path), strict: configuration.model.strict, source: path)
+    }
+    notes.forEach(warn)
+    try shareState()
+    teacher.parameters.copy(from: student.parameters)
+  }
+}
+
+extension CheckpointContents {
+  /// The datasets of a group, by name within it.
+  public func datasets(in group: String) -> [String: StoredDataset] {
+    let prefix = group + "/"
+    var found: [String: StoredDataset] = [:]
+    for (path, dataset) in datasets where path.hasPrefix(prefix) { found[String(path.dropFirst(prefix.count))] = dataset }
+    return found
+  }
+}
+
+extension SegmenterShape {
+  /// One line for messages.
+  public var summary: String {
+    "resnet\(encoder.depth.rawValue) (\(encoder.stem) stem, width \(encoder.width), stride \(encoder.outputStride)"
+      + "\(encoder.multiGrid ? ", multi-grid" : "")), \(classes) classes, decoder \(width), features \(features), "
+      + "dilations \(dilations)"
+  }
+}

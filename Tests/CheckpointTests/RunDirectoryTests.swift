@@ -1,0 +1,107 @@
+import Checkpoint
+import Foundation
+import XCTest
+
+final class RunDirectoryTests: DirectoryTestCase {
+  private var run: RunDirectory { RunDirectory(path: path("runs/demo")) }
+
+  private func publish(_ step: Int, keep: Int, best: Bool = false) throws {
+    try CheckpointFile.write(contents(step), to: run.checkpointPath(step: step))
+    try run.publish(step: step, keep: keep, best: best)
+  }
+
+  private func contents(_ step: Int) -> CheckpointContents {
+    var contents = sample()
+    contents.attributes["step"] = .int(Int64(step))
+    return contents
+  }
+
+  private func link(_ name: String) throws -> String {
+    try FileManager.default.destinationOfSymbolicLink(atPath: "\(run.checkpointsPath)/\(name)")
+  }
+
+  func testNamesAndCreation() throws {
+    XCTAssertEqual(run.configPath, path("runs/demo/config.yaml"))
+    XCTAssertEqual(run.metricsPath, path("runs/demo/metrics.jsonl"))
+    XCTAssertEqual(run.checkpointPath(step: 1200), path("runs/demo/checkpoints/step-00001200.h5"))
+    XCTAssertTrue(try run.checkpoints().isEmpty)
+    XCTAssertNil(try run.newestGood { _, _ in })
+    try run.create()
+    try run.create()
+    XCTAssertEqual(try names(in: run.path), ["checkpoints", "logs"])
+    try write([], to: path("file"))
+    let text = message { try RunDirectory(path: path("file/run")).create() }
+    XCTAssertTrue(text.contains("Not a directory"), text)
+  }
+
+  func testListIsNewestFirstAndHasCheckpointsOnly() throws {
+    try run.create()
+    for name in [
+      "step-00000009.h5", "step-00000100.h5", "step-123456789.h5", "step-9.h5", "step-0000000x.h5", "note.txt",
+      ".step-00000200.h5.77-1.tmp", "step--0000001.h5",
+    ] { try write([1], to: "\(run.checkpointsPath)/\(name)") }
+    XCTAssertEqual(try run.checkpoints().map(\.step), [123_456_789, 100, 9])
+    XCTAssertEqual(try run.checkpoints().last?.path, run.checkpointPath(step: 9))
+  }
+
+  func testPublishLinksAndPrunes() throws {
+    try run.create()
+    try publish(10, keep: 2, best: true)
+    XCTAssertEqual(try link("latest"), "step-00000010.h5")
+    XCTAssertEqual(try link("best"), "step-00000010.h5")
+    for step in [20, 30, 40] { try publish(step, keep: 2) }
+    XCTAssertEqual(try run.checkpoints().map(\.step), [40, 30, 10], "best stays")
+    XCTAssertEqual(try link("latest"), "step-00000040.h5")
+    XCTAssertEqual(try CheckpointFile.read("\(run.checkpointsPath)/latest").attributes["step"], .int(40))
+    try publish(50, keep: 2, best: true)
+    XCTAssertEqual(try run.checkpoints().map(\.step), [50, 40])
+    try publish(35, keep: 1)
+    XCTAssertEqual(try run.checkpoints().map(\.step), [50, 35], "what latest leads to stays, though older")
+    try publish(60, keep: 0)
+    XCTAssertEqual(try run.checkpoints().map(\.step), [60, 50])
+    XCTAssertEqual(
+      try names(in: run.checkpointsPath), ["best", "latest", "step-00000050.h5", "step-00000060.h5"])
+  }
+
+  func testPublishingWhatIsNotThereChangesNothing() throws {
+    try run.create()
+    try publish(10, keep: 1)
+    let text = message { try run.publish(step: 20, keep: 1, best: true) }
+    XCTAssertTrue(text.hasPrefix(run.checkpointPath(step: 20)), text)
+    XCTAssertEqual(try names(in: run.checkpointsPath), ["latest", "step-00000010.h5"])
+    XCTAssertEqual(try link("latest"), "step-00000010.h5")
+  }
+
+  func testNewestGoodPassesOverDamage() throws {
+    try run.create()
+    for step in [10, 20, 30] { try publish(step, keep: 9) }
+    var damaged = try bytes(run.checkpointPath(step: 30))
+    damaged[damaged.count / 2] ^= 1
+    try write(damaged, to: run.checkpointPath(step: 30))
+    try write(Array(damaged[..<700]), to: run.checkpointPath(step: 20))
+    var skipped: [String] = []
+    let good = try XCTUnwrap(
+      try run.newestGood { path, error in
+        skipped.append(path)
+        XCTAssertTrue(error.description.hasPrefix(path), error.description)
+      })
+    XCTAssertEqual(skipped, [run.checkpointPath(step: 30), run.checkpointPath(step: 20)])
+    XCTAssertEqual(good.path, run.checkpointPath(step: 10))
+    XCTAssertEqual(good.contents, contents(10))
+    try write([], to: run.checkpointPath(step: 10))
+    XCTAssertNil(try run.newestGood { _, _ in })
+  }
+
+  func testTemporariesOfAKilledRunAreRemoved() throws {
+    try run.create()
+    try publish(10, keep: 1)
+    for name in [".step-00000020.h5.4711-3.tmp", ".latest.4711-4.tmp"] {
+      try write([1], to: "\(run.checkpointsPath)/\(name)")
+    }
+    try write([1], to: "\(run.path)/.metrics.jsonl.4711-1.tmp")
+    try write([1], to: run.configPath)
+    try run.removeTemporaries()
+    XCTAssertEqual(try names(in: run.checkpointsPath), ["latest", "step-00000010.h5"])
+    XCTAssertEqual(try names(in: run.path), ["checkpoints", "config.yaml", "logs"])
+  }
+}

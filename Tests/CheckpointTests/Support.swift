@@ -1,0 +1,137 @@
+import Checkpoint
+import Foundation
+import XCTest
+
+/// A test with a directory of its own, removed afterwards.
+class DirectoryTestCase: XCTestCase {
+  private(set) var directory = ""
+
+  override func setUpWithError() throws {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("u2pl-checkpoint-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    directory = url.path
+  }
+
+  override func tearDownWithError() throws {
+    try FileManager.default.removeItem(atPath: directory)
+  }
+
+  func path(_ name: String) -> String { "\(directory)/\(name)" }
+
+  func names(in path: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+  }
+
+  func bytes(_ path: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+  }
+
+  func write(_ bytes: [UInt8], to path: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+  }
+
+  /// Runs `script` with Debian's Python, its only argument being `path`; skips where h5py is missing.
+  @discardableResult
+  func python(_ script: String, _ path: String) throws -> String {
+    let probe = try run(["-c", "import h5py"])
+    guard probe.status == 0 else {
+      throw XCTSkip("SKIPPED: /usr/bin/python3 cannot import h5py (apt install python3-h5py): \(probe.output)")
+    }
+    let result = try run(["-c", script, path])
+    XCTAssertEqual(result.status, 0, result.output)
+    return result.output
+  }
+
+  private func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+    guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else { return (127, "no python3") }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
+    process.arguments = arguments
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = pipe
+    try process.run()
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+  }
+
+  /// The message of the ``CheckpointError`` that `body` throws.
+  func message(
+    file: StaticString = #filePath, line: UInt = #line, _ body: () throws -> Void
+  ) -> String {
+    do {
+      try body()
+      XCTFail("no error was thrown", file: file, line: line)
+    } catch let error as CheckpointError {
+      return error.description
+    } catch {
+      XCTFail("not a CheckpointError: \(error)", file: file, line: line)
+    }
+    return ""
+  }
+}
+
+/// splitmix64, for damage that is the same in every run.
+struct Generator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
+    return z ^ z >> 31
+  }
+}
+
+func floats(_ shape: Int...) -> StoredDataset {
+  let count = shape.reduce(1, *)
+  return StoredDataset(shape: shape, values: .float32((0..<count).map { Float($0) * 0.37 - 5 }))
+}
+
+/// All types, a scalar, empty ones, nested groups, and every kind of attribute.
+func sample() -> CheckpointContents {
+  var contents = CheckpointContents()
+  contents.attributes = [
+    "step": .int(1200), "seed": .int(.min), "best": .double(0.625), "config": .string("run:\n  name: größe ✓\n"),
+    "none": .string(""),
+  ]
+  contents.datasets = [
+    "student/encoder.conv1.0.weight": floats(8, 3, 3, 3),
+    "student/encoder.conv1.1.num_batches_tracked": StoredDataset(shape: [], values: .int64([77])),
+    "teacher/encoder.conv1.0.weight": floats(8, 3, 3, 3),
+    "optimizer/momentum/encoder.conv1.0.weight": floats(1),
+    "bank/vectors": floats(0, 256),
+    "bank/queue/indices": StoredDataset(shape: [2, 3], values: .int32([1, -2, .max, .min, 0, 9])),
+    "bank/flags": StoredDataset(shape: [5], values: .uint8([0, 1, 127, 128, 255])),
+    "metrics/loss": StoredDataset(shape: [3], values: .float64([1e-300, -.infinity, .pi])),
+    "metrics/scale": StoredDataset(shape: [], values: .float32([0.1])),
+    "metrics/none": StoredDataset(shape: [0], values: .float64([])),
+    "top": StoredDataset(shape: [2], values: .int64([.min, .max])),
+  ]
+  return contents
+}
+
+/// Checksum of a checkpoint's bytes after its first 512, computed as the file format says, for tests that change the
+/// inside of a file: blocks of 1 MiB, each as its count and its little-endian words.
+func seal(_ file: [UInt8]) -> [UInt8] {
+  var state: UInt64 = 0xcbf2_9ce4_8422_2325
+  func add(_ word: UInt64) { state = ((state << 29 | state >> 35) ^ word) &* 0x9e37_79b9_7f4a_7c15 }
+  let body = file[512...]
+  for start in stride(from: body.startIndex, to: body.endIndex, by: 1 << 20) {
+    let block = Array(body[start..<min(start + 1 << 20, body.endIndex)])
+    add(UInt64(block.count))
+    for offset in stride(from: 0, to: block.count, by: 8) {
+      var word: UInt64 = 0
+      for (index, byte) in block[offset..<min(offset + 8, block.count)].enumerated() {
+        word |= UInt64(byte) << UInt64(8 * index)
+      }
+      add(word)
+    }
+  }
+  let digits = String(state, radix: 16)
+  let checksum = String(repeating: "0", count: 16 - digits.count) + digits
+  let text = Array("u2pl checkpoint\nbytes \(body.count)\nchecksum \(checksum)\n".utf8)
+  return text + [UInt8](repeating: 0, count: 512 - text.count) + body
+}
