@@ -79,6 +79,31 @@ public struct RunDirectory: Sendable {
     return nil
   }
 
+  /// Renames checkpoints of steps after `step` to `….superseded`, for a run that goes back to that step: a later resume
+  /// must not take up what has been given up. Links to them lead to the checkpoint of `step` instead, or are removed
+  /// where it is in another directory.
+  ///
+  /// Returns the names set aside.
+  public func setAside(after step: Int) throws -> [String] {
+    let later = try checkpoints().filter { $0.step > step }
+    let names = later.map { FileSystem.name(of: $0.path) }
+    for name in ["latest", "best"] {
+      let path = FileSystem.join(checkpointsPath, name)
+      guard let target = FileSystem.linkTarget(path), names.contains(target) else { continue }
+      if access(checkpointPath(step: step), F_OK) == 0 {
+        try link(name, to: step)
+      } else if unlink(path) != 0 {
+        throw CheckpointError.system("link cannot be removed", path)
+      }
+    }
+    for checkpoint in later {
+      guard rename(checkpoint.path, checkpoint.path + ".superseded") == 0 else {
+        throw CheckpointError.system("checkpoint cannot be set aside", checkpoint.path)
+      }
+    }
+    return names
+  }
+
   /// Removes temporaries that a killed run left. To be called before anything is written.
   public func removeTemporaries() throws {
     for directory in [path, checkpointsPath] {

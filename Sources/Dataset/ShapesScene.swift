@@ -42,7 +42,7 @@ struct ShapesScene {
   private mutating func paintClutter() {
     let kind = draws.below(3)
     let center = place()
-    let texture = ShapeTexture(label: draws.below(12), &draws)
+    let texture = ShapeTexture(label: draws.below(3) == 0 ? draws.below(12) : 0, &draws)
     let turn = Direction(&draws)
     switch kind {
     case 0:

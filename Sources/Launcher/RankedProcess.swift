@@ -61,7 +61,7 @@ enum RankedProcess {
     if cores.ranks * threads > cores.shared {
       warnings.append(
         "warning: \(cores.ranks) ranks × \(threads) threads on \(cores.shared) cores: they will get in each other's way; "
-          + "start fewer ranks, or --set compute.threads=\(cores.threadsPerRank)")
+          + (threads > cores.threadsPerRank ? "--set compute.threads=\(cores.threadsPerRank)" : "start fewer ranks"))
     } else if wanted == nil, cores.shared < cores.online, cores.ranks * threads < cores.online {
       warnings.append(
         "note: mpirun has bound \(cores.ranks == 1 ? "this rank" : "these ranks") to \(cores.shared) of \(cores.online) "

@@ -141,7 +141,9 @@ package final class Decoder {
   /// Takes the gradients of both heads' outputs, returns those of layer1's and layer4's maps.
   ///
   /// - Parameter representation: nil where no loss depends on it; its head's gradients are then left as they are.
-  package func backward(logits: Tensor, representation gradient: Tensor?, _ pass: Pass) throws -> (low: Tensor, high: Tensor) {
+  package func backward(
+    logits: Tensor, representation gradient: Tensor?, _ pass: Pass
+  ) throws -> (low: Tensor, high: Tensor) {
     guard let savedSize else { preconditionFailure("backward without a recorded forward pass") }
     let joined = try classifier.backward(logits, pass)
     if let gradient { joined.add(try features.backward(gradient, pass)) }

@@ -133,6 +133,11 @@ public final class TrainingRun {
       if !path.isEmpty {
         try trainer.restore(found?.contents, path: path)
         try restoreEvaluation(found?.contents)
+        var setAside: [String] = []
+        try ranks.together {
+          if ranks.rank == 0, case .path = resume { setAside = try directory.setAside(after: trainer.step) }
+        }
+        for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
         say("resuming from \(path) at step \(trainer.step)")
         log.info("resumed from \(path) at step \(trainer.step)")
         return

@@ -44,6 +44,19 @@ final class RunDirectoryTests: DirectoryTestCase {
     XCTAssertEqual(try run.checkpoints().last?.path, run.checkpointPath(step: 9))
   }
 
+  func testGoingBackSetsLaterCheckpointsAside() throws {
+    try run.create()
+    for step in [10, 20, 30] { try publish(step, keep: 9, best: step == 20) }
+    XCTAssertEqual(try run.setAside(after: 10), ["step-00000030.h5", "step-00000020.h5"])
+    XCTAssertEqual(try run.checkpoints().map(\.step), [10])
+    XCTAssertEqual(try link("latest"), "step-00000010.h5")
+    XCTAssertEqual(try link("best"), "step-00000010.h5")
+    XCTAssertNoThrow(try CheckpointFile.read(run.checkpointPath(step: 30) + ".superseded"))
+    XCTAssertEqual(try run.setAside(after: 10), [])
+    XCTAssertEqual(try run.setAside(after: 5), ["step-00000010.h5"])
+    XCTAssertThrowsError(try link("latest"), "a link is never left dangling")
+  }
+
   func testPublishLinksAndPrunes() throws {
     try run.create()
     try publish(10, keep: 2, best: true)

@@ -1,4 +1,5 @@
 import Dataset
+import TestSupport
 import XCTest
 
 /// Every kind of bad file and list, and what its message must name.

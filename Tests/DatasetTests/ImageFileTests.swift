@@ -1,4 +1,5 @@
 import Dataset
+import TestSupport
 import XCTest
 
 final class ImageFileTests: XCTestCase {

@@ -15,7 +15,9 @@ final class BatchNormTests: XCTestCase {
     if offset != 0 { check.outputTolerance = 2e-5 }
     let pass = pass ?? .training(labeled: 1, unlabeled: count - 1)
     var inputs = [GradientCheck.map("y", count: count, height: height, width: width, channels: channels)]
-    if residual { inputs.append(GradientCheck.map("r", count: count, height: height, width: width, channels: channels)) }
+    if residual {
+      inputs.append(GradientCheck.map("r", count: count, height: height, width: width, channels: channels))
+    }
     for i in inputs[0].values.indices { inputs[0].values[i] = Double(Float(inputs[0].values[i] + offset)) }
     try check.run(inputs) { x in
       [try layer.forward(x[0], residual: residual ? x[1] : nil, relu: relu, pass)]

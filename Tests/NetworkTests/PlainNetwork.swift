@@ -30,7 +30,8 @@ struct PlainNetwork {
       unit(
         x, "\(name).conv\(i)", "\(name).bn\(i)", stride: stride, dilation: dilation, residual: residual, relu: relu)
     }
-    let skip = parameters["\(name).downsample.0.weight"] == nil
+    let skip =
+      parameters["\(name).downsample.0.weight"] == nil
       ? x : unit(x, "\(name).downsample.0", "\(name).downsample.1", stride: stride, relu: false)
     if bottleneck {
       return step(step(step(x, 1), 2, stride: stride, dilation: dilation), 3, residual: skip)
@@ -75,7 +76,8 @@ struct PlainNetwork {
 
   func aspp(_ x: Map, _ name: String, dilations: [Int]) -> Map {
     let image = unit(Plain.average(x), "\(name).conv1.1", "\(name).conv1.2")
-    let maps = [Plain.bilinear(image, height: x.height, width: x.width)]
+    let maps =
+      [Plain.bilinear(image, height: x.height, width: x.width)]
       + [unit(x, "\(name).conv2.0", "\(name).conv2.1")]
       + dilations.enumerated().map {
         unit(x, "\(name).conv\($0 + 3).0", "\(name).conv\($0 + 3).1", dilation: $1)

@@ -1,9 +1,9 @@
 import Foundation
 
 /// JPEG files of the same 20 × 14 pixels, and the hash of their pixels as Pillow decodes them to RGB.
-enum JPEG {
+public enum JPEG {
   /// Baseline, chroma at half resolution.
-  static let color = bytes(
+  public static let color = bytes(
     """
     /9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8UHRofHh0aHBwgJC4nICIsIxwcKDcpLDAx
     NDQ0Hyc5PTgyPC4zNDL/2wBDAQkJCQwLDBgNDRgyIRwhMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIy
@@ -12,10 +12,10 @@ enum JPEG {
     0f/aAAwDAQACEQMRAD8AzmM08cjo/Kt4iA2gKKcADJ5VQxkC1kdqdmJSN0yq1Zu2n1i43YLKEn07e+SPkKNZ3tAZcnAHk6qZxXMy
     TOI0yaQtNPHy6eiim18Ro+2PhsQ7rrWAUrW8EKP2ADjnn3NFHFZXCooI0N1oEfUnUMsfY+x9r//Z
     """)
-  static let colorHash: UInt64 = 0x20B3_E4E2_39C1_00EE
+  public static let colorHash: UInt64 = 0x20B3_E4E2_39C1_00EE
 
   /// The same coefficients in progressive scans.
-  static let progressive = bytes(
+  public static let progressive = bytes(
     """
     /9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8UHRofHh0aHBwgJC4nICIsIxwcKDcpLDAx
     NDQ0Hyc5PTgyPC4zNDL/2wBDAQkJCQwLDBgNDRgyIRwhMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIy
@@ -27,20 +27,20 @@ enum JPEG {
     AAAAAAAAAAEAESExYdH/2gAIAQMBAT8QM5WUKwdnZ//EABgRAQADAQAAAAAAAAAAAAAAAAEAMUFR/9oACAECAQE/EB27QdchkmGz
     /8QAHBABAAMAAgMAAAAAAAAAAAAAAQARITFxQVHB/9oACAEBAAE/EHs+ZWFQC3I8N04gA/BV2WnpGcXEZuwGtvyz/9k=
     """)
-  static let progressiveHash: UInt64 = 0x20B3_E4E2_39C1_00EE
+  public static let progressiveHash: UInt64 = 0x20B3_E4E2_39C1_00EE
 
   /// One channel.
-  static let grey = bytes(
+  public static let grey = bytes(
     """
     /9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8UHRofHh0aHBwgJC4nICIsIxwcKDcpLDAx
     NDQ0Hyc5PTgyPC4zNDL/wAALCAAOABQBAREA/8QAGQAAAQUAAAAAAAAAAAAAAAAAAgMEBQYH/8QAJxAAAQMDAgQHAAAAAAAAAAAA
     AQIDBQAEEQYSByEiMRMUMkFScaH/2gAIAQEAAD8AzmM08cjo/Ku8RAbQFFOABk8qn7TTx8unoooyBayO1PZiUjdMqtWbtp9YuN2C
     yhJ9O3vkj5Ck18Ro+2PhsQ7rrWAUrW8EKP2ADjnn3Nf/2Q==
     """)
-  static let greyHash: UInt64 = 0x1A44_7C2F_D610_6FFC
+  public static let greyHash: UInt64 = 0x1A44_7C2F_D610_6FFC
 
   /// Four channels, as programs for printing write.
-  static let cmyk = bytes(
+  public static let cmyk = bytes(
     """
     /9j/7gAOQWRvYmUAZAAAAAAA/9sAQwAQCwwODAoQDg0OEhEQExgoGhgWFhgxIyUdKDozPTw5Mzg3QEhcTkBEV0U3OFBtUVdfYmdo
     Zz5NcXlwZHhcZWdj/8AAFAgADgAUBEMRAE0RAFkRAEsRAP/EABgAAAMBAQAAAAAAAAAAAAAAAAAEBgUH/8QAKRAAAQMDAgQGAwAA

@@ -1,0 +1,47 @@
+# make demo    train on generated images: supervised only, then U²PL from the same few labels (minutes, no download)
+# make test    every test, on 1, 2 and 4 ranks; ends with "N passed, N failed"
+# make build   the optimised program, .build/release/u2pl
+# make bench   time per training step, phase by phase
+# make format  format all Swift sources
+# make lint    say what `make format` would change, and what it cannot mend
+#
+# All of them install the Debian packages below first if any is missing (needs root).
+
+PACKAGES = libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev hdf5-tools libdnnl-dev \
+  libjpeg62-turbo-dev libpng-dev pkg-config
+TEST_PACKAGES = python3-h5py
+
+# Containers run as root, which Open MPI asks to be told twice.
+export OMPI_ALLOW_RUN_AS_ROOT = 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
+
+U2PL = .build/release/u2pl
+
+.PHONY: help demo test build bench format lint packages test-packages
+
+help:
+	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
+
+packages:
+	@Scripts/install-packages $(PACKAGES)
+
+test-packages:
+	@Scripts/install-packages $(PACKAGES) $(TEST_PACKAGES)
+
+build: packages
+	swift build -c release
+
+demo: build
+	@Scripts/demo $(U2PL)
+
+test: test-packages
+	@Scripts/test
+
+bench: build
+	mpirun -n 2 --hostfile hostfiles/localhost $(U2PL) bench step
+
+format:
+	swift format --in-place --recursive Package.swift Sources Tests
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests

@@ -1,0 +1,65 @@
+import Foundation
+import XCTest
+
+/// Checkpoints that a run cannot go on from.
+final class BadCheckpointTests: CommandTestCase {
+  private let settings = ["checkpoint.every_steps=2"]
+
+  /// Cuts a file's end off.
+  private func truncate(_ path: String) throws {
+    let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+    try file.truncate(atOffset: try file.seekToEnd() / 2)
+    try file.close()
+  }
+
+  func testATruncatedCheckpoint() throws {
+    try train("run", settings)
+    try train("whole", settings)
+    let newest = checkpoint("run", step: 6)
+    try truncate(newest)
+    try assertRefused(
+      training("run", settings) + ["--resume", newest], saying: newest, "truncated")
+    try assertRefused(["evaluate", "--checkpoint", newest], saying: newest, "truncated")
+    try assertRefused(["inspect", newest], at: [nil], saying: newest, "truncated")
+
+    for ranks in [nil, 2] {
+      try truncate(newest)
+      let outcome = try train("run", settings, ranks: ranks, options: ["--resume", "latest"])
+      XCTAssertTrue(outcome.output.contains("step-00000006.h5 skipped: "), outcome.output)
+      XCTAssertTrue(outcome.output.contains("step-00000004.h5 at step 4"), outcome.output)
+      let log = try String(contentsOfFile: path("run/logs/rank-0000.log"), encoding: .utf8)
+      XCTAssertTrue(log.contains("step-00000006.h5 skipped: "), log)
+      try assertSame("run", "whole", lastStep: 6)
+    }
+  }
+
+  func testNoCheckpointThatIsGood() throws {
+    try train("run", settings)
+    for step in [2, 4, 6] { try truncate(checkpoint("run", step: step)) }
+    try assertRefused(
+      training("run", settings) + ["--resume", "latest"], saying: "step-00000002.h5 skipped",
+      "step-00000004.h5 skipped", "step-00000006.h5 skipped", "no checkpoint of run can be read")
+  }
+
+  func testACheckpointThatIsMissingOrNone() throws {
+    try assertRefused(training("run") + ["--resume", "nowhere.h5"], saying: "nowhere.h5")
+    try write("text.h5", String(repeating: "no checkpoint\n", count: 100))
+    try assertRefused(training("run") + ["--resume", "text.h5"], saying: "text.h5")
+    try assertRefused(training("run") + ["--resume", "."], saying: ".: is not a file")
+    try assertRefused(["evaluate", "--checkpoint", "text.h5"], saying: "text.h5")
+    try assertRefused(["inspect", "nowhere.h5"], at: [nil], saying: "nowhere.h5")
+  }
+
+  func testACheckpointOfAnotherModel() throws {
+    try train("run", settings)
+    let newest = checkpoint("run", step: 6)
+    try assertRefused(
+      training("run", ["model.width=24"]) + ["--resume", "latest"], saying: newest.replacing(directory + "/", with: ""),
+      "another model", "decoder 16", "decoder 24")
+    try assertRefused(
+      training("other", ["data.classes=5"]) + ["--resume", newest], saying: newest, "another model", "4 classes",
+      "5 classes")
+    try assertRefused(
+      training("other", ["model.encoder_width=0.5"]) + ["--resume", newest], saying: newest, "another model")
+  }
+}

@@ -1,0 +1,120 @@
+import Dataset
+import Foundation
+import TestSupport
+import XCTest
+
+/// Lists, images and masks that cannot be trained on: one message, at once, whichever rank finds them.
+final class BadDataTests: CommandTestCase {
+  /// Four images `a` to `d` in VOC's layout, 33×33, with four classes; every list holds all of them.
+  override func setUpWithError() throws {
+    try super.setUpWithError()
+    for (i, name) in ["a", "b", "c", "d"].enumerated() {
+      let pixels = (0..<33 * 33 * 3).map { UInt8($0 * (i + 3) % 251) }
+      let image = "data/JPEGImages/\(name).png"
+      try write(image, [])
+      try ImageFile.writePNG(RGBImage(height: 33, width: 33, pixels: pixels), to: path(image))
+      try writeMask(name, side: 33) { UInt8(($0 / 99 + i) % 4) }
+    }
+    for list in ["labeled", "unlabeled", "val"] { try write("data/\(list).txt", "a\nb\nc\nd\n") }
+    try write(
+      "voc.yaml",
+      tinyConfiguration(
+        data: "{kind: voc, root: data, labeled: labeled.txt, unlabeled: unlabeled.txt, validation: val.txt, "
+          + "classes: 4, shuffle: off}"))
+  }
+
+  private func writeMask(_ name: String, side: Int, _ value: (Int) -> UInt8) throws {
+    let mask = "data/SegmentationClass/\(name).png"
+    try write(mask, [])
+    try ImageFile.writePNG(
+      LabelMap(height: side, width: side, values: (0..<side * side).map(value)), palette: nil, to: path(mask))
+  }
+
+  /// Puts a JPEG of 20×14 pixels in the place of image `c`, with a mask that fits.
+  private func replaceImageC(by bytes: some Sequence<UInt8>) throws {
+    try FileManager.default.removeItem(atPath: path("data/JPEGImages/c.png"))
+    try write("data/JPEGImages/c.jpg", bytes)
+    let mask = LabelMap(height: 14, width: 20, values: [UInt8](repeating: 1, count: 280))
+    try ImageFile.writePNG(mask, palette: nil, to: path("data/SegmentationClass/c.png"))
+  }
+
+  private func assertNotTrained(
+    _ settings: [String] = [], at ranks: [Int?] = [nil, 2], saying parts: String..., file: StaticString = #filePath,
+    line: UInt = #line
+  ) throws {
+    try assertRefused(training("run", settings, config: "voc.yaml"), at: ranks, saying: parts, file: file, line: line)
+  }
+
+  /// Without this, the other tests could pass for reasons of their own.
+  func testThatNothingElseIsWrong() throws {
+    try replaceImageC(by: JPEG.color)
+    for ranks in [nil, 2] {
+      let outcome = try run(training("run\(ranks ?? 1)", config: "voc.yaml"), ranks: ranks)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      XCTAssertEqual(outcome.errors, "")
+    }
+  }
+
+  func testAListThatIsMissing() throws {
+    try assertNotTrained(["data.labeled=splits/92.txt"], saying: "splits/92.txt", "no such list", "data/splits/92.txt")
+    try assertNotTrained(["data.unlabeled=u.txt"], at: [nil], saying: "u.txt", "no such list")
+    try assertNotTrained(["data.validation=v.txt"], at: [nil], saying: "v.txt", "no such list")
+    try assertNotTrained(["data.root=nowhere"], at: [nil], saying: "nowhere", "root", "does not exist")
+  }
+
+  func testAListThatNamesAMissingImage() throws {
+    try write("data/unlabeled.txt", "a\n\nb\nmissing\nd\n")
+    try assertNotTrained(saying: "data/unlabeled.txt, line 4", "missing", "JPEGImages/missing.jpg")
+  }
+
+  func testAListThatNamesAnImageWithoutMask() throws {
+    try FileManager.default.removeItem(atPath: path("data/SegmentationClass/d.png"))
+    try assertNotTrained(saying: "data/labeled.txt, line 4", "image d has no mask", "SegmentationClass/d.png")
+  }
+
+  func testAnImageAndAMaskOfDifferentSizes() throws {
+    try writeMask("b", side: 32) { _ in 0 }
+    try assertNotTrained(saying: "JPEGImages/b.png", "SegmentationClass/b.png", "33×33", "32×32")
+  }
+
+  func testAMaskWithAValueThatIsNoClass() throws {
+    try writeMask("d", side: 33) { $0 == 34 ? 4 : $0 == 0 ? 255 : 3 }
+    try assertNotTrained(saying: "SegmentationClass/d.png", "value 4", "x 1, y 1", "0 to 3", "255")
+  }
+
+  func testATruncatedJPEG() throws {
+    try replaceImageC(by: JPEG.color.prefix(JPEG.color.count * 2 / 3))
+    try assertNotTrained(saying: "JPEGImages/c.jpg", "incomplete", "again")
+  }
+
+  /// On two ranks, the first has two images of one size, and only the second sees that not all are.
+  func testImagesOfDifferentSizesInABatch() throws {
+    try replaceImageC(by: JPEG.color)
+    let settings = ["augment=off", "batch.labeled=4", "batch.unlabeled=4"]
+    for ranks in [nil, 2, 4] {
+      let outcome = try run(
+        training("run\(ranks ?? 1)", settings, config: "voc.yaml"), ranks: ranks, limit: patience)
+      XCTAssertGreaterThan(outcome.status, 0, outcome.summary)
+      XCTAssertEqual(outcome.errors.components(separatedBy: "u2pl: error:").count, 2, outcome.summary)
+      XCTAssertTrue(outcome.errors.contains("augment.crop"), outcome.summary)
+    }
+  }
+
+  /// Such a file is found only when its pixels are needed, by the one rank whose slot it is in.
+  func testAJPEGWithAPieceMissingInside() throws {
+    let bytes = JPEG.color
+    try replaceImageC(by: bytes.prefix(bytes.count - 60) + bytes.suffix(2))
+    try write("data/labeled.txt", "a\nb\nd\na\nb\nc\n")
+    try write("data/unlabeled.txt", "a\nb\n")
+    try write("data/val.txt", "a\nb\n")
+    for ranks in [nil, 2] {
+      let outcome = try run(
+        training("run\(ranks ?? 1)", config: "voc.yaml"), ranks: ranks, limit: patience)
+      XCTAssertGreaterThan(outcome.status, 0, outcome.summary)
+      let messages = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("u2pl: error:") }
+      XCTAssertEqual(messages.count, 1, outcome.summary)
+      XCTAssertTrue(messages.first?.contains("JPEGImages/c.jpg") == true, outcome.summary)
+      XCTAssertEqual(try metrics("run\(ranks ?? 1)").count, 3, "two steps and an evaluation come before it")
+    }
+  }
+}

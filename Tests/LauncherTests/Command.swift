@@ -1,0 +1,129 @@
+import Foundation
+import XCTest
+
+/// A running `u2pl`, by itself or under `mpirun`. Its output goes to files, so that no pipe can fill up.
+final class Command {
+  /// How a command ended.
+  struct Outcome {
+    /// The exit code, or minus the signal.
+    let status: Int32
+    let output: String
+    let errors: String
+    let seconds: Double
+    /// Whether it had to be killed because its time was up.
+    let timedOut: Bool
+
+    /// For messages of failed assertions.
+    var summary: String {
+      "status \(status)\(timedOut ? ", killed because its time was up" : "") after \(seconds) s\n\(output)\n\(errors)"
+    }
+  }
+
+  private let process = Process()
+  private let ended = DispatchSemaphore(value: 0)
+  private let start = ProcessInfo.processInfo.systemUptime
+  private let outputPath: String
+  private let errorsPath: String
+
+  /// Starts it.
+  ///
+  /// - Parameters:
+  ///   - ranks: nil starts one process without `mpirun`.
+  ///   - directory: the working directory; the files of its output lie beside it.
+  init(_ arguments: [String], ranks: Int?, in directory: String) throws {
+    let name = "\(directory)-\(UUID().uuidString)"
+    (outputPath, errorsPath) = (name + ".out", name + ".err")
+    let program = try Self.program()
+    process.currentDirectoryURL = URL(fileURLWithPath: directory)
+    process.environment = Self.environment
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments =
+      (ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []) + [program] + arguments
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = try Self.create(outputPath)
+    process.standardError = try Self.create(errorsPath)
+    process.terminationHandler = { [ended] _ in ended.signal() }
+    try process.run()
+  }
+
+  deinit {
+    kill()
+    for path in [outputPath, errorsPath] { try? FileManager.default.removeItem(atPath: path) }
+  }
+
+  var isRunning: Bool { process.isRunning }
+
+  /// The processes below this one: the ranks, where it is `mpirun`.
+  var descendants: [pid_t] { Self.descendants(of: process.processIdentifier) }
+
+  /// `kill -9` of everything at once, `mpirun` and ranks.
+  func kill() {
+    guard process.isRunning else { return }
+    for process in [process.processIdentifier] + descendants { Foundation.kill(process, SIGKILL) }
+  }
+
+  /// Waits for the end, which comes by force after `limit` seconds.
+  func wait(limit: Double) -> Outcome {
+    let timedOut = ended.wait(timeout: .now() + max(0, limit - elapsed)) == .timedOut
+    let seconds = elapsed
+    if timedOut { kill() }
+    process.waitUntilExit()
+    ended.signal()
+    return Outcome(
+      status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
+      output: Self.text(outputPath), errors: Self.text(errorsPath), seconds: seconds, timedOut: timedOut)
+  }
+
+  private var elapsed: Double { ProcessInfo.processInfo.systemUptime - start }
+
+  /// Where the program was built: beside the tests.
+  static func program() throws -> String {
+    let tests = Bundle.main.executableURL ?? Bundle.main.bundleURL
+    let program = tests.deletingLastPathComponent().appendingPathComponent("u2pl").path
+    guard FileManager.default.isExecutableFile(atPath: program) else {
+      throw Missing(description: "\(program) is not there; swift build --build-tests makes it")
+    }
+    return program
+  }
+
+  struct Missing: Error, CustomStringConvertible { let description: String }
+
+  /// This process's, but for what an `mpirun` around the tests has set, and for what their machine asks for: root in a
+  /// container, and cores that other processes use too, where ranks that wait must let go of theirs.
+  private static let environment: [String: String] = {
+    let launcher = ["OMPI_", "PMIX_", "PMI_", "PRTE_", "ORTE_"]
+    var environment = ProcessInfo.processInfo.environment.filter { key, _ in !launcher.contains { key.hasPrefix($0) } }
+    environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
+    environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
+    environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
+    return environment
+  }()
+
+  private static func create(_ path: String) throws -> FileHandle {
+    try Data().write(to: URL(fileURLWithPath: path))
+    return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+  }
+
+  private static func text(_ path: String) -> String {
+    String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+  }
+
+  private static func descendants(of root: pid_t) -> [pid_t] {
+    var children: [pid_t: [pid_t]] = [:]
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+      guard let process = pid_t(name), let stat = FileManager.default.contents(atPath: "/proc/\(name)/stat") else {
+        continue
+      }
+      // PID (NAME) STATE PARENT …, where NAME may hold spaces and parentheses.
+      let fields = String(decoding: stat, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+      if fields.count > 1, let parent = pid_t(fields[1]) { children[parent, default: []].append(process) }
+    }
+    var found: [pid_t] = []
+    var next = children[root] ?? []
+    while let process = next.popLast() {
+      found.append(process)
+      next += children[process] ?? []
+    }
+    return found.sorted()
+  }
+}

@@ -1,0 +1,87 @@
+import Foundation
+import XCTest
+
+/// `u2pl evaluate` gives again what the run has measured.
+final class EvaluateTests: CommandTestCase {
+  private func evaluations(_ run: String) throws -> [[String: Any]] {
+    try metrics(run).compactMap { try json($0)["evaluation"] as? [String: Any] }
+  }
+
+  /// The numbers of an evaluation as `u2pl evaluate` shows them: per class, their mean, pixel accuracy.
+  private func shown(_ evaluation: [String: Any]) throws -> [String] {
+    func percent(_ value: Any?) -> String { (value as? Double).map { String(format: "%.2f", $0 * 100) } ?? "–" }
+    let classes = try XCTUnwrap(evaluation["iou"] as? [Any])
+    return (classes + [evaluation["mean_iou"], evaluation["pixel_accuracy"]]).map(percent)
+  }
+
+  /// The same numbers from the output.
+  private func shown(_ output: String) throws -> [String] {
+    let lines = output.split(separator: "\n")
+    let first = try XCTUnwrap(lines.firstIndex { $0.hasPrefix("class") }, output)
+    let classes = lines[(first + 1)...].prefix { !$0.hasPrefix("mIoU") }
+      .compactMap { $0.split(separator: " ").last.map(String.init) }
+    let last = try XCTUnwrap(output.firstMatch(of: /mIoU ([\d.]+) %  pixel accuracy ([\d.]+) %/), output)
+    return classes + [String(last.1), String(last.2)]
+  }
+
+  private func evaluate(
+    _ checkpoint: String, _ more: [String] = [], ranks: Int? = nil, file: StaticString = #filePath, line: UInt = #line
+  ) throws -> String {
+    let outcome = try run(["evaluate", "--checkpoint", checkpoint] + more, ranks: ranks, file: file, line: line)
+    XCTAssertEqual(outcome.status, 0, outcome.summary, file: file, line: line)
+    return outcome.output
+  }
+
+  func testTheLastEvaluationAgain() throws {
+    try train("run", ["data.validation=7"], ranks: 2)
+    let last = try XCTUnwrap(evaluations("run").last)
+    XCTAssertEqual(last["network"] as? String, "teacher")
+    for ranks in [nil, 2, 4] {
+      let output = try evaluate("run/checkpoints/latest", ranks: ranks)
+      XCTAssertEqual(try shown(output), try shown(last), "\(ranks ?? 1) ranks")
+      XCTAssertTrue(output.contains("(teacher, whole, 7 images"), output)
+    }
+    let student = try evaluate("run/checkpoints/latest", ["--network", "student"])
+    XCTAssertTrue(student.contains("(student, "), student)
+    XCTAssertNotEqual(try shown(student), try shown(last))
+    let fewer = try evaluate("run/checkpoints/latest", ["--set", "data.validation=3"], ranks: 2)
+    XCTAssertTrue(fewer.contains(", 3 images"), fewer)
+  }
+
+  func testTheStudentBeforeSemiSupervisedTraining() throws {
+    try train("run", ["u2pl.enabled=off"])
+    let output = try evaluate("run/checkpoints/latest")
+    XCTAssertTrue(output.contains("(student, "), output)
+    XCTAssertEqual(try shown(output), try shown(XCTUnwrap(evaluations("run").last)))
+  }
+
+  func testOtherModes() throws {
+    for mode in ["center_crop", "sliding"] {
+      try train(mode, ["evaluate.mode=\(mode)", "augment.crop=25"])
+      let last = try XCTUnwrap(evaluations(mode).last)
+      for ranks in [nil, 2] {
+        let output = try evaluate("\(mode)/checkpoints/latest", ranks: ranks)
+        XCTAssertEqual(try shown(output), try shown(last), mode)
+        XCTAssertTrue(output.contains(", \(mode), "), output)
+      }
+    }
+  }
+
+  /// `best` leads to the checkpoint of the best evaluation, at whatever steps checkpoints are written.
+  func testBest() throws {
+    for every in ["null", "4", "5"] {
+      let name = "every-\(every)"
+      try train(name, ["schedule.epochs=4", "checkpoint.every_steps=\(every)"])
+      let best = try XCTUnwrap(
+        evaluations(name).max { ($0["mean_iou"] as? Double ?? 0) < ($1["mean_iou"] as? Double ?? 0) })
+      let output = try evaluate("\(name)/checkpoints/best")
+      XCTAssertEqual(try shown(output), try shown(best), name)
+    }
+  }
+
+  func testARunWithoutValidation() throws {
+    try train("run", ["data.validation=null"])
+    try assertRefused(
+      ["evaluate", "--checkpoint", "run/checkpoints/latest"], saying: "data.validation", "--set data.validation=")
+  }
+}

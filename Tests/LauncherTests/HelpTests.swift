@@ -1,0 +1,39 @@
+import Foundation
+import XCTest
+
+final class HelpTests: CommandTestCase {
+  func testEveryCommandExplainsItself() throws {
+    let commands: [(command: [String], says: [String])] = [
+      ([], ["train", "evaluate", "inspect", "data", "bench", "mpirun", "Exit codes"]),
+      (["train"], ["--config <file>", "--set <key=value>", "--resume <latest|path>", "--run <dir>", "mpirun"]),
+      (["evaluate"], ["--checkpoint <path>", "--set <key=value>", "--network", "auto", "student", "teacher"]),
+      (["inspect"], ["<checkpoint>", "--datasets", "--config", "--verify"]),
+      (["data"], ["shapes"]),
+      (
+        ["data", "shapes"],
+        ["-o, --output <dir>", "--labeled", "--unlabeled", "--validation", "--size", "--classes", "--seed", "voc"]
+      ),
+      (["bench"], ["step"]),
+      (["bench", "step"], ["--encoder", "--crop", "--labeled", "--unlabeled", "--width", "--steps", "--threads"]),
+    ]
+    for (command, says) in commands {
+      let outcome = try run(command + ["--help"], limit: patience)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      XCTAssertEqual(outcome.errors, "")
+      for text in says where !outcome.output.contains(text) { XCTFail("no \(text) in \(outcome.output)") }
+    }
+  }
+
+  /// Said by one rank.
+  func testHelpUnderMpirun() throws {
+    let outcome = try run(["train", "--help"], ranks: 2, limit: patience)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertEqual(outcome.output.components(separatedBy: "USAGE").count, 2, outcome.summary)
+  }
+
+  func testVersion() throws {
+    let outcome = try run(["--version"], limit: patience)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertNotNil(outcome.output.firstMatch(of: /^\d+\.\d+\.\d+/), outcome.output)
+  }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import XCTest
+
+/// The number of ranks is no hyper-parameter, nor is being killed: a run killed with `kill -9` and resumed, on another
+/// number of ranks too, computes the same digits and leaves the same checkpoint.
+final class ResumeTests: CommandTestCase {
+  /// One supervised and three semi-supervised epochs. Neither an epoch nor the run ends at a checkpoint's turn.
+  private let settings = [
+    "batch.labeled=4", "batch.unlabeled=4", "schedule.epochs=4", "schedule.steps_per_epoch=10",
+    "checkpoint.every_steps=3",
+  ]
+  private let steps = 40
+
+  private func start(_ name: String, ranks: Int?, options: [String] = []) throws -> Command {
+    try Command(training(name, settings) + options, ranks: ranks, in: directory)
+  }
+
+  /// Waits until a running command has done this many steps and left a checkpoint.
+  private func wait(
+    for command: Command, _ name: String, steps: Int, file: StaticString = #filePath, line: UInt = #line
+  ) {
+    let limit = ProcessInfo.processInfo.systemUptime + 60
+    while ProcessInfo.processInfo.systemUptime < limit, command.isRunning {
+      let done = (try? metrics(name).count) ?? 0
+      if done >= steps, FileManager.default.fileExists(atPath: path("\(name)/checkpoints/latest")) { return }
+      usleep(2000)
+    }
+    XCTFail("\(name) has not come to step \(steps): \(command.wait(limit: 0).summary)", file: file, line: line)
+  }
+
+  /// Starts or goes on, and kills everything at once when this many steps have been done.
+  private func killed(
+    _ name: String, ranks: Int?, afterSteps steps: Int, options: [String] = [], file: StaticString = #filePath,
+    line: UInt = #line
+  ) throws {
+    let command = try start(name, ranks: ranks, options: options)
+    wait(for: command, name, steps: steps, file: file, line: line)
+    command.kill()
+    XCTAssertEqual(command.wait(limit: 10).status, -SIGKILL, "it was not killed, it ended", file: file, line: line)
+  }
+
+  /// Goes on to the end. It has to begin at a checkpoint.
+  private func resume(_ name: String, ranks: Int?, file: StaticString = #filePath, line: UInt = #line) throws {
+    let outcome = try train(name, settings, ranks: ranks, options: ["--resume", "latest"], file: file, line: line)
+    let step = outcome.output.firstMatch(of: /resuming from .*\/step-\d+\.h5 at step (\d+)/).flatMap { Int($0.1) }
+    XCTAssertGreaterThanOrEqual(step ?? 0, 3, outcome.output, file: file, line: line)
+    XCTAssertEqual((step ?? 0) % 3, 0, outcome.output, file: file, line: line)
+  }
+
+  func testOneTwoAndFourRanksComputeTheSameBits() throws {
+    for ranks in [1, 2, 4] { try train("on\(ranks)", settings, ranks: ranks) }
+    try train("alone", settings)
+    let lines = try metrics("on1")
+    XCTAssertEqual(lines.count, steps + 4, "a line a step and one an evaluation")
+    let last = try json(lines[lines.count - 2])
+    XCTAssertEqual(last["step"] as? Int, steps - 1)
+    for term in ["supervised", "unsupervised", "contrastive", "gamma"] {
+      XCTAssertGreaterThan(last[term] as? Double ?? 0, 0, "\(term) takes no part, so nothing is known of it")
+    }
+    for other in ["on2", "on4", "alone"] { try assertSame("on1", other, lastStep: steps) }
+    for other in ["on2", "on4"] {
+      let difference = try tool(
+        "/usr/bin/h5diff", [checkpoint("on1", step: steps), checkpoint(other, step: steps)], package: "hdf5-tools")
+      XCTAssertEqual(difference, "")
+    }
+  }
+
+  func testKilledAndResumedOnAnyNumberOfRanks() throws {
+    try train("whole", settings)
+    try killed("killed", ranks: 2, afterSteps: 14)
+    XCTAssertLessThan(try metrics("killed").count, steps)
+    // What a kill in the middle of a line and of a checkpoint leaves.
+    let metrics = try FileHandle(forWritingTo: URL(fileURLWithPath: path("killed/metrics.jsonl")))
+    try metrics.seekToEnd()
+    try metrics.write(contentsOf: Data(#"{"step":39,"epoch":3,"loss":1.2"#.utf8))
+    try metrics.close()
+
+    for ranks in [1, 2, 4] {
+      try FileManager.default.copyItem(atPath: path("killed"), toPath: path("resumed\(ranks)"))
+      try resume("resumed\(ranks)", ranks: ranks)
+      try assertSame("whole", "resumed\(ranks)", lastStep: steps)
+    }
+    // A finished run has nothing left to do.
+    let outcome = try train("resumed2", settings, ranks: 2, options: ["--resume", "latest"])
+    XCTAssertTrue(outcome.output.contains("step-00000040.h5 at step 40"), outcome.output)
+    try assertSame("whole", "resumed2", lastStep: steps)
+  }
+
+  func testKilledAgainAndAgain() throws {
+    try train("whole", settings)
+    // Before the first pseudo-label, alone; then after the teacher has begun.
+    try killed("run", ranks: nil, afterSteps: 5)
+    try killed("run", ranks: 4, afterSteps: 17, options: ["--resume", "latest"])
+    try killed("run", ranks: 2, afterSteps: 28, options: ["--resume", "latest"])
+    try resume("run", ranks: nil)
+    try assertSame("whole", "run", lastStep: steps)
+  }
+
+  /// The ranks that are left must not wait for ever for one that is gone.
+  func testOneRankKilled() throws {
+    let command = try start("run", ranks: 2)
+    wait(for: command, "run", steps: 12)
+    let ranks = command.descendants
+    XCTAssertEqual(ranks.count, 2)
+    kill(ranks[1], SIGKILL)
+    let killed = ProcessInfo.processInfo.systemUptime
+    while command.isRunning, ProcessInfo.processInfo.systemUptime < killed + patience { usleep(10_000) }
+    XCTAssertFalse(command.isRunning, "\(patience) s after a rank was killed the others still run")
+    let outcome = command.wait(limit: 0)
+    XCTAssertNotEqual(outcome.status, 0, outcome.summary)
+
+    try train("whole", settings)
+    try resume("run", ranks: 1)
+    try assertSame("whole", "run", lastStep: steps)
+  }
+
+  func testResumeLatestWithoutACheckpointStartsFromTheBeginning() throws {
+    let outcome = try train("run", settings, ranks: 2, options: ["--resume", "latest"])
+    XCTAssertTrue(outcome.output.contains("starting from the beginning"), outcome.output)
+    try train("whole", settings)
+    try assertSame("whole", "run", lastStep: steps)
+  }
+
+  /// A checkpoint goes on in another run directory too, from its step.
+  func testResumingFromAFile() throws {
+    try train("whole", settings)
+    let outcome = try train("other", settings, ranks: 2, options: ["--resume", checkpoint("whole", step: 36)])
+    XCTAssertTrue(outcome.output.contains("step-00000036.h5 at step 36"), outcome.output)
+    XCTAssertEqual(try metrics("other"), try metrics("whole").suffix(5))
+    XCTAssertTrue(
+      FileManager.default.contentsEqual(atPath: checkpoint("other", step: 40), andPath: checkpoint("whole", step: 40)))
+  }
+}

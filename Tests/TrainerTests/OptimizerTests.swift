@@ -1,0 +1,176 @@
+import Compute
+import Configuration
+import Dataset
+import Distributed
+import Foundation
+import Network
+import TestSupport
+import Trainer
+import XCTest
+
+/// Updates of student and teacher, and hard-example mining, against plain loops.
+final class OptimizerTests: XCTestCase {
+  private func network() -> Segmenter {
+    let network = Segmenter(
+      SegmenterShape(
+        encoder: EncoderShape(depth: .resnet18, width: 0.125), classes: 3, width: 8, features: 8, dilations: [1, 2, 3]),
+      trainable: true)
+    fillNamed(network)
+    return network
+  }
+
+  func testStochasticGradientDescent() throws {
+    let settings = try configuration(
+      """
+      optimizer: {learning_rate: 0.02, head_factor: 10, momentum: 0.8, weight_decay: 0.05, power: 0.7}
+      """
+    ).optimizer
+    let network = network()
+    let parameters = network.parameters
+    let count = parameters.values.count
+    let sgd = SGD(settings, parameters: parameters, totalSteps: 5)
+    var isDecoder = [Bool](repeating: false, count: count)
+    for entry in parameters.entries where entry.kind == .parameter && entry.name.hasPrefix("decoder.") {
+      for i in entry.offset..<entry.offset + entry.count { isDecoder[i] = true }
+    }
+    XCTAssertTrue(isDecoder.contains(true) && isDecoder.contains(false))
+
+    var values = parameters.values.map(Double.init)
+    var velocity = [Double](repeating: 0, count: count)
+    for step in 0..<3 {
+      let gradient = uniform("gradient \(step)", count)
+      _ = parameters.gradients.update(fromContentsOf: gradient)
+      let version = parameters.version
+      sgd.update(network, step: step)
+      XCTAssertNotEqual(parameters.version, version, "packed copies of the weights have to be remade")
+
+      let rate = 0.02 * pow(1 - Double(step) / 5, 0.7)
+      XCTAssertEqual(sgd.learningRate(step: step), rate, accuracy: 1e-15)
+      var worst = 0.0
+      for i in 0..<count {
+        velocity[i] = 0.8 * velocity[i] + Double(gradient[i]) + 0.05 * values[i]
+        values[i] -= (isDecoder[i] ? 10 * rate : rate) * velocity[i]
+        worst = max(worst, abs(Double(parameters.values[i]) - values[i]), abs(Double(sgd.momentum[i]) - velocity[i]))
+      }
+      // Numbers of size 1 in single precision.
+      XCTAssertLessThan(worst, 2e-6, "step \(step)")
+    }
+  }
+
+  func testLearningRateFallsToNothing() throws {
+    let settings = try configuration("optimizer: {learning_rate: 0.1}").optimizer
+    let sgd = SGD(settings, parameters: network().parameters, totalSteps: 1000)
+    XCTAssertEqual(sgd.learningRate(step: 0), 0.1)
+    XCTAssertEqual(sgd.learningRate(step: 500), 0.1 * pow(0.5, 0.9), accuracy: 1e-15)
+    XCTAssertEqual(sgd.learningRate(step: 999), 0.1 * pow(0.001, 0.9), accuracy: 1e-15)
+    XCTAssertEqual(sgd.learningRate(step: 1000), 0)
+  }
+
+  func testAveragingFactor() {
+    let factors = [0, 1, 2, 3, 4, 98, 99, 100, 5000].map { ExponentialMovingAverage.factor(step: $0, limit: 0.99) }
+    let expected = [0, 1 / 2.0, 2 / 3.0, 3 / 4.0, 4 / 5.0, 98 / 99.0, 0.99, 0.99, 0.99]
+    for (a, b) in zip(factors, expected) { XCTAssertEqual(a, b, accuracy: 1e-12) }
+    XCTAssertEqual(ExponentialMovingAverage.factor(step: 100, limit: 0.5), 0.5)
+  }
+
+  func testTeacherFollowsTheStudent() {
+    for buffers in [false, true] {
+      let (student, teacher) = (network(), network())
+      let count = student.parameters.values.count
+      _ = student.parameters.values.update(fromContentsOf: uniform("student", count))
+      _ = student.parameters.buffers.update(
+        fromContentsOf: uniform("statistics", student.parameters.buffers.count))
+      let values = teacher.parameters.values.map(Double.init), statistics = teacher.parameters.buffers.map(Double.init)
+      let version = teacher.parameters.version
+      ExponentialMovingAverage.update(
+        teacher.parameters, from: student.parameters, factor: 0.75, buffers: buffers)
+      XCTAssertNotEqual(teacher.parameters.version, version)
+      var worst = 0.0
+      for i in 0..<count {
+        let expected = 0.75 * values[i] + 0.25 * Double(student.parameters.values[i])
+        worst = max(worst, abs(Double(teacher.parameters.values[i]) - expected))
+      }
+      for i in statistics.indices {
+        let expected =
+          buffers
+          ? 0.75 * statistics[i] + 0.25 * Double(student.parameters.buffers[i]) : statistics[i]
+        worst = max(worst, abs(Double(teacher.parameters.buffers[i]) - expected))
+      }
+      XCTAssertLessThan(worst, 1e-6, "buffers \(buffers)")
+    }
+  }
+
+  /// The first step's factor is 0: the teacher becomes the student, whatever it was.
+  func testFirstAverageIsACopy() {
+    let (student, teacher) = (network(), network())
+    _ = student.parameters.values.update(fromContentsOf: uniform("student", student.parameters.values.count))
+    ExponentialMovingAverage.update(teacher.parameters, from: student.parameters, factor: 0, buffers: false)
+    XCTAssertEqual(Array(teacher.parameters.values), Array(student.parameters.values))
+  }
+
+  /// L_s over the hardest pixels of the global batch, the kept ones found by a sort.
+  func testHardExampleMining() throws {
+    let ranks = TestRanks.world
+    let (labeled, size, classes) = (4, 33, 4)
+    guard labeled % ranks.size == 0 else { throw XCTSkip("SKIPPED: 4 samples on \(ranks.size) ranks") }
+    let labels = blockLabels("ohem", count: labeled, size: size, classes: classes, block: 5)
+    let plane = size * size
+    let images = (0..<labeled).map { uniform("ohem image \($0)", 3 * plane).map { $0 * 2 } }
+    let mine = ranks.rank * labeled / ranks.size..<(ranks.rank + 1) * labeled / ranks.size
+    func example(_ slot: Int) -> Example {
+      Example(
+        height: size, width: size, pixels: images[slot], labels: Array(labels[slot * plane..<(slot + 1) * plane]))
+    }
+
+    // −ln p of every pixel's class on one rank, hardest first.
+    let valid = labels.count { $0 != ignoreLabel }
+    var losses: [Double] = []
+    for (threshold, minKept, kept) in [
+      (0.2, 5, -1), (0.01, 700, 700), (1e-6, 1, 1), (0.01, 1_000_000, valid), (1, 1, valid),
+    ] {
+      let configuration = try configuration(
+        classes: classes,
+        """
+        batch: {labeled: \(labeled), unlabeled: \(labeled)}
+        model: {encoder: resnet18, encoder_width: 0.125, width: 8, features: 8, dilations: [1, 2, 3], dropout: 0}
+        schedule: {epochs: 1, steps_per_epoch: 2, supervised_epochs: 0}
+        u2pl: {enabled: off, low_rank: 1, high_rank: 3}
+        loss: {ohem: {threshold: \(threshold), min_kept: \(minKept)}}
+        """)
+      let trainer = try U2PLTrainer(
+        configuration, schedule: Schedule(configuration, labeledCount: 8, unlabeledCount: 8), ranks: ranks)
+      fillNamed(trainer.student)
+      if losses.isEmpty { losses = try pixelLosses(trainer.student, images, labels, size).sorted(by: >) }
+      let report = try trainer.step(
+        Batch(step: 0, labeled: mine.map(example), unlabeled: [], identifiers: []))
+      let hardest = max(losses.count { $0 >= -log(threshold) }, min(minKept, losses.count))
+      if kept >= 0 { XCTAssertEqual(hardest, kept) }
+      let expected = losses.prefix(hardest).reduce(0, +) / Double(hardest)
+      XCTAssertTrue(
+        agree(report.supervised, expected, 1e-5),
+        "threshold \(threshold), min_kept \(minKept): \(report.supervised), by a sort \(expected)")
+    }
+    XCTAssertEqual(losses.count, valid)
+  }
+
+  private func pixelLosses(_ student: Segmenter, _ images: [[Float]], _ labels: [UInt8], _ size: Int) throws -> [Double]
+  {
+    let x = Tensor(count: images.count, height: size, width: size, channels: 3)
+    for (n, image) in images.enumerated() { x.sample(n).update(from: image, count: image.count) }
+    let copy = Segmenter(student.shape, trainable: false)
+    copy.parameters.copy(from: student.parameters)
+    let logits = try copy.logits(
+      x, Pass(mode: .training, records: false, tree: SlotTree(labeled: images.count, unlabeled: 0), kind: .labeled))
+    let pixels = UpsampledPixels(logits: logits, height: size, width: size)
+    let plane = size * size
+    var losses: [Double] = []
+    for sample in images.indices {
+      let upsampled = pixels.upsampled(logits, sample: sample).map(Double.init)
+      for p in 0..<plane where labels[sample * plane + p] != ignoreLabel {
+        let sum = (0..<logits.channels).reduce(0.0) { $0 + exp(upsampled[$1 * plane + p]) }
+        losses.append(log(sum) - upsampled[Int(labels[sample * plane + p]) * plane + p])
+      }
+    }
+    return losses
+  }
+}
