@@ -31,8 +31,11 @@ test-packages:
 build: packages
 	swift build -c release
 
+# make demo SEED=1 draws other weights, order and augmentation on the same images.
+SEED = 0
+
 demo: build
-	@Scripts/demo $(U2PL)
+	@Scripts/demo $(U2PL) $(SEED)
 
 test: test-packages
 	@Scripts/test

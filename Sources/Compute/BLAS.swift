@@ -17,14 +17,16 @@ public enum BLAS {
 
   /// y[m] = A[m,n] · x[n], A row-major.
   public static func multiply(
-    _ a: UnsafePointer<Float>, rows m: Int, columns n: Int, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>
+    _ a: UnsafePointer<Float>, rows m: Int, columns n: Int, _ x: UnsafePointer<Float>,
+    into y: UnsafeMutablePointer<Float>
   ) {
     u2pl_sgemv(0, Int32(m), Int32(n), 1, a, Int32(n), x, 0, y)
   }
 
   /// y[n] = A[m,n]ᵀ · x[m], A row-major.
   public static func multiplyTransposed(
-    _ a: UnsafePointer<Float>, rows m: Int, columns n: Int, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>
+    _ a: UnsafePointer<Float>, rows m: Int, columns n: Int, _ x: UnsafePointer<Float>,
+    into y: UnsafeMutablePointer<Float>
   ) {
     u2pl_sgemv(1, Int32(m), Int32(n), 1, a, Int32(n), x, 0, y)
   }

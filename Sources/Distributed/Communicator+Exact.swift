@@ -17,7 +17,8 @@ extension Communicator {
     var result = values
     bytesSent += values.count * 8
     try check(
-      MPI_Allreduce(u2pl_in_place(), &result, Int32(values.count), u2pl_type_int64(), operation, handle), "MPI_Allreduce")
+      MPI_Allreduce(u2pl_in_place(), &result, Int32(values.count), u2pl_type_int64(), operation, handle),
+      "MPI_Allreduce")
     return result
   }
 

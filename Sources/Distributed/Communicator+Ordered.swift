@@ -80,7 +80,8 @@ extension Communicator {
     for whole in kept.reversed() {
       distance /= 2
       let partner = rank ^ distance
-      let other = part.lowerBound == whole.lowerBound
+      let other =
+        part.lowerBound == whole.lowerBound
         ? part.upperBound..<whole.upperBound : whole.lowerBound..<part.lowerBound
       try exchange(
         values, send: part, to: partner,

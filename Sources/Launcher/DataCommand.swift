@@ -27,7 +27,8 @@ struct DataCommand: ParsableCommand {
     func validate() throws {
       guard ShapesSet.supportedClasses.contains(classes) else {
         throw ValidationError(
-          "--classes \(classes): from \(ShapesSet.supportedClasses.lowerBound) to \(ShapesSet.supportedClasses.upperBound)")
+          "--classes \(classes): from \(ShapesSet.supportedClasses.lowerBound) to \(ShapesSet.supportedClasses.upperBound)"
+        )
       }
       guard labeled >= 0, unlabeled >= 0, validation >= 0, max(labeled, unlabeled, validation) < 1_000_000 else {
         throw ValidationError("--labeled, --unlabeled and --validation: from 0 to 999999")

@@ -11,7 +11,8 @@ import Trainer
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Evaluates a checkpoint on the validation list: IoU of each class, their mean, pixel accuracy.",
-    discussion: "The configuration is the one in the checkpoint; --set changes keys, such as data.root or data.validation.")
+    discussion:
+      "The configuration is the one in the checkpoint; --set changes keys, such as data.root or data.validation.")
 
   @Option(help: ArgumentHelp("The checkpoint, such as runs/NAME/checkpoints/best.", valueName: "path"))
   var checkpoint: String
@@ -39,7 +40,9 @@ struct Evaluate: ParsableCommand {
         return set
       }
       let segmenter = Segmenter(SegmenterShape(configuration), trainable: false)
-      try ranks.together { try segmenter.parameters.load(stored, strict: true, source: "\(checkpoint), group /\(group)") }
+      try ranks.together {
+        try segmenter.parameters.load(stored, strict: true, source: "\(checkpoint), group /\(group)")
+      }
       let start = ProcessInfo.processInfo.systemUptime
       let matrix = try Evaluator(configuration, ranks: ranks).evaluate(segmenter, on: set)
       guard ranks.rank == 0 else { return }
@@ -50,7 +53,8 @@ struct Evaluate: ParsableCommand {
   private func read() throws -> (Configuration, String, [String: StoredDataset]) {
     let contents = try CheckpointFile.read(checkpoint)
     guard case .string(let yaml)? = contents.attributes["config"] else {
-      throw CheckpointError(description: "\(checkpoint): the attribute config is missing; this is no checkpoint of a run")
+      throw CheckpointError(
+        description: "\(checkpoint): the attribute config is missing; this is no checkpoint of a run")
     }
     let configuration = try Configuration(yaml: yaml, source: "\(checkpoint), attribute config", overrides: overrides)
     var group = network.rawValue

@@ -50,8 +50,9 @@ struct Inspect: ParsableCommand {
     print("  group                    datasets       numbers        bytes")
     for group in order {
       let (count, elements, bytes) = groups[group]!
-      print("  " + "/\(group)".padding(toLength: 24, withPad: " ", startingAt: 0) + column(count, 9)
-        + column(elements, 14) + column(bytes, 13))
+      print(
+        "  " + "/\(group)".padding(toLength: 24, withPad: " ", startingAt: 0) + column(count, 9)
+          + column(elements, 14) + column(bytes, 13))
     }
     let queues = summary.datasets.filter { $0.path.hasPrefix("bank/queue/") }
       .sorted { number($0.path) < number($1.path) }

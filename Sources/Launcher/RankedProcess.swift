@@ -10,7 +10,9 @@ enum RankedProcess {
   /// This process's rank as the launcher's environment tells it, before MPI has started.
   static var launchedRank: Int? {
     let environment = ProcessInfo.processInfo.environment
-    return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].lazy.compactMap { environment[$0] }.first.flatMap { Int($0) }
+    return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].lazy.compactMap { environment[$0] }.first.flatMap {
+      Int($0)
+    }
   }
 
   /// Starts MPI, runs `body`, ends MPI.

@@ -34,7 +34,8 @@ func channelReduction(
 /// The sum over its pixels of each channel of each sample.
 func channelSums(_ x: Tensor) -> [[Double]] {
   let channels = x.channels
-  return channelReduction(samples: x.count, pixels: x.pixels, channels: channels, quantities: 1) { sample, range, sums in
+  return channelReduction(samples: x.count, pixels: x.pixels, channels: channels, quantities: 1) {
+    sample, range, sums in
     var at = UnsafePointer(x.sample(sample) + range.lowerBound * channels)
     for _ in range {
       for c in 0..<channels { sums[c] += Double(at[c]) }

@@ -63,7 +63,8 @@ package final class ResidualBlock {
         unit(2, planes, planes, kernel: 3, dilation: dilation),
       ]
     }
-    downsample = project
+    downsample =
+      project
       ? ConvolutionUnit(
         Convolution(parameters, "\(name).downsample.0", inputs, outputs, kernel: 1, stride: stride),
         BatchNorm(parameters, "\(name).downsample.1", outputs), relu: false)

@@ -15,7 +15,8 @@ package final class ASPP {
         BatchNorm(parameters, "\(name).\(prefix).\(conv + 1)", width))
     }
     pooled = unit("conv1", 1, kernel: 1)
-    branches = [unit("conv2", 0, kernel: 1)]
+    branches =
+      [unit("conv2", 0, kernel: 1)]
       + dilations.enumerated().map { unit("conv\($0 + 3)", 0, kernel: 3, dilation: $1) }
   }
 

@@ -33,7 +33,8 @@ enum BufferPool {
   static func take(_ count: Int) -> UnsafeMutablePointer<Float> {
     let size = rounded(count)
     if let block = free.withLock({ $0[size]?.popLast() }) { return block.data }
-    return UnsafeMutableRawPointer.allocate(byteCount: size * 4, alignment: 64).bindMemory(to: Float.self, capacity: size)
+    return UnsafeMutableRawPointer.allocate(byteCount: size * 4, alignment: 64).bindMemory(
+      to: Float.self, capacity: size)
   }
 
   static func give(_ data: UnsafeMutablePointer<Float>, _ count: Int) {

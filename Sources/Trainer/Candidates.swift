@@ -87,7 +87,8 @@ package struct Candidates {
   }
 
   /// How many candidates each global slot has of each class: [slot][class], known to every rank.
-  package func globalCounts(_ layout: BatchLayout, ranks: Communicator) throws -> (anchors: [[Int]], negatives: [[Int]]) {
+  package func globalCounts(_ layout: BatchLayout, ranks: Communicator) throws -> (anchors: [[Int]], negatives: [[Int]])
+  {
     let classes = anchors.first?.count ?? 0
     let slots = layout.labeled + layout.unlabeled
     var table = [Int64](repeating: 0, count: 2 * slots * classes)

@@ -77,7 +77,8 @@ public struct Evaluator {
       let example = Augmentation().apply(
         image, labels, normalization: normalization, philox: Philox(seed: 0), stream: .labeledAugmentation, slot: 0,
         step: 0)
-      let prediction = try configuration.evaluate.mode == .sliding
+      let prediction =
+        try configuration.evaluate.mode == .sliding
         ? sliding(network, example, configuration.augment.crop!) : whole(network, example)
       matrix.add(truth: example.labels, prediction: prediction)
       progress(done + 1)

@@ -70,7 +70,9 @@ extension U2PLTrainer {
     let queues = try bank.capacities.indices.map { c in
       guard case .int32(let queue)? = contents.datasets["bank/queue/\(c)"]?.values,
         queue.allSatisfy({ $0 >= 0 && $0 < stored })
-      else { throw CheckpointError(description: "\(path): /bank/queue/\(c) is missing or names vectors that are not there") }
+      else {
+        throw CheckpointError(description: "\(path): /bank/queue/\(c) is missing or names vectors that are not there")
+      }
       return Array(queue.suffix(bank.capacities[c]))
     }
     bank.restore(vectors: vectors, queues: queues)
@@ -137,7 +139,9 @@ extension CheckpointContents {
   public func datasets(in group: String) -> [String: StoredDataset] {
     let prefix = group + "/"
     var found: [String: StoredDataset] = [:]
-    for (path, dataset) in datasets where path.hasPrefix(prefix) { found[String(path.dropFirst(prefix.count))] = dataset }
+    for (path, dataset) in datasets where path.hasPrefix(prefix) {
+      found[String(path.dropFirst(prefix.count))] = dataset
+    }
     return found
   }
 }

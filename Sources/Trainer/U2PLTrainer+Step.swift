@@ -37,7 +37,8 @@ extension U2PLTrainer {
     report.unsupervised = try unsupervisedLoss(logits, unlabeled.labels, pixels, gradient, &report)  // 7
     clock.mark("pixel losses")
     let zGradient = try contrast(  // 8
-      z, zTeacher, teacherLogits, labels: labels, pseudoLabels: unlabeled.labels, unreliable: unreliable, pixels, &report)
+      z, zTeacher, teacherLogits, labels: labels, pseudoLabels: unlabeled.labels, unreliable: unreliable, pixels,
+      &report)
     clock.mark("contrastive loss")
 
     report.loss = report.supervised + report.unsupervised + configuration.u2pl.lambdaC * report.contrastive  // 9
@@ -88,7 +89,9 @@ extension U2PLTrainer {
     let plane = view.plane
     let sums = (0..<view.count).map { slot in
       var sum = 0.0
-      for p in slot * plane..<(slot + 1) * plane where view.labels[p] != ignoreLabel { sum += Double(view.confidence[p]) }
+      for p in slot * plane..<(slot + 1) * plane where view.labels[p] != ignoreLabel {
+        sum += Double(view.confidence[p])
+      }
       return sum
     }
     let total = try globalSum(sums, .unlabeled)
@@ -195,7 +198,8 @@ extension U2PLTrainer {
     let candidates = Candidates(
       logits: teacherLogits, labels: nearest(labels) + nearest(pseudoLabels),
       unreliable: [Bool](repeating: false, count: labeledCount * z.pixels) + nearest(unreliable),
-      labeledCount: labeledCount, deltaP: Float(settings.deltaP), lowRank: settings.lowRank, highRank: settings.highRank)
+      labeledCount: labeledCount, deltaP: Float(settings.deltaP), lowRank: settings.lowRank, highRank: settings.highRank
+    )
     let counts = try candidates.globalCounts(layout, ranks: ranks)
     try Enqueue(philox: philox, limit: settings.enqueuePerStep)(
       candidates, counts: counts.negatives, representation: zTeacher, into: bank, layout: layout, step: step,

@@ -29,7 +29,8 @@ public final class U2PLTrainer {
     let unlabeled = configuration.u2pl.enabled ? batch.unlabeled : 0
     guard batch.labeled % ranks.size == 0, unlabeled % ranks.size == 0 else {
       throw TrainingError(
-        description: "batch.labeled = \(batch.labeled) and batch.unlabeled = \(unlabeled) must both be multiples of the "
+        description:
+          "batch.labeled = \(batch.labeled) and batch.unlabeled = \(unlabeled) must both be multiples of the "
           + "\(ranks.size) ranks; start another number of ranks (-n), or set the batch, say --set "
           + "batch.labeled=\((batch.labeled + ranks.size - 1) / ranks.size * ranks.size)")
     }
@@ -100,9 +101,11 @@ public struct Schedule: Sendable, Equatable {
   public init(_ configuration: Configuration, labeledCount: Int, unlabeledCount: Int) {
     epochs = configuration.schedule.epochs
     func steps(_ count: Int, _ batch: Int) -> Int { (count + batch - 1) / batch }
-    stepsPerEpoch = configuration.schedule.stepsPerEpoch
+    stepsPerEpoch =
+      configuration.schedule.stepsPerEpoch
       ?? max(1, steps(labeledCount, configuration.batch.labeled), steps(unlabeledCount, configuration.batch.unlabeled))
-    firstSemiSupervisedStep = configuration.u2pl.enabled
+    firstSemiSupervisedStep =
+      configuration.u2pl.enabled
       ? configuration.schedule.supervisedEpochs * stepsPerEpoch : epochs * stepsPerEpoch
   }
 

@@ -44,9 +44,9 @@ final class BadCheckpointTests: CommandTestCase {
   func testACheckpointThatIsMissingOrNone() throws {
     try assertRefused(training("run") + ["--resume", "nowhere.h5"], saying: "nowhere.h5")
     try write("text.h5", String(repeating: "no checkpoint\n", count: 100))
-    try assertRefused(training("run") + ["--resume", "text.h5"], saying: "text.h5")
-    try assertRefused(training("run") + ["--resume", "."], saying: ".: is not a file")
-    try assertRefused(["evaluate", "--checkpoint", "text.h5"], saying: "text.h5")
+    try assertRefused(training("run") + ["--resume", "text.h5"], at: [nil], saying: "text.h5")
+    try assertRefused(training("run") + ["--resume", "."], at: [nil], saying: ".: is not a file")
+    try assertRefused(["evaluate", "--checkpoint", "text.h5"], at: [nil], saying: "text.h5")
     try assertRefused(["inspect", "nowhere.h5"], at: [nil], saying: "nowhere.h5")
   }
 
@@ -57,9 +57,9 @@ final class BadCheckpointTests: CommandTestCase {
       training("run", ["model.width=24"]) + ["--resume", "latest"], saying: newest.replacing(directory + "/", with: ""),
       "another model", "decoder 16", "decoder 24")
     try assertRefused(
-      training("other", ["data.classes=5"]) + ["--resume", newest], saying: newest, "another model", "4 classes",
+      training("other", ["data.classes=5"]) + ["--resume", newest], at: [nil], saying: newest, "another model", "4 classes",
       "5 classes")
     try assertRefused(
-      training("other", ["model.encoder_width=0.5"]) + ["--resume", newest], saying: newest, "another model")
+      training("other", ["model.encoder_width=0.5"]) + ["--resume", newest], at: [nil], saying: newest, "another model")
   }
 }

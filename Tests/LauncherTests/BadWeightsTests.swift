@@ -22,13 +22,13 @@ final class BadWeightsTests: CommandTestCase {
   func testAWeightsFileThatIsMissingOrNone() throws {
     try assertRefused(training("new", ["model.weights=nowhere.h5"]), saying: "nowhere.h5")
     try write("text.h5", "no weights")
-    try assertRefused(training("new", ["model.weights=text.h5"]), saying: "text.h5")
+    try assertRefused(training("new", ["model.weights=text.h5"]), at: [nil], saying: "text.h5")
   }
 
   func testAFileWithoutTheGroup() throws {
     try python(
       "import h5py, sys; h5py.File(sys.argv[1], 'w').create_group('model')['x'] = [1.0]", path("group.h5"))
-    try assertRefused(training("new", ["model.weights=group.h5"]), saying: "group.h5", "/student", "model")
+    try assertRefused(training("new", ["model.weights=group.h5"]), at: [nil], saying: "group.h5", "/student", "model")
   }
 
   func testNamesThatAreMissing() throws {
@@ -48,14 +48,31 @@ final class BadWeightsTests: CommandTestCase {
 
   func testNamesThatAreUnknown() throws {
     try writeWeights("w.h5", "state['fc.weight'] = np.zeros((3, 2), 'f4'); state['fc.bias'] = np.zeros(3, 'f4')")
-    try assertRefused(training("new", ["model.weights=w.h5"]), saying: "w.h5: 2 unknown: fc.bias, fc.weight")
+    try assertRefused(
+      training("new", ["model.weights=w.h5"]), at: [nil], saying: "w.h5: 2 unknown: fc.bias, fc.weight")
     try assertLenient("2 unknown: fc.bias, fc.weight")
   }
 
   func testEveryKindOfMisfitAtOnce() throws {
     try writeWeights("w.h5", "state['x'] = state.pop('\(first)'); state['\(last)'] = np.zeros(5, 'f4')")
     try assertRefused(
-      training("new", ["model.weights=w.h5"]), saying: "1 missing: \(first)", "1 unknown: x", "1 misshapen: \(last)")
+      training("new", ["model.weights=w.h5"]), at: [nil], saying: "1 missing: \(first)", "1 unknown: x", "1 misshapen: \(last)")
+  }
+
+  /// They fit, but nothing can come of them; that ends the run before its first update.
+  func testWeightsThatAreNoNumbers() throws {
+    try writeWeights("w.h5", "state['\(last)'][0] = np.nan")
+    for epochs in [0, 1] {
+      for ranks in [nil, 2] {
+        let name = "after\(epochs)on\(ranks ?? 1)"
+        let outcome = try run(
+          training(name, ["model.weights=w.h5", "schedule.supervised_epochs=\(epochs)"]), ranks: ranks, limit: patience)
+        XCTAssertEqual(outcome.status, 1, outcome.summary)
+        let messages = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("u2pl: error: step 0: the ") }
+        XCTAssertEqual(messages.count, 1, outcome.summary)
+        XCTAssertEqual(try metrics(name), [])
+      }
+    }
   }
 
   /// With `model.strict: false` the misfits are listed and training goes on.

@@ -121,6 +121,16 @@ final class ResumeTests: CommandTestCase {
     try assertSame("whole", "run", lastStep: steps)
   }
 
+  /// Going back in the same directory gives up the later checkpoints.
+  func testResumingFromAnEarlierStep() throws {
+    try train("whole", settings)
+    try FileManager.default.copyItem(atPath: path("whole"), toPath: path("run"))
+    try train("run", settings, options: ["--resume", checkpoint("run", step: 36)])
+    try assertSame("whole", "run", lastStep: steps)
+    let names = try FileManager.default.contentsOfDirectory(atPath: path("run/checkpoints"))
+    XCTAssertTrue(names.contains("step-00000040.h5.superseded"), "\(names)")
+  }
+
   /// A checkpoint goes on in another run directory too, from its step.
   func testResumingFromAFile() throws {
     try train("whole", settings)

@@ -63,7 +63,8 @@ final class GoldenStepTests: XCTestCase {
       // A bias before batch norm has no gradient but rounding: relative to the largest there.
       XCTAssertLessThanOrEqual(abs(norm - expected), max(1e-3 * expected, 1e-7 * largest), "gradient of \(entry.name)")
     }
-    for (name, network, expected) in [("student", trainer.student, c.student), ("teacher", trainer.teacher, c.teacher)] {
+    for (name, network, expected) in [("student", trainer.student, c.student), ("teacher", trainer.teacher, c.teacher)]
+    {
       for entry in network.parameters.entries where entry.kind != .counter {
         let probe = Probe(of: Array(network.parameters.storage(entry)))
         // To 1e-5 of the tensor's norm, or of 1 where the norm is smaller: with lr = 0.01 one activation that float32
