@@ -1,4 +1,5 @@
 # make demo    train on generated images: supervised only, then U²PL from the same few labels (minutes, no download)
+#              (make demo SEED=1: other weights, order and augmentation, on the same images)
 # make test    every test, on 1, 2 and 4 ranks; ends with "N passed, N failed"
 # make build   the optimised program, .build/release/u2pl
 # make bench   time per training step, phase by phase
@@ -31,7 +32,6 @@ test-packages:
 build: packages
 	swift build -c release
 
-# make demo SEED=1 draws other weights, order and augmentation on the same images.
 SEED = 0
 
 demo: build

@@ -36,6 +36,12 @@ extension Configuration {
         place("schedule.steps_per_epoch"),
         "schedule.epochs times schedule.steps_per_epoch must be at most \(Int.largest) steps")
     }
+    if augment.scale != nil, augment.crop == nil {
+      throw ConfigurationError(
+        place("augment.scale", "augment.crop"),
+        "augment.scale makes images of different sizes, which cannot form a batch without augment.crop; give a crop such "
+          + "as 'crop: 513', or set scale to off")
+    }
     if evaluate.mode != .whole, augment.crop == nil {
       throw ConfigurationError(
         place("evaluate.mode"),

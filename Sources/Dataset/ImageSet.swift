@@ -63,8 +63,10 @@ public protocol ImageSet: Sendable {
 
   /// Looks an entry over before training, without decoding its image.
   ///
+  /// - Returns: the image's size.
   /// - Throws: the ``DatasetError`` the user should see.
-  func check(_ index: Int) throws
+  @discardableResult
+  func check(_ index: Int) throws -> (height: Int, width: Int)
 }
 
 extension ImageSet {

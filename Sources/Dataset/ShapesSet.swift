@@ -51,7 +51,8 @@ public struct ShapesSet: ImageSet {
     )
   }
 
-  public func check(_ index: Int) throws {
+  @discardableResult
+  public func check(_ index: Int) throws -> (height: Int, width: Int) {
     guard ShapesSet.supportedClasses.contains(classes) else {
       throw DatasetError(
         description: "generated shapes: \(classes) classes; there can be \(ShapesSet.supportedClasses.lowerBound) to "
@@ -63,6 +64,7 @@ public struct ShapesSet: ImageSet {
         description: "generated shapes: \(width)×\(height) pixels; sides may have \(sides.lowerBound) to "
           + "\(sides.upperBound)")
     }
+    return (height, width)
   }
 
   /// Writes the set as ``VOCSet`` reads it: `JPEGImages/ID.png`, `SegmentationClass/ID.png` with a palette,

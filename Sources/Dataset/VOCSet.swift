@@ -78,12 +78,12 @@ public struct VOCSet: ImageSet {
     return (image, labels)
   }
 
-  public func check(_ index: Int) throws {
+  @discardableResult
+  public func check(_ index: Int) throws -> (height: Int, width: Int) {
     let entry = entries[index]
     let image = try ImageFile.checkImage(entry.image)
-    guard entry.mask != nil else { return }
-    let labels = try labels(index)
-    try requireSameSize(entry, image: (image.height, image.width), labels)
+    if entry.mask != nil { try requireSameSize(entry, image: (image.height, image.width), try labels(index)) }
+    return (image.height, image.width)
   }
 
   private func requireSameSize(_ entry: Entry, image: (height: Int, width: Int), _ labels: LabelMap) throws {

@@ -85,6 +85,7 @@ public final class Communicator {
   ///
   /// For start-up work that can fail on one rank alone, such as a file missing on one host. `body` makes no MPI call.
   /// - Throws: ``CollectiveFailure``.
+  @discardableResult
   public func together<Result>(_ body: () throws -> Result) throws -> Result {
     var message = ""
     var result: Result?

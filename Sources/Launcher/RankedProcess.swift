@@ -1,4 +1,3 @@
-import ArgumentParser
 import Compute
 import Distributed
 import Foundation
@@ -7,14 +6,6 @@ import Trainer
 
 /// Running a command on all ranks, so that whatever goes wrong ends all of them within seconds and is said once.
 enum RankedProcess {
-  /// This process's rank as the launcher's environment tells it, before MPI has started.
-  static var launchedRank: Int? {
-    let environment = ProcessInfo.processInfo.environment
-    return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].lazy.compactMap { environment[$0] }.first.flatMap {
-      Int($0)
-    }
-  }
-
   /// Starts MPI, runs `body`, ends MPI.
   ///
   /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``) rank 0 reports and all leave in order; any
@@ -37,13 +28,17 @@ enum RankedProcess {
   }
 
   private static func leave(_ ranks: Communicator, _ message: String, code: Int32) -> Never {
-    if ranks.rank == 0 { FileHandle.standardError.write(Data("u2pl: error: \(message)\n".utf8)) }
+    if ranks.rank == 0 { show("u2pl: error: \(message)", isError: true) }
     MPIEnvironment.finish()
     exit(code)
   }
 
+  static func show(_ text: String, isError: Bool) {
+    (isError ? FileHandle.standardError : .standardOutput).write(Data((text + "\n").utf8))
+  }
+
   /// Shows a line at once, also through mpirun's pipes.
-  static func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+  static func say(_ line: String) { show(line, isError: false) }
 
   /// Gives this rank its threads: those asked for, or the node's cores shared out. Collective.
   ///

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Distributed
 import Foundation
 
 /// The command `u2pl`.
@@ -22,8 +23,13 @@ struct U2PL: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch {
-      // Under mpirun all ranks read the same command line; one of them says what is wrong with it.
-      if let rank = RankedProcess.launchedRank, rank != 0 { Foundation.exit(exitCode(for: error).rawValue) }
+      // Under mpirun all ranks read the same command line. One of them says what is wrong with it, and the others wait
+      // for it in MPI_Finalize: mpirun ends the job a second after the first rank has left with an error.
+      if let ranks = try? MPIEnvironment.start(), ranks.size > 1 {
+        if ranks.rank == 0 { RankedProcess.show(fullMessage(for: error), isError: exitCode(for: error) != .success) }
+        MPIEnvironment.finish()
+        Foundation.exit(exitCode(for: error).rawValue)
+      }
       exit(withError: error)
     }
   }

@@ -41,12 +41,24 @@ public struct DataSets: Sendable {
   /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks.
   /// Collective, so that a file damaged on one host ends all ranks with one message.
   ///
+  /// - Parameter sameSize: whether all training images must be of one size, as they must where nothing crops them.
   /// - Throws: ``CollectiveFailure`` on every rank.
-  public func check(ranks: Communicator) throws {
+  public func check(sameSize: Bool, ranks: Communicator) throws {
     try ranks.together {
-      for set in [labeled, unlabeled, validation].compactMap({ $0 }) {
-        for index in stride(from: ranks.rank, to: set.count, by: ranks.size) { try set.check(index) }
+      let first = try labeled.check(0)
+      for set in [labeled, unlabeled].compactMap({ $0 }) {
+        for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
+          let size = try set.check(index)
+          guard !sameSize || size == first else {
+            throw DatasetError(
+              description: "\(set.identifier(index)) is \(size.width)×\(size.height), \(labeled.identifier(0)) "
+                + "\(first.width)×\(first.height): without augment.crop all training images must be of one size; set it "
+                + "to the height and width to train on")
+          }
+        }
       }
+      guard let validation else { return }
+      for index in stride(from: ranks.rank, to: validation.count, by: ranks.size) { try validation.check(index) }
     }
   }
 }

@@ -53,7 +53,7 @@ public final class TrainingRun {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
     trainer = try ranks.together { try U2PLTrainer(configuration, schedule: schedule, ranks: ranks) }
-    try sets.check(ranks: ranks)
+    try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
     log = try ranks.together {
       try directory.create()
       return try RankLog(directory: directory.logsPath, rank: ranks.rank)
@@ -208,9 +208,11 @@ public final class TrainingRun {
     log.info(text)
   }
 
+  /// Every so many steps, at the end, and after an evaluation better than all before: `best` has to lead somewhere.
   private func checkpointIfDue() throws {
     let every = configuration.checkpoint.everySteps ?? trainer.schedule.stepsPerEpoch
-    guard trainer.step % every == 0 || trainer.step == trainer.schedule.totalSteps, ranks.rank == 0 else { return }
+    let due = trainer.step % every == 0 || trainer.step == trainer.schedule.totalSteps || best?.step == trainer.step
+    guard due, ranks.rank == 0 else { return }
     var contents = trainer.snapshot()
     contents.attributes.merge(attributes) { _, new in new }
     if let best {

@@ -273,7 +273,8 @@ extension U2PLTrainer {
   /// One tensor of images that all have to be of one size.
   private func stacked(_ parts: [(pixels: [Float], samples: Int)], height: Int, width: Int) throws -> Tensor {
     guard parts.allSatisfy({ $0.pixels.count == $0.samples * height * width * 3 }) else {
-      throw TrainingError(
+      // Found at start where the files tell; here one rank alone may see it.
+      throw DatasetError(
         description: "step \(step): images of one batch differ in size; set augment.crop to a common height and width")
     }
     let images = Tensor(count: parts.reduce(0) { $0 + $1.samples }, height: height, width: width, channels: 3)

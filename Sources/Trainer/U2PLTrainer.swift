@@ -28,11 +28,11 @@ public final class U2PLTrainer {
     let batch = configuration.batch
     let unlabeled = configuration.u2pl.enabled ? batch.unlabeled : 0
     guard batch.labeled % ranks.size == 0, unlabeled % ranks.size == 0 else {
+      let advice = [("labeled", batch.labeled), ("unlabeled", unlabeled)].filter { $0.1 % ranks.size != 0 }
+        .map { "--set batch.\($0.0)=\(($0.1 + ranks.size - 1) / ranks.size * ranks.size)" }
       throw TrainingError(
-        description:
-          "batch.labeled = \(batch.labeled) and batch.unlabeled = \(unlabeled) must both be multiples of the "
-          + "\(ranks.size) ranks; start another number of ranks (-n), or set the batch, say --set "
-          + "batch.labeled=\((batch.labeled + ranks.size - 1) / ranks.size * ranks.size)")
+        description: "batch.labeled = \(batch.labeled) and batch.unlabeled = \(unlabeled) must both be multiples of "
+          + "the \(ranks.size) ranks; start another number of ranks (-n), or \(advice.joined(separator: " "))")
     }
     try BLAS.load()
     self.configuration = configuration

@@ -57,8 +57,8 @@ final class BadCheckpointTests: CommandTestCase {
       training("run", ["model.width=24"]) + ["--resume", "latest"], saying: newest.replacing(directory + "/", with: ""),
       "another model", "decoder 16", "decoder 24")
     try assertRefused(
-      training("other", ["data.classes=5"]) + ["--resume", newest], at: [nil], saying: newest, "another model", "4 classes",
-      "5 classes")
+      training("other", ["data.classes=5"]) + ["--resume", newest], at: [nil], saying: newest, "another model",
+      "4 classes", "5 classes")
     try assertRefused(
       training("other", ["model.encoder_width=0.5"]) + ["--resume", newest], at: [nil], saying: newest, "another model")
   }

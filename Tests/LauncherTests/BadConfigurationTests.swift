@@ -62,4 +62,11 @@ final class BadConfigurationTests: CommandTestCase {
     }
     XCTAssertFalse(FileManager.default.fileExists(atPath: path("runs")))
   }
+
+  /// `mpirun` kills what still runs a second after a rank has failed; the one to speak may be slow to start.
+  func testBadUsageWhenTheFirstRankIsLate() throws {
+    let outcome = try Command(["train"], ranks: 2, late: 1.5, in: directory).wait(limit: patience)
+    XCTAssertEqual(outcome.status, 64, outcome.summary)
+    XCTAssertEqual(outcome.errors.components(separatedBy: "Error: ").count, 2, outcome.summary)
+  }
 }

@@ -56,7 +56,8 @@ final class BadWeightsTests: CommandTestCase {
   func testEveryKindOfMisfitAtOnce() throws {
     try writeWeights("w.h5", "state['x'] = state.pop('\(first)'); state['\(last)'] = np.zeros(5, 'f4')")
     try assertRefused(
-      training("new", ["model.weights=w.h5"]), at: [nil], saying: "1 missing: \(first)", "1 unknown: x", "1 misshapen: \(last)")
+      training("new", ["model.weights=w.h5"]), at: [nil], saying: "1 missing: \(first)", "1 unknown: x",
+      "1 misshapen: \(last)")
   }
 
   /// They fit, but nothing can come of them; that ends the run before its first update.

@@ -29,16 +29,18 @@ final class Command {
   ///
   /// - Parameters:
   ///   - ranks: nil starts one process without `mpirun`.
+  ///   - late: seconds by which rank 0 starts after the others.
   ///   - directory: the working directory; the files of its output lie beside it.
-  init(_ arguments: [String], ranks: Int?, in directory: String) throws {
+  init(_ arguments: [String], ranks: Int?, late: Double = 0, in directory: String) throws {
     let name = "\(directory)-\(UUID().uuidString)"
     (outputPath, errorsPath) = (name + ".out", name + ".err")
     let program = try Self.program()
     process.currentDirectoryURL = URL(fileURLWithPath: directory)
     process.environment = Self.environment
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments =
-      (ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []) + [program] + arguments
+    let mpirun = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []
+    let delay = ["sh", "-c", "[ $OMPI_COMM_WORLD_RANK != 0 ] || sleep \(late); exec \"$0\" \"$@\""]
+    process.arguments = mpirun + (late > 0 ? delay : []) + [program] + arguments
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try Self.create(outputPath)
     process.standardError = try Self.create(errorsPath)

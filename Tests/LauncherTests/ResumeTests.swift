@@ -4,37 +4,37 @@ import XCTest
 /// The number of ranks is no hyper-parameter, nor is being killed: a run killed with `kill -9` and resumed, on another
 /// number of ranks too, computes the same digits and leaves the same checkpoint.
 final class ResumeTests: CommandTestCase {
-  /// One supervised and three semi-supervised epochs. Neither an epoch nor the run ends at a checkpoint's turn.
+  /// One supervised and three semi-supervised epochs. The run does not end where a checkpoint is due.
   private let settings = [
-    "batch.labeled=4", "batch.unlabeled=4", "schedule.epochs=4", "schedule.steps_per_epoch=10",
+    "batch.labeled=4", "batch.unlabeled=4", "schedule.epochs=4", "schedule.steps_per_epoch=8",
     "checkpoint.every_steps=3",
   ]
-  private let steps = 40
+  private let steps = 32
 
   private func start(_ name: String, ranks: Int?, options: [String] = []) throws -> Command {
     try Command(training(name, settings) + options, ranks: ranks, in: directory)
   }
 
-  /// Waits until a running command has done this many steps and left a checkpoint.
+  /// Waits until a running command has left a checkpoint, and this many lines of metrics: one a step or an evaluation.
   private func wait(
-    for command: Command, _ name: String, steps: Int, file: StaticString = #filePath, line: UInt = #line
+    for command: Command, _ name: String, lines: Int, file: StaticString = #filePath, line: UInt = #line
   ) {
     let limit = ProcessInfo.processInfo.systemUptime + 60
     while ProcessInfo.processInfo.systemUptime < limit, command.isRunning {
       let done = (try? metrics(name).count) ?? 0
-      if done >= steps, FileManager.default.fileExists(atPath: path("\(name)/checkpoints/latest")) { return }
+      if done >= lines, FileManager.default.fileExists(atPath: path("\(name)/checkpoints/latest")) { return }
       usleep(2000)
     }
-    XCTFail("\(name) has not come to step \(steps): \(command.wait(limit: 0).summary)", file: file, line: line)
+    XCTFail("\(name) has not got \(lines) lines of metrics: \(command.wait(limit: 0).summary)", file: file, line: line)
   }
 
-  /// Starts or goes on, and kills everything at once when this many steps have been done.
+  /// Starts or goes on, and kills everything at once when there are this many lines of metrics.
   private func killed(
-    _ name: String, ranks: Int?, afterSteps steps: Int, options: [String] = [], file: StaticString = #filePath,
+    _ name: String, ranks: Int?, afterLines lines: Int, options: [String] = [], file: StaticString = #filePath,
     line: UInt = #line
   ) throws {
     let command = try start(name, ranks: ranks, options: options)
-    wait(for: command, name, steps: steps, file: file, line: line)
+    wait(for: command, name, lines: lines, file: file, line: line)
     command.kill()
     XCTAssertEqual(command.wait(limit: 10).status, -SIGKILL, "it was not killed, it ended", file: file, line: line)
   }
@@ -67,9 +67,9 @@ final class ResumeTests: CommandTestCase {
 
   func testKilledAndResumedOnAnyNumberOfRanks() throws {
     try train("whole", settings)
-    try killed("killed", ranks: 2, afterSteps: 14)
+    try killed("killed", ranks: 2, afterLines: 12)
     XCTAssertLessThan(try metrics("killed").count, steps)
-    // What a kill in the middle of a line and of a checkpoint leaves.
+    // What a kill in the middle of a line leaves.
     let metrics = try FileHandle(forWritingTo: URL(fileURLWithPath: path("killed/metrics.jsonl")))
     try metrics.seekToEnd()
     try metrics.write(contentsOf: Data(#"{"step":39,"epoch":3,"loss":1.2"#.utf8))
@@ -82,16 +82,16 @@ final class ResumeTests: CommandTestCase {
     }
     // A finished run has nothing left to do.
     let outcome = try train("resumed2", settings, ranks: 2, options: ["--resume", "latest"])
-    XCTAssertTrue(outcome.output.contains("step-00000040.h5 at step 40"), outcome.output)
+    XCTAssertTrue(outcome.output.contains("step-00000032.h5 at step 32"), outcome.output)
     try assertSame("whole", "resumed2", lastStep: steps)
   }
 
   func testKilledAgainAndAgain() throws {
     try train("whole", settings)
     // Before the first pseudo-label, alone; then after the teacher has begun.
-    try killed("run", ranks: nil, afterSteps: 5)
-    try killed("run", ranks: 4, afterSteps: 17, options: ["--resume", "latest"])
-    try killed("run", ranks: 2, afterSteps: 28, options: ["--resume", "latest"])
+    try killed("run", ranks: nil, afterLines: 5)
+    try killed("run", ranks: 4, afterLines: 12, options: ["--resume", "latest"])
+    try killed("run", ranks: 2, afterLines: 19, options: ["--resume", "latest"])
     try resume("run", ranks: nil)
     try assertSame("whole", "run", lastStep: steps)
   }
@@ -99,7 +99,7 @@ final class ResumeTests: CommandTestCase {
   /// The ranks that are left must not wait for ever for one that is gone.
   func testOneRankKilled() throws {
     let command = try start("run", ranks: 2)
-    wait(for: command, "run", steps: 12)
+    wait(for: command, "run", lines: 12)
     let ranks = command.descendants
     XCTAssertEqual(ranks.count, 2)
     kill(ranks[1], SIGKILL)
@@ -115,29 +115,29 @@ final class ResumeTests: CommandTestCase {
   }
 
   func testResumeLatestWithoutACheckpointStartsFromTheBeginning() throws {
-    let outcome = try train("run", settings, ranks: 2, options: ["--resume", "latest"])
+    let outcome = try train("run", ranks: 2, options: ["--resume", "latest"])
     XCTAssertTrue(outcome.output.contains("starting from the beginning"), outcome.output)
-    try train("whole", settings)
-    try assertSame("whole", "run", lastStep: steps)
+    try train("whole")
+    try assertSame("whole", "run", lastStep: 6)
   }
 
   /// Going back in the same directory gives up the later checkpoints.
   func testResumingFromAnEarlierStep() throws {
     try train("whole", settings)
     try FileManager.default.copyItem(atPath: path("whole"), toPath: path("run"))
-    try train("run", settings, options: ["--resume", checkpoint("run", step: 36)])
+    try train("run", settings, options: ["--resume", checkpoint("run", step: 30)])
     try assertSame("whole", "run", lastStep: steps)
     let names = try FileManager.default.contentsOfDirectory(atPath: path("run/checkpoints"))
-    XCTAssertTrue(names.contains("step-00000040.h5.superseded"), "\(names)")
+    XCTAssertTrue(names.contains("step-00000032.h5.superseded"), "\(names)")
   }
 
   /// A checkpoint goes on in another run directory too, from its step.
   func testResumingFromAFile() throws {
     try train("whole", settings)
-    let outcome = try train("other", settings, ranks: 2, options: ["--resume", checkpoint("whole", step: 36)])
-    XCTAssertTrue(outcome.output.contains("step-00000036.h5 at step 36"), outcome.output)
-    XCTAssertEqual(try metrics("other"), try metrics("whole").suffix(5))
-    XCTAssertTrue(
-      FileManager.default.contentsEqual(atPath: checkpoint("other", step: 40), andPath: checkpoint("whole", step: 40)))
+    let outcome = try train("other", settings, ranks: 2, options: ["--resume", checkpoint("whole", step: 30)])
+    XCTAssertTrue(outcome.output.contains("step-00000030.h5 at step 30"), outcome.output)
+    XCTAssertEqual(try metrics("other"), try metrics("whole").suffix(3))
+    let last = (checkpoint("other", step: steps), checkpoint("whole", step: steps))
+    XCTAssertTrue(FileManager.default.contentsEqual(atPath: last.0, andPath: last.1))
   }
 }
