@@ -17,9 +17,9 @@ final class ShapesSetTests: XCTestCase {
       labels += mask.values
     }
     let (image, mask) = try set(height: 45, width: 130, classes: 7, seed: (1 << 40) + 3, offset: 1000).labeledImage(5)
-    XCTAssertEqual(hash(pixels), 6_178_387_255_669_932_146)
-    XCTAssertEqual(hash(labels), 9_156_548_045_064_379_638)
-    XCTAssertEqual(hash(image.pixels + mask.values), 4_490_436_688_739_013_007)
+    XCTAssertEqual(hash(pixels), 7_415_961_543_615_990_778)
+    XCTAssertEqual(hash(labels), 9_186_058_140_119_727_286)
+    XCTAssertEqual(hash(image.pixels + mask.values), 12_583_235_835_676_444_881)
   }
 
   func testImagesAreKnownByTheirNumber() throws {
@@ -39,14 +39,14 @@ final class ShapesSetTests: XCTestCase {
       for index in 0..<some.count { for value in try some.labels(index).values { pixels[Int(value)] += 1 } }
       XCTAssertEqual(pixels.lastIndex { $0 > 0 }, classes - 1)
       XCTAssertFalse(pixels[0..<classes].contains(0))
-      XCTAssertEqual(Double(pixels[0]) / Double(pixels.reduce(0, +)), 0.72, accuracy: 0.1)
+      XCTAssertEqual(Double(pixels[0]) / Double(pixels.reduce(0, +)), 0.6, accuracy: 0.1)
     }
     XCTAssertEqual(ShapesSet.classNames(3), ["background", "circle", "square"])
     XCTAssertEqual(ShapesSet.classNames(12).count, 12)
   }
 
   /// A single pixel's colour does not tell its class: the best guess by colour, learned from other images, is wrong on a
-  /// third of the shapes' pixels and more.
+  /// fifth of the shapes' pixels and more.
   func testColourAloneDoesNotTellClasses() throws {
     let some = set(count: 400)
     var seen = [Int](repeating: 0, count: 512 * 7)
@@ -67,7 +67,7 @@ final class ShapesSetTests: XCTestCase {
         }
       }
     }
-    XCTAssertLessThan(Double(right) / Double(total), 0.67)
+    XCTAssertLessThan(Double(right) / Double(total), 0.8)
     XCTAssertGreaterThan(Double(right) / Double(total), 1.0 / 6)
   }
 

@@ -71,6 +71,8 @@ final class VOCSetTests: XCTestCase {
     }
     XCTAssertEqual(seen, Set(0...10).union([255]))
     XCTAssertThrowsError(
-      try (0..<23).forEach(VOCSet(root: path, list: "splits/23/labeled.txt", classes: 10, labeled: true).check))
+      try (0..<23).forEach {
+        try VOCSet(root: path, list: "splits/23/labeled.txt", classes: 10, labeled: true).check($0)
+      })
   }
 }
