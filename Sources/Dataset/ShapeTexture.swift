@@ -13,7 +13,7 @@ struct ShapeTexture {
   /// 16 × 16 values in 0...1, repeated over the plane.
   private let lattice: [Float]
 
-  /// - Parameter label: a class leans towards some colours and patterns, too little to be told by them alone.
+  /// - Parameter label: a class leans towards a colour and two patterns, which others take too.
   init(label: Int, _ draws: inout SceneDraws) {
     let leaning = draws.uniform(0...1) < 0.85
     let kinds = Pattern.allCases.count

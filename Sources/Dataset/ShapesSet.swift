@@ -3,9 +3,9 @@ import Foundation
 
 /// A generated data set, for trying the software without downloading anything.
 ///
-/// Overlapping shapes on textured backgrounds with clutter. Colours and patterns are shared by all classes and lean
-/// towards a class only slightly, so that a class is known by its outline. An image is a pure function of the seed and
-/// its number; the arithmetic is such that every machine makes the same pixels.
+/// Overlapping shapes on textured backgrounds with clutter. Classes lean towards colours and patterns of their own, which
+/// other classes and the clutter take too: colour alone is wrong on about a quarter of the shapes' pixels. An image is a
+/// pure function of the seed and its number; the arithmetic is such that every machine makes the same pixels.
 public struct ShapesSet: ImageSet {
   /// How many classes, background included, can be asked for.
   public static let supportedClasses = 2...ShapeOutline.allCases.count + 1
