@@ -156,6 +156,7 @@ final class ErrorTests: XCTestCase {
     check(
       minimal + "schedule: {epochs: 1000000, steps_per_epoch: 1000000}\n", at: "x.yaml:6:46", says: "at most 2147483647"
     )
+    check(minimal + "augment: {scale: [0.5, 2], crop: off}\n", at: "x.yaml:6:18", says: "of different sizes")
     check(minimal + "evaluate: {mode: sliding}\naugment: off\n", at: "x.yaml:6:18", says: "needs a size")
     check(minimal, "data.validation=a.txt", at: "--set data.validation=a.txt", says: "expected a count", "'a.txt'")
     check("data: {root: /d, labeled: 4, classes: 3}\n", at: "x.yaml:1:27", says: "path of a list", "the number 4")

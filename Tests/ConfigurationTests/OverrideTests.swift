@@ -6,12 +6,12 @@ final class OverrideTests: XCTestCase {
   func testOverridesAreWrittenOverTheFileInOrder() throws {
     let c = try read(
       "run: {seed: 1}\nmodel: {width: 32}\n", "run.seed=2", "run.seed=3", "augment.scale=[0.75, 1.25]",
-      "augment.crop=off",
+      "augment.crop=[65, 97]",
       "optimizer.weight_decay=5e-4", "reduction=mpi", "u2pl={anchors: 7, negatives: 9}", "u2pl.negatives=8")
     XCTAssertEqual(c.run.seed, 3)
     XCTAssertEqual(c.model.width, 32)
     XCTAssertEqual(c.augment.scale, 0.75...1.25)
-    XCTAssertNil(c.augment.crop)
+    XCTAssertEqual(c.augment.crop, Configuration.Size(height: 65, width: 97))
     XCTAssertTrue(c.augment.flip)
     XCTAssertEqual(c.optimizer.weightDecay, 5e-4)
     XCTAssertEqual(c.reduction, .mpi)
