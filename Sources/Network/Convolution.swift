@@ -51,11 +51,6 @@ public final class Convolution {
     (size + 2 * dilation * (kernel / 2) - dilation * (kernel - 1) - 1) / stride + 1
   }
 
-  /// Multiply-adds of one pass over a sample of this size, times two.
-  public func floatingPointOperations(height: Int, width: Int) -> Int {
-    2 * outputSize(height) * outputSize(width) * outputs * inputs * kernel * kernel
-  }
-
   /// x [N, H, W, inputs] → [N, H', W', outputs].
   package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
     precondition(x.channels == inputs)

@@ -25,10 +25,6 @@ package struct BatchLayout {
   package var tree: SlotTree { SlotTree(labeled: localLabeled.count, unlabeled: localUnlabeled.count) }
   /// Global slot of each sample of this rank's tensors.
   package var globalSlots: [Int] { Array(localLabeled) + localUnlabeled.map { labeled + $0 } }
-  /// The rank that holds each global slot.
-  func owner(of slot: Int, ranks: Int) -> Int {
-    slot < labeled ? slot / (labeled / ranks) : (slot - labeled) / (unlabeled / ranks)
-  }
 }
 
 /// Line 8 of a step: which pixels of the h × w maps may be anchors of which class, and which are negatives.

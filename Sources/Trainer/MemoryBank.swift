@@ -45,7 +45,6 @@ package final class MemoryBank {
 
   /// Vectors stored, each counted once.
   package var storedVectors: Int { norms.count - free.count }
-  var bytes: Int { allocated * features * 4 }
 
   package func vector(slot: Int) -> UnsafePointer<Float> { UnsafePointer(vectors + slot * features) }
 

@@ -77,9 +77,6 @@ public final class TrainingRun {
         + "; \(directory.path)")
   }
 
-  /// The mean IoU of the last evaluation.
-  public var meanIoU: Double? { lastMatrix?.meanIntersectionOverUnion }
-
   /// Trains to the end. Collective.
   ///
   /// - Throws: ``TrainingError`` on every rank alike; anything else on one rank, whose caller then has to abort the job.
