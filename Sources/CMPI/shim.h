@@ -16,6 +16,8 @@ static inline MPI_Op u2pl_op_min(void) { return MPI_MIN; }
 static inline MPI_Op u2pl_op_max(void) { return MPI_MAX; }
 static inline void *u2pl_in_place(void) { return MPI_IN_PLACE; }
 static inline MPI_Status *u2pl_status_ignore(void) { return MPI_STATUS_IGNORE; }
+static inline MPI_Status *u2pl_statuses_ignore(void) { return MPI_STATUSES_IGNORE; }
+static inline MPI_Request u2pl_request_null(void) { return MPI_REQUEST_NULL; }
 static inline MPI_Errhandler u2pl_errors_return(void) { return MPI_ERRORS_RETURN; }
 
 #endif

@@ -27,36 +27,72 @@ extension Communicator {
   /// - Returns: the elements and how many came from each rank. Corresponds to `MPI_Allgatherv`.
   public func allGather<Element: BitwiseCopyable>(_ values: [Element]) throws -> (elements: [Element], counts: [Int]) {
     guard let handle, size > 1 else { return (values, [values.count]) }
-    let stride = MemoryLayout<Element>.stride
-    var lengths = [Int64](repeating: 0, count: size)
-    lengths[rank] = Int64(values.count)
-    lengths = try sum(lengths)
-    let counts = lengths.map(Int.init)
-    let total = counts.reduce(0, +)
-    guard total > 0 else { return ([], counts) }
-    // MPI 3.1 counts are 32-bit ints, so an element is a datatype of its own instead of bytes.
-    var element: MPI_Datatype?
-    try check(MPI_Type_contiguous(Int32(stride), u2pl_type_byte(), &element), "MPI_Type_contiguous")
-    defer { MPI_Type_free(&element) }
-    try check(MPI_Type_commit(&element), "MPI_Type_commit")
-    var displacements = [Int32](), counts32 = [Int32](), at = 0
-    for count in counts {
-      guard at <= Int(Int32.max), count <= Int(Int32.max) else {
-        throw MPIError(call: "MPI_Allgatherv", code: Int32(MPI_ERR_COUNT), message: "\(total) elements exceed 2^31")
+    let shares = try Shares(values.count, self)
+    guard shares.total > 0 else { return ([], shares.counts) }
+    bytesSent += values.count * MemoryLayout<Element>.stride
+    let elements = try withDatatype(of: Element.self) { type in
+      try [Element](unsafeUninitializedCapacity: shares.total) { buffer, initialized in
+        try check(
+          MPI_Allgatherv(
+            values, Int32(values.count), type, buffer.baseAddress!, shares.counts32, shares.displacements, type, handle),
+          "MPI_Allgatherv")
+        initialized = shares.total
       }
-      displacements.append(Int32(at))
-      counts32.append(Int32(count))
-      at += count
     }
-    bytesSent += values.count * stride
-    let elements = try [Element](unsafeUninitializedCapacity: total) { buffer, initialized in
-      try check(
-        MPI_Allgatherv(
-          values, Int32(values.count), element!, buffer.baseAddress!, counts32, displacements, element!, handle),
-        "MPI_Allgatherv")
-      initialized = total
+    return (elements, shares.counts)
+  }
+
+  /// Every rank's elements on rank 0, in rank order; empty on the others. Corresponds to `MPI_Gatherv`.
+  public func gather<Element: BitwiseCopyable>(_ values: [Element]) throws -> [Element] {
+    guard let handle, size > 1 else { return values }
+    let shares = try Shares(values.count, self)
+    guard shares.total > 0 else { return [] }
+    if rank > 0 { bytesSent += values.count * MemoryLayout<Element>.stride }
+    return try withDatatype(of: Element.self) { type in
+      try [Element](unsafeUninitializedCapacity: rank == 0 ? shares.total : 0) { buffer, initialized in
+        try check(
+          MPI_Gatherv(
+            values, Int32(values.count), type, buffer.baseAddress, shares.counts32, shares.displacements, type, 0,
+            handle), "MPI_Gatherv")
+        initialized = rank == 0 ? shares.total : 0
+      }
     }
-    return (elements, counts)
+  }
+
+  /// How many elements each rank contributes, and where they go.
+  private struct Shares {
+    let counts: [Int]
+    let total: Int
+    let counts32: [Int32]
+    let displacements: [Int32]
+
+    init(_ count: Int, _ ranks: Communicator) throws {
+      var lengths = [Int64](repeating: 0, count: ranks.size)
+      lengths[ranks.rank] = Int64(count)
+      counts = try ranks.sum(lengths).map(Int.init)
+      total = counts.reduce(0, +)
+      guard total <= Int(Int32.max) else {
+        throw MPIError(call: "MPI_Gatherv", code: Int32(MPI_ERR_COUNT), message: "\(total) elements exceed 2^31")
+      }
+      counts32 = counts.map { Int32($0) }
+      var at = 0
+      displacements = counts.map { count in
+        defer { at += count }
+        return Int32(at)
+      }
+    }
+  }
+
+  /// MPI 3.1 counts are 32-bit ints, so an element is a datatype of its own instead of bytes.
+  private func withDatatype<Element: BitwiseCopyable, Result>(
+    of: Element.Type, _ body: (MPI_Datatype) throws -> Result
+  ) throws -> Result {
+    var type: MPI_Datatype?
+    try check(
+      MPI_Type_contiguous(Int32(MemoryLayout<Element>.stride), u2pl_type_byte(), &type), "MPI_Type_contiguous")
+    defer { MPI_Type_free(&type) }
+    try check(MPI_Type_commit(&type), "MPI_Type_commit")
+    return try body(type!)
   }
 
   /// `values` of rank `root`, on every rank; all ranks pass as many elements. Corresponds to `MPI_Bcast`.

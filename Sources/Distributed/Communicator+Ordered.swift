@@ -1,5 +1,4 @@
 internal import CMPI
-import Compute
 
 // Floating-point reductions along the tree of slots. Ranks combine by distance doubling, partner = rank xor 1, 2, 4 …,
 // the lower rank's operand left, which continues the tree each rank has reduced its own slots by.
@@ -45,49 +44,13 @@ extension Communicator {
     }
   }
 
-  /// Element-wise sum in place in the tree's order, for gradients: vector halving with distance doubling, then
-  /// all-gather; each rank sends 2(p−1)/p of the vector, like the best all-reduce, and every element is summed in the
-  /// order of the tree whatever its place in the vector.
-  ///
-  /// With a rank count that is no power of two the vector is gathered piece by piece and summed in rank order.
-  public func orderedAllReduce(_ values: UnsafeMutableBufferPointer<Float>) throws {
-    guard size > 1, values.count > 0 else { return }
-    guard isPowerOfTwo else { return try gatherAndSum(values) }
-    let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count / 2 + 1)
-    defer { scratch.deallocate() }
-
-    // Halving: after the step with distance d this rank holds the sum over its group of 2d ranks of a 1/(2d) part.
-    var part = 0..<values.count
-    var kept: [Range<Int>] = []
-    var distance = 1
-    while distance < size {
-      let partner = rank ^ distance
-      let middle = part.lowerBound + part.count / 2
-      let lower = part.lowerBound..<middle, upper = middle..<part.upperBound
-      let (mine, theirs) = partner > rank ? (lower, upper) : (upper, lower)
-      kept.append(part)
-      try exchange(values, send: theirs, to: partner, into: scratch, count: mine.count)
-      let target = values.baseAddress! + mine.lowerBound
-      let received = UnsafePointer(scratch.baseAddress!)
-      // Addition commutes bit for bit, so which operand is the left one makes no difference here.
-      parallelRanges(mine.count, grain: 1 << 16) { range in
-        for i in range { target[i] += received[i] }
-      }
-      part = mine
-      distance *= 2
-    }
-    // Gathering: the same partners in reverse order, each handing over the part it holds.
-    for whole in kept.reversed() {
-      distance /= 2
-      let partner = rank ^ distance
-      let other =
-        part.lowerBound == whole.lowerBound
-        ? part.upperBound..<whole.upperBound : whole.lowerBound..<part.lowerBound
-      try exchange(
-        values, send: part, to: partner,
-        into: UnsafeMutableBufferPointer(rebasing: values[other]), count: other.count)
-      part = whole
-    }
+  /// Element-wise sum in place in the tree's order, of a vector that is ready as a whole; see ``BucketedAllReduce``.
+  public func orderedAllReduce(
+    _ values: UnsafeMutableBufferPointer<Float>, bucket: Int = BucketedAllReduce.defaultBucket
+  ) throws {
+    let exchange = BucketedAllReduce(values, bucket: bucket, ranks: self)
+    try exchange.ready(0..<values.count)
+    try exchange.finish()
   }
 
   /// The sum in whatever order MPI takes, in place: `MPI_Allreduce`, to compare ``orderedAllReduce(_:)`` with.
@@ -100,37 +63,6 @@ extension Communicator {
         MPI_Allreduce(
           u2pl_in_place(), values.baseAddress! + start, Int32(length), u2pl_type_float(), u2pl_op_sum(), handle),
         "MPI_Allreduce")
-    }
-  }
-
-  /// Sends `values[send]` while receiving `count` elements, at most 256 MiB a message: byte counts are 32-bit.
-  private func exchange(
-    _ values: UnsafeMutableBufferPointer<Float>, send: Range<Int>, to partner: Int,
-    into target: UnsafeMutableBufferPointer<Float>, count: Int
-  ) throws {
-    let piece = 1 << 26
-    var sent = 0
-    var received = 0
-    while sent < send.count || received < count {
-      let out = min(piece, send.count - sent), into = min(piece, count - received)
-      try sendReceive(
-        UnsafeBufferPointer(rebasing: values[send.lowerBound + sent..<send.lowerBound + sent + out]), to: partner,
-        UnsafeMutableBufferPointer(rebasing: target[received..<received + into]), from: partner)
-      sent += out
-      received += into
-    }
-  }
-
-  private func gatherAndSum(_ values: UnsafeMutableBufferPointer<Float>) throws {
-    let piece = 1 << 18
-    for start in stride(from: 0, to: values.count, by: piece) {
-      let count = min(piece, values.count - start)
-      let all = try allGather(Array(values[start..<start + count])).elements
-      for i in 0..<count {
-        var sum = all[i]
-        for other in 1..<size { sum += all[other * count + i] }
-        values[start + i] = sum
-      }
     }
   }
 }

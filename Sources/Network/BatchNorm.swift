@@ -155,6 +155,8 @@ package final class BatchNorm {
       biasGradient[c] = pass.ranks.isFirst ? Float(total[c]) : 0
       weightGradient[c] = pass.ranks.isFirst ? Float(total[channels + c]) : 0
     }
+    try pass.ranks.gradientReady(weight.range)
+    try pass.ranks.gradientReady(bias.range)
     let meanG = (0..<channels).map { Float(total[$0] / saved.count) }
     let meanGX = (0..<channels).map { Float(total[channels + $0] / saved.count) }
     let scale = (0..<channels).map { gamma[$0] * saved.inverseDeviation[$0] }

@@ -76,7 +76,11 @@ public final class Convolution {
     savedInput = nil
     let size = MapSize(height: x.height, width: x.width)
     try weightGradient(x, dy, pass, size)
-    if let bias { biasGradient(dy, pass, into: parameters.gradient(bias)) }
+    try pass.ranks.gradientReady(weight.range)
+    if let bias {
+      biasGradient(dy, pass, into: parameters.gradient(bias))
+      try pass.ranks.gradientReady(bias.range)
+    }
     guard needsInput else { return nil }
 
     let dx = Tensor(like: x)

@@ -20,6 +20,8 @@ public struct ParameterEntry: Sendable {
   public let offset: Int
 
   public var count: Int { shape.reduce(1, *) }
+  /// Its elements in the storage of its kind.
+  public var range: Range<Int> { offset..<offset + count }
 }
 
 /// All parameters and running statistics of one network, each kind contiguous, in the order of PyTorch's `state_dict`.
@@ -75,12 +77,12 @@ public final class Parameters {
   public func storage(_ entry: ParameterEntry) -> UnsafeMutableBufferPointer<Float> {
     precondition(entry.kind != .counter)
     let all = entry.kind == .parameter ? values : buffers
-    return UnsafeMutableBufferPointer(rebasing: all[entry.offset..<entry.offset + entry.count])
+    return UnsafeMutableBufferPointer(rebasing: all[entry.range])
   }
 
   /// The gradient of a parameter.
   public func gradient(_ entry: ParameterEntry) -> UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(rebasing: gradients[entry.offset..<entry.offset + entry.count])
+    UnsafeMutableBufferPointer(rebasing: gradients[entry.range])
   }
 
   /// To be called after `values` have been written.

@@ -9,6 +9,10 @@ public protocol RankReducer {
 
   /// True on exactly one rank: it contributes what every rank has computed alike.
   var isFirst: Bool { get }
+
+  /// Called in the backward pass when this rank's share of the gradient of these elements of `Parameters.values` is
+  /// complete, in the same order on all ranks: its sum over ranks may begin.
+  func gradientReady(_ elements: Range<Int>) throws
 }
 
 /// The reducer of a process that holds the whole batch.
@@ -16,6 +20,7 @@ public struct SingleRank: RankReducer {
   public init() {}
   public var isFirst: Bool { true }
   public func reduce(_ values: inout [Double], _ combine: (inout [Double], [Double]) -> Void) throws {}
+  public func gradientReady(_ elements: Range<Int>) throws {}
 }
 
 /// What a network needs to know of the forward or backward pass it is in.

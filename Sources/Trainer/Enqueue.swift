@@ -13,14 +13,14 @@ package struct Enqueue {
     self.limit = limit
   }
 
-  /// Every rank calls it and makes the same change to its bank.
+  /// Collective: the node leaders' banks change alike.
   ///
   /// - Parameters:
   ///   - counts: of negatives, [global slot][class].
   ///   - representation: the teacher's z̄, N × h × w × D.
   package func callAsFunction(
     _ candidates: Candidates, counts: [[Int]], representation: Tensor, into bank: MemoryBank, layout: BatchLayout,
-    step: Int, ranks: Communicator
+    step: Int
   ) throws {
     let classes = bank.capacities.count, pixels = representation.pixels
     let totals = (0..<classes).map { c in counts.reduce(0) { $0 + $1[c] } }
@@ -30,44 +30,70 @@ package struct Enqueue {
       parallelFor(classes) { kept[$0] = positionsKept(of: totals[$0], capacity: bank.capacities[$0], $0, step) }
     }
 
-    // Each rank names its kept keys by global pixel = slot · h·w + pixel; sorted, these are in the global order.
-    let slots = layout.globalSlots
-    var mine: [UInt64] = []
-    for c in 0..<classes {
+    let mine = keys(candidates, counts: counts, kept: kept, pixels: pixels, layout)
+    // A pixel that is a key of several classes travels once.
+    let myPixels = Set(mine.map(\.pixel)).sorted()
+    let myVectors = vectors(at: myPixels, of: representation, layout)
+    let nodes = bank.nodes
+    func gathered<Element: BitwiseCopyable>(_ values: [Element]) throws -> [Element]? {
+      try nodes.map { try $0.gatherToLeaders(values) } ?? values
+    }
+    // Every rank takes part in all three.
+    let all = (keys: try gathered(mine), pixels: try gathered(myPixels), vectors: try gathered(myVectors))
+    var new: MemoryBank.NewKeys?
+    if let keys = all.keys, let pixels = all.pixels, let vectors = all.vectors {
+      new = newKeys(keys, pixels: pixels, vectors: vectors, classes: classes)
+    }
+    try bank.enqueue(new, counts: kept.map(\.count))
+  }
+
+  /// A key by its class and global pixel = slot · h·w + pixel: in the order of these, a class's keys are in the global one.
+  private struct Key: BitwiseCopyable {
+    let classNumber: UInt64
+    let pixel: UInt64
+  }
+
+  /// The kept keys of this rank's samples.
+  private func keys(
+    _ candidates: Candidates, counts: [[Int]], kept: [[Int]], pixels: Int, _ layout: BatchLayout
+  ) -> [Key] {
+    var keys: [Key] = []
+    for c in kept.indices {
       var first = [Int](repeating: 0, count: counts.count)
       for slot in 1..<max(counts.count, 1) { first[slot] = first[slot - 1] + counts[slot - 1][c] }
-      for (sample, slot) in slots.enumerated() where counts[slot][c] > 0 {
+      for (sample, slot) in layout.globalSlots.enumerated() where counts[slot][c] > 0 {
         let range = first[slot]..<first[slot] + counts[slot][c]
         var at = lowerBound(kept[c], range.lowerBound)
         while at < kept[c].count, kept[c][at] < range.upperBound {
           let pixel = Int(candidates.negatives[sample][c][kept[c][at] - range.lowerBound])
-          mine.append(UInt64(c) << 48 | UInt64(slot * pixels + pixel))
+          keys.append(Key(classNumber: UInt64(c), pixel: UInt64(slot * pixels + pixel)))
           at += 1
         }
       }
     }
-    let keys = try ranks.allGather(mine).elements.sorted()
-    let mask = (1 as UInt64) << 48 - 1
+    return keys
+  }
 
-    // A pixel that is a key of several classes travels once.
-    let myPixels = Set(mine.map { $0 & mask }).sorted()
-    var sampleOfSlot = [Int](repeating: 0, count: counts.count)
-    for (sample, slot) in slots.enumerated() { sampleOfSlot[slot] = sample }
-    let features = representation.channels
-    var vectors = [Float](repeating: 0, count: myPixels.count * features)
-    vectors.withUnsafeMutableBufferPointer { vectors in
-      for (i, pixel) in myPixels.enumerated() {
-        let from = representation.sample(sampleOfSlot[Int(pixel) / pixels]) + (Int(pixel) % pixels) * features
+  private func vectors(at pixels: [UInt64], of representation: Tensor, _ layout: BatchLayout) -> [Float] {
+    var sampleOfSlot = [Int](repeating: 0, count: layout.labeled + layout.unlabeled)
+    for (sample, slot) in layout.globalSlots.enumerated() { sampleOfSlot[slot] = sample }
+    let (features, plane) = (representation.channels, representation.pixels)
+    return [Float](unsafeUninitializedCapacity: pixels.count * features) { vectors, count in
+      for (i, pixel) in pixels.enumerated() {
+        let from = representation.sample(sampleOfSlot[Int(pixel) / plane]) + (Int(pixel) % plane) * features
         (vectors.baseAddress! + i * features).update(from: from, count: features)
       }
+      count = pixels.count * features
     }
-    let allPixels = try ranks.allGather(myPixels).elements
-    let allVectors = try ranks.allGather(vectors).elements
-    var number: [UInt64: Int] = Dictionary(minimumCapacity: allPixels.count)
-    for (i, pixel) in allPixels.enumerated() { number[pixel] = i }
+  }
+
+  /// All ranks' keys in global order, by the numbers of their vectors.
+  private func newKeys(_ keys: [Key], pixels: [UInt64], vectors: [Float], classes: Int) -> MemoryBank.NewKeys {
+    var number: [UInt64: Int] = Dictionary(minimumCapacity: pixels.count)
+    for (i, pixel) in pixels.enumerated() { number[pixel] = i }
     var lists = [[Int]](repeating: [], count: classes)
-    for key in keys { lists[Int(key >> 48)].append(number[key & mask]!) }
-    bank.enqueue(lists, new: allVectors)
+    for key in keys.sorted(by: { $0.pixel < $1.pixel }) { lists[Int(key.classNumber)].append(number[key.pixel]!) }
+    return MemoryBank.NewKeys(vectors: vectors, numbers: lists)
   }
 
   /// Positions among a class's new keys that enter the bank, ascending: those with the smallest draws, ties to the lower

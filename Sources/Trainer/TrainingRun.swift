@@ -52,7 +52,7 @@ public final class TrainingRun {
     guard schedule.totalSteps <= Int(UInt32.max) else {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
-    trainer = try ranks.together { try U2PLTrainer(configuration, schedule: schedule, ranks: ranks) }
+    trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
     try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
     log = try ranks.together {
       try directory.create()

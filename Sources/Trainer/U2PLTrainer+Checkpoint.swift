@@ -38,6 +38,7 @@ extension U2PLTrainer {
   /// - Parameter path: what messages call the file.
   /// - Throws: ``CollectiveFailure`` on every rank when the checkpoint is of another model or lacks something.
   public func restore(_ contents: CheckpointContents?, path: String) throws {
+    var storedBank: MemoryBank.NewKeys?
     try ranks.together {
       guard let contents else { return }
       try requireSameModel(contents, path)
@@ -52,7 +53,7 @@ extension U2PLTrainer {
         }
         for (i, value) in values.enumerated() { optimizer.momentum[entry.offset + i] = value }
       }
-      try restoreBank(contents, path)
+      storedBank = try bankContents(contents, path)
       guard case .int(let step)? = contents.attributes["step"],
         case .int(let semiSupervised)? = contents.attributes["semi_supervised_steps"]
       else { throw CheckpointError(description: "\(path): the attributes step and semi_supervised_steps are missing") }
@@ -60,9 +61,10 @@ extension U2PLTrainer {
       semiSupervisedSteps = Int(semiSupervised)
     }
     try shareState()
+    try share(storedBank)
   }
 
-  private func restoreBank(_ contents: CheckpointContents, _ path: String) throws {
+  private func bankContents(_ contents: CheckpointContents, _ path: String) throws -> MemoryBank.NewKeys {
     guard case .float32(let vectors)? = contents.datasets["bank/vectors"]?.values,
       vectors.count % bank.features == 0
     else { throw CheckpointError(description: "\(path): /bank/vectors is missing or misshapen") }
@@ -75,7 +77,7 @@ extension U2PLTrainer {
       }
       return Array(queue.suffix(bank.capacities[c]))
     }
-    bank.restore(vectors: vectors, queues: queues)
+    return MemoryBank.NewKeys(vectors: vectors, numbers: queues.map { $0.map(Int.init) })
   }
 
   private func requireSameModel(_ contents: CheckpointContents, _ path: String) throws {
@@ -105,16 +107,20 @@ extension U2PLTrainer {
     try share(optimizer.momentum)
     let numbers = try ranks.broadcast([Int64(step), Int64(semiSupervisedSteps)], from: 0)
     (step, semiSupervisedSteps) = (Int(numbers[0]), Int(numbers[1]))
+  }
 
-    let (vectors, queues) = bank.snapshot()
-    let lengths = try ranks.broadcast([Int64(vectors.count)] + queues.map { Int64($0.count) }, from: 0)
-    let first = ranks.rank == 0
-    let sharedVectors = try ranks.broadcast(
-      first ? vectors : [Float](repeating: 0, count: Int(lengths[0])), from: 0)
-    let sharedQueues = try queues.indices.map {
-      try ranks.broadcast(first ? queues[$0] : [Int32](repeating: 0, count: Int(lengths[1 + $0])), from: 0)
+  /// The bank from rank 0 to the other nodes' leaders.
+  private func share(_ contents: MemoryBank.NewKeys?) throws {
+    let counts = try ranks.broadcast(
+      [Int64(contents?.vectors.count ?? 0)] + bank.capacities.indices.map { Int64(contents?.numbers[$0].count ?? 0) },
+      from: 0
+    ).map(Int.init)
+    guard let nodes = bank.nodes, nodes.isLeader else { return try bank.restore(contents, counts: Array(counts[1...])) }
+    let vectors = try nodes.broadcastToLeaders(contents?.vectors ?? [Float](repeating: 0, count: counts[0]))
+    let numbers = try bank.capacities.indices.map { c in
+      try nodes.broadcastToLeaders(contents?.numbers[c] ?? [Int](repeating: 0, count: counts[1 + c]))
     }
-    if !first { bank.restore(vectors: sharedVectors, queues: sharedQueues) }
+    try bank.restore(MemoryBank.NewKeys(vectors: vectors, numbers: numbers), counts: Array(counts[1...]))
   }
 
   /// Starts student and teacher from a weights file that rank 0 reads. Collective.

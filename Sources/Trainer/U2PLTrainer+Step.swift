@@ -202,8 +202,7 @@ extension U2PLTrainer {
     )
     let counts = try candidates.globalCounts(layout, ranks: ranks)
     try Enqueue(philox: philox, limit: settings.enqueuePerStep)(
-      candidates, counts: counts.negatives, representation: zTeacher, into: bank, layout: layout, step: step,
-      ranks: ranks)
+      candidates, counts: counts.negatives, representation: zTeacher, into: bank, layout: layout, step: step)
     let loss = ContrastiveLoss(settings: settings, philox: philox)
     let (value, gradient) = try loss(
       candidates, counts: counts.anchors, z: z, zTeacher: zTeacher, bank: bank, layout: layout, step: step,
@@ -224,7 +223,7 @@ extension U2PLTrainer {
     try student.backward(logits: logits, representation: representation, pass)
     clock.mark("backward")
     switch configuration.reduction {
-    case .ordered: try ranks.orderedAllReduce(student.parameters.gradients)
+    case .ordered: try exchange.finish()
     case .mpi: try ranks.unorderedAllReduce(student.parameters.gradients)
     }
     clock.mark("gradient exchange")
@@ -256,7 +255,8 @@ extension U2PLTrainer {
     let dropout = ChannelDropout(
       rate: configuration.model.dropout, philox: philox, step: step, slots: layout.globalSlots, network: network)
     return Pass(
-      mode: .training, records: records, tree: layout.tree, kind: kind, ranks: OrderedRanks(ranks: ranks),
+      mode: .training, records: records, tree: layout.tree, kind: kind,
+      ranks: OrderedRanks(ranks: ranks, exchange: configuration.reduction == .ordered ? exchange : nil),
       dropout: dropout)
   }
 

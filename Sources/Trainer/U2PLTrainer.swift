@@ -16,25 +16,24 @@ public final class U2PLTrainer {
   /// Semi-supervised steps done; the teacher has started when there has been one.
   public internal(set) var semiSupervisedSteps = 0
   let optimizer: SGD
+  /// Sums the student's gradients over the ranks while the backward pass goes on.
+  let exchange: BucketedAllReduce
   let bank: MemoryBank
   let layout: BatchLayout
   let philox: Philox
   var clock = PhaseClock()
 
-  /// Starts from `run.seed`; ``load(weights:)`` and ``restore(_:)`` replace what that gives.
+  /// Starts from `run.seed`; ``load(weights:)`` and ``restore(_:)`` replace what that gives. Collective.
   ///
-  /// - Throws: ``TrainingError`` when the ranks cannot share the batch, ``ComputeError`` when a library is missing.
+  /// - Throws: ``CollectiveFailure`` on every rank when they cannot share the batch, a library is missing, or a node has
+  ///   no room for the memory bank.
   public init(_ configuration: Configuration, schedule: Schedule, ranks: Communicator) throws {
     let batch = configuration.batch
     let unlabeled = configuration.u2pl.enabled ? batch.unlabeled : 0
-    guard batch.labeled % ranks.size == 0, unlabeled % ranks.size == 0 else {
-      let advice = [("labeled", batch.labeled), ("unlabeled", unlabeled)].filter { $0.1 % ranks.size != 0 }
-        .map { "--set batch.\($0.0)=\(($0.1 + ranks.size - 1) / ranks.size * ranks.size)" }
-      throw TrainingError(
-        description: "batch.labeled = \(batch.labeled) and batch.unlabeled = \(unlabeled) must both be multiples of "
-          + "the \(ranks.size) ranks; start another number of ranks (-n), or \(advice.joined(separator: " "))")
+    try ranks.together {
+      try Self.requireShares(labeled: batch.labeled, unlabeled: unlabeled, ranks: ranks.size)
+      try BLAS.load()
     }
-    try BLAS.load()
     self.configuration = configuration
     self.schedule = schedule
     self.ranks = ranks
@@ -46,7 +45,20 @@ public final class U2PLTrainer {
     student.initialize(philox: philox, zeroResidual: configuration.model.zeroInitResidual)
     teacher.parameters.copy(from: student.parameters)
     optimizer = SGD(configuration.optimizer, parameters: student.parameters, totalSteps: schedule.totalSteps)
-    bank = MemoryBank(capacities: configuration.u2pl.capacity, features: configuration.model.features)
+    exchange = BucketedAllReduce(student.parameters.gradients, ranks: ranks)
+    // The supervised baseline has no use for one.
+    let capacities = configuration.u2pl.enabled ? configuration.u2pl.capacity : configuration.u2pl.capacity.map { _ in 0 }
+    bank = try MemoryBank(
+      capacities: capacities, features: configuration.model.features, nodes: try NodeGroup(ranks))
+  }
+
+  private static func requireShares(labeled: Int, unlabeled: Int, ranks: Int) throws {
+    let uneven = [("labeled", labeled), ("unlabeled", unlabeled)].filter { $0.1 % ranks != 0 }
+    guard !uneven.isEmpty else { return }
+    let advice = uneven.map { "--set batch.\($0.0)=\(($0.1 + ranks - 1) / ranks * ranks)" }
+    throw TrainingError(
+      description: "batch.labeled = \(labeled) and batch.unlabeled = \(unlabeled) must both be multiples of "
+        + "the \(ranks) ranks; start another number of ranks (-n), or \(advice.joined(separator: " "))")
   }
 
   /// The network to evaluate: the teacher once semi-supervised training has begun, else the student.
@@ -116,8 +128,11 @@ public struct Schedule: Sendable, Equatable {
 /// The communicator as the network sees it.
 struct OrderedRanks: RankReducer {
   let ranks: Communicator
+  /// nil where gradients are summed after the backward pass.
+  var exchange: BucketedAllReduce?
   var isFirst: Bool { ranks.rank == 0 }
   func reduce(_ values: inout [Double], _ combine: (inout [Double], [Double]) -> Void) throws {
     try ranks.orderedReduce(&values, combine)
   }
+  func gradientReady(_ elements: Range<Int>) throws { try exchange?.ready(elements) }
 }

@@ -77,12 +77,13 @@ final class ContrastiveLossTests: XCTestCase {
     return loss / Double(c.classes * c.m)
   }
 
-  private func bank(_ c: Case) -> (MemoryBank, [[[Double]]]) {
-    let bank = MemoryBank(capacities: [Int](repeating: 40, count: c.classes), features: features)
+  private func bank(_ c: Case) throws -> (MemoryBank, [[[Double]]]) {
+    let bank = try MemoryBank(capacities: [Int](repeating: 40, count: c.classes), features: features)
     // Every class takes the first vectors, so that most are shared.
     let count = c.bank.max() ?? 0
     let new = uniform("\(c.name) bank", count * features)
-    bank.enqueue(c.bank.map { Array(0..<$0) }, new: new)
+    try bank.enqueue(
+      MemoryBank.NewKeys(vectors: new, numbers: c.bank.map { Array(0..<$0) }), counts: c.bank)
     let queues = c.bank.map { n in
       (0..<n).map { new[$0 * features..<($0 + 1) * features].map(Double.init) }
     }
@@ -100,13 +101,13 @@ final class ContrastiveLossTests: XCTestCase {
       layout, classes: c.classes, anchors: c.anchors, negatives: { _, _ in [] })
     return try ContrastiveLoss(settings: settings, philox: Philox(seed: seed))(
       candidates, counts: try candidates.globalCounts(layout, ranks: ranks).anchors, z: tensor("student", layout),
-      zTeacher: tensor("teacher", layout), bank: bank(c).0, layout: layout, step: step, scale: scale, ranks: ranks)
+      zTeacher: tensor("teacher", layout), bank: try bank(c).0, layout: layout, step: step, scale: scale, ranks: ranks)
   }
 
   private func check(_ c: Case) throws {
     let layout = SharedBatch.layout(rank: ranks.rank, ranks: ranks.size)
     let (value, gradient) = try loss(c, layout, ranks, scale: 0.1)
-    let queues = bank(c).1
+    let queues = try bank(c).1
     var z = (0..<SharedBatch.slots).map { self.z("student", $0).map(Double.init) }
     let expected = plainLoss(c, z, queues)
     XCTAssertGreaterThan(expected, 0)
