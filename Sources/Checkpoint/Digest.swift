@@ -3,8 +3,12 @@
 /// It is there to notice damage, not forgery. Every step is a bijection of the state, so a single changed word always
 /// changes the digest; the rotation keeps changes of two words' top bits from cancelling, as they would in plain FNV-1a
 /// by words. Bytes are taken in memory order, of little-endian machines.
-struct Digest {
+package struct Digest {
   private var state: UInt64 = 0xcbf2_9ce4_8422_2325
+
+  package init() {}
+
+  package var value: UInt64 { state }
 
   /// As 16 hexadecimal digits.
   var text: String {
@@ -17,7 +21,7 @@ struct Digest {
   }
 
   /// The bytes and their count; a last word of fewer than 8 bytes is filled up with zeros.
-  mutating func add(_ bytes: UnsafeRawBufferPointer) {
+  package mutating func add(_ bytes: UnsafeRawBufferPointer) {
     add(UInt64(bytes.count))
     guard let start = bytes.baseAddress else { return }
     var state = state

@@ -14,6 +14,7 @@ public struct Configuration: Sendable, Equatable {
   public var loss = Loss()
   public var teacher = Teacher()
   public var checkpoint = Checkpoint()
+  public var integrity = Integrity()
   public var evaluate = Evaluate()
   public var compute = Compute()
   public var reduction = Reduction.ordered
@@ -245,6 +246,11 @@ extension Configuration {
     public var everySteps: Int?
     /// How many of the newest are kept.
     public var keep = 3
+  }
+
+  public struct Integrity: Sendable, Equatable {
+    /// nil for checkpoints only.
+    public var everySteps: Int? = 200
   }
 
   public struct Evaluate: Sendable, Equatable {

@@ -14,6 +14,7 @@ extension Configuration: Section {
       Field(section: "loss", \.loss, start: { _ in Loss() }),
       Field(section: "teacher", \.teacher, start: { _ in Teacher() }),
       Field(section: "checkpoint", \.checkpoint, start: { _ in Checkpoint() }),
+      Field(section: "integrity", \.integrity, start: { _ in Integrity() }),
       Field(section: "evaluate", \.evaluate, start: { _ in Evaluate() }),
       Field(section: "compute", \.compute, start: { _ in Compute() }),
       Field(
@@ -232,6 +233,17 @@ extension Configuration.Checkpoint: Section {
       Field(
         "keep", \.keep, in: .init(), .integer(1...Int.largest, example: 3), unit: "files",
         "How many of the newest checkpoints are kept, beside the best."),
+    ]
+  }
+}
+
+extension Configuration.Integrity: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "every_steps", \.everySteps, in: .init(), .orNull(.integer(1...Int.largest, example: 100)), unit: "steps",
+        "Steps between comparisons of all ranks' parameters, momentum and memory bank, bit for bit; a difference ends the "
+          + "run. They are compared before every checkpoint too; null means only then.")
     ]
   }
 }

@@ -119,6 +119,16 @@ extension Communicator {
     return String(decoding: try broadcast(padded, from: root), as: UTF8.self)
   }
 
+  /// Every rank's string, in rank order.
+  public func allGather(_ text: String) throws -> [String] {
+    let (bytes, counts) = try allGather(Array(text.utf8))
+    var rest = bytes[...]
+    return counts.map { count in
+      defer { rest = rest.dropFirst(count) }
+      return String(decoding: rest.prefix(count), as: UTF8.self)
+    }
+  }
+
   /// Sends `outgoing` to one rank while receiving as many elements from another. Corresponds to `MPI_Sendrecv`.
   ///
   /// - Parameters:

@@ -156,6 +156,14 @@ package final class MemoryBank {
     return slot
   }
 
+  /// The bytes of everything the node's ranks share, as far as it is in use; to be called on a leader. Equal on all
+  /// leaders, which make the same changes in the same order.
+  func withSharedBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+    body(UnsafeRawBufferPointer(start: norms, count: usedSlots * 4))
+    body(UnsafeRawBufferPointer(start: vectors, count: usedSlots * features * 4))
+    for queue in queues { body(UnsafeRawBufferPointer(start: queue.slots, count: queue.count * 4)) }
+  }
+
   // MARK: Saving
 
   /// Contents that do not depend on which slots are in use: the vectors in the order in which the queues, class by class

@@ -24,6 +24,7 @@ public final class TrainingRun {
   private let writer: CheckpointWriter
   private let attributes: [String: AttributeValue]
   private let say: (String) -> Void
+  private let flippedBit: FlippedBit?
   private var metrics: MetricsFile?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
@@ -45,6 +46,7 @@ public final class TrainingRun {
     self.directory = directory
     self.attributes = attributes
     self.say = ranks.rank == 0 ? say : { _ in }
+    flippedBit = try ranks.together { try FlippedBit.ordered() }
     sets = try ranks.together { try DataSets(configuration) }
     let sets = self.sets
     let schedule = Schedule(
@@ -94,6 +96,8 @@ public final class TrainingRun {
       log.step(report)
       try metrics?.append(report.metrics.text)
       if let line = progress.line(report) { say(line) }
+      flippedBit?.apply(to: trainer)
+      if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try trainer.compareReplicas() }
       try evaluateIfDue(report)
       try checkpointIfDue()
     }
@@ -209,7 +213,10 @@ public final class TrainingRun {
   private func checkpointIfDue() throws {
     let every = configuration.checkpoint.everySteps ?? trainer.schedule.stepsPerEpoch
     let due = trainer.step % every == 0 || trainer.step == trainer.schedule.totalSteps || best?.step == trainer.step
-    guard due, ranks.rank == 0 else { return }
+    guard due else { return }
+    // What is written now is what a run will be resumed from.
+    try trainer.compareReplicas()
+    guard ranks.rank == 0 else { return }
     var contents = trainer.snapshot()
     contents.attributes.merge(attributes) { _, new in new }
     if let best {

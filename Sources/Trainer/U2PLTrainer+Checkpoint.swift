@@ -20,9 +20,8 @@ extension U2PLTrainer {
       }
     }
     for entry in student.parameters.entries where entry.kind == .parameter {
-      let range = entry.offset..<entry.offset + entry.count
       contents.datasets["optimizer/momentum/\(entry.name)"] = StoredDataset(
-        shape: entry.shape, values: .float32(Array(optimizer.momentum[range])))
+        shape: entry.shape, values: .float32(Array(optimizer.momentum[entry.range])))
     }
     let (vectors, queues) = bank.snapshot()
     contents.datasets["bank/vectors"] = StoredDataset(

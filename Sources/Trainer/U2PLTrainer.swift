@@ -15,6 +15,8 @@ public final class U2PLTrainer {
   public internal(set) var step = 0
   /// Semi-supervised steps done; the teacher has started when there has been one.
   public internal(set) var semiSupervisedSteps = 0
+  /// The step whose end the ranks last compared their state at.
+  var comparedAt = -1
   let optimizer: SGD
   /// Sums the student's gradients over the ranks while the backward pass goes on.
   let exchange: BucketedAllReduce
@@ -47,7 +49,8 @@ public final class U2PLTrainer {
     optimizer = SGD(configuration.optimizer, parameters: student.parameters, totalSteps: schedule.totalSteps)
     exchange = BucketedAllReduce(student.parameters.gradients, ranks: ranks)
     // The supervised baseline has no use for one.
-    let capacities = configuration.u2pl.enabled ? configuration.u2pl.capacity : configuration.u2pl.capacity.map { _ in 0 }
+    let capacities =
+      configuration.u2pl.enabled ? configuration.u2pl.capacity : configuration.u2pl.capacity.map { _ in 0 }
     bank = try MemoryBank(
       capacities: capacities, features: configuration.model.features, nodes: try NodeGroup(ranks))
   }

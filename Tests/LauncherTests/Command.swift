@@ -31,12 +31,16 @@ final class Command {
   ///   - ranks: nil starts one process without `mpirun`.
   ///   - late: seconds by which rank 0 starts after the others.
   ///   - directory: the working directory; the files of its output lie beside it.
-  init(_ arguments: [String], ranks: Int?, late: Double = 0, in directory: String) throws {
+  ///   - additions: environment variables set for it.
+  init(
+    _ arguments: [String], ranks: Int?, late: Double = 0, in directory: String,
+    environment additions: [String: String] = [:]
+  ) throws {
     let name = "\(directory)-\(UUID().uuidString)"
     (outputPath, errorsPath) = (name + ".out", name + ".err")
     let program = try Self.program()
     process.currentDirectoryURL = URL(fileURLWithPath: directory)
-    process.environment = Self.environment
+    process.environment = Self.environment.merging(additions) { _, new in new }
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     let mpirun = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []
     let delay = ["sh", "-c", "[ $OMPI_COMM_WORLD_RANK != 0 ] || sleep \(late); exec \"$0\" \"$@\""]
