@@ -2,6 +2,7 @@
 #              (make demo SEED=1: other weights, order and augmentation, on the same images)
 # make test    every test, on 1, 2 and 4 ranks; ends with "N passed, N failed"
 # make build   the optimised program, .build/release/u2pl
+# make same-bits   train a few steps on 1, 2 and 4 ranks and compare what they write, bit for bit
 # make bench   time per training step, phase by phase
 # make format  format all Swift sources
 # make lint    say what `make format` would change, and what it cannot mend
@@ -18,7 +19,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 
 U2PL = .build/release/u2pl
 
-.PHONY: help demo test build bench format lint packages test-packages
+.PHONY: help demo test build same-bits bench format lint packages test-packages
 
 help:
 	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
@@ -39,6 +40,9 @@ demo: build
 
 test: test-packages
 	@Scripts/test
+
+same-bits: build
+	@Scripts/same-bits configs/shapes-demo.yaml
 
 bench: build
 	mpirun -n 2 --hostfile hostfiles/localhost $(U2PL) bench step

@@ -14,7 +14,15 @@ extension Communicator {
   ///   - k: 0 ..< the global count.
   ///   - local: this rank's numbers, each ≥ 0 or −0; possibly none.
   public func orderStatistic(_ k: Int, of local: UnsafeBufferPointer<Float>) throws -> Float {
+    try orderStatistics(from: k, of: local).value
+  }
+
+  /// The order statistic of rank `k`, and whether the one of rank k + 1 is the same number.
+  private func orderStatistics(
+    from k: Int, of local: UnsafeBufferPointer<Float>
+  ) throws -> (value: Float, isRepeated: Bool) {
     var k = Int64(k)
+    var isRepeated = false
     var prefix: UInt32 = 0
     for (shift, bits) in [(21, 11), (10, 11), (0, 10)] {
       var histogram = [Int64](repeating: 0, count: 1 << bits)
@@ -34,8 +42,17 @@ extension Communicator {
         bin += 1
       }
       prefix |= UInt32(bin) << UInt32(shift)
+      isRepeated = k + 1 < histogram[bin]
     }
-    return Float(bitPattern: prefix)
+    return (Float(bitPattern: prefix), isRepeated)
+  }
+
+  /// The smallest of all ranks' non-negative numbers that is greater than `value`, `value` itself where there is none.
+  private func successor(of value: Float, in local: UnsafeBufferPointer<Float>) throws -> Float {
+    var least = Float.infinity
+    for candidate in local { least = candidate > value && candidate < least ? candidate : least }
+    let global = Float(bitPattern: UInt32(try minimum([Int64(least.bitPattern)])[0]))
+    return global == .infinity ? value : global
   }
 
   /// The exact global percentile: linear interpolation between the two neighbouring order statistics, at rank
@@ -58,10 +75,11 @@ extension Communicator {
     guard count > 0 else { return nil }
     let position = Double(count - 1) * q / 100
     let below = Int(position)
-    let low = try orderStatistic(below, of: local)
     let fraction = position - Double(below)
-    guard fraction > 0 else { return Double(low) }
-    let high = try orderStatistic(min(below + 1, count - 1), of: local)
+    let (low, isRepeated) = try orderStatistics(from: below, of: local)
+    // Asked for even where it changes nothing: what is sent depends on nothing.
+    let next = try successor(of: low, in: local)
+    let high = isRepeated ? low : next
     return Double(low) + (Double(high) - Double(low)) * fraction
   }
 }

@@ -7,7 +7,7 @@ import Foundation
 import Trainer
 
 struct Bench: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Measures.", subcommands: [Step.self])
+  static let configuration = CommandConfiguration(abstract: "Measures.", subcommands: [Step.self, Collectives.self])
 
   struct Step: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -57,7 +57,8 @@ struct Inspect: ParsableCommand {
     let queues = summary.datasets.filter { $0.path.hasPrefix("bank/queue/") }
       .sorted { number($0.path) < number($1.path) }
     if !queues.isEmpty {
-      print("\n  memory bank: keys by class \(queues.map { $0.shape[0] })")
+      let keys = queues.map { "\(number($0.path)): \($0.shape[0])" }.joined(separator: ", ")
+      print("\n  memory bank, keys by class  \(keys)")
     }
     if datasets {
       print("")

@@ -6,7 +6,8 @@ import Network
 
 extension U2PLTrainer {
   /// The whole state: `student/NAME` and `teacher/NAME` as PyTorch state_dicts, `optimizer/momentum/NAME`, `bank/vectors`
-  /// [stored, D] and `bank/queue/C` (numbers of these vectors, oldest first). The same bits at any rank count.
+  /// [stored, D] and `bank/queue/C` (numbers of these vectors, oldest first) where there are any. The same bits at any
+  /// rank count.
   public func snapshot() -> CheckpointContents {
     var contents = CheckpointContents()
     contents.attributes["step"] = .int(Int64(step))
@@ -24,10 +25,13 @@ extension U2PLTrainer {
         shape: entry.shape, values: .float32(Array(optimizer.momentum[entry.range])))
     }
     let (vectors, queues) = bank.snapshot()
-    contents.datasets["bank/vectors"] = StoredDataset(
-      shape: [vectors.count / bank.features, bank.features], values: .float32(vectors))
-    for (c, queue) in queues.enumerated() {
+    // An empty queue is left out: h5diff does not count two empty datasets as equal.
+    for (c, queue) in queues.enumerated() where !queue.isEmpty {
       contents.datasets["bank/queue/\(c)"] = StoredDataset(shape: [queue.count], values: .int32(queue))
+    }
+    if !vectors.isEmpty {
+      contents.datasets["bank/vectors"] = StoredDataset(
+        shape: [vectors.count / bank.features, bank.features], values: .float32(vectors))
     }
     return contents
   }
@@ -64,15 +68,18 @@ extension U2PLTrainer {
   }
 
   private func bankContents(_ contents: CheckpointContents, _ path: String) throws -> MemoryBank.NewKeys {
-    guard case .float32(let vectors)? = contents.datasets["bank/vectors"]?.values,
-      vectors.count % bank.features == 0
-    else { throw CheckpointError(description: "\(path): /bank/vectors is missing or misshapen") }
+    var vectors: [Float] = []
+    if let stored = contents.datasets["bank/vectors"] {
+      guard case .float32(let values) = stored.values, values.count % bank.features == 0 else {
+        throw CheckpointError(description: "\(path): /bank/vectors is misshapen")
+      }
+      vectors = values
+    }
     let stored = vectors.count / bank.features
-    let queues = try bank.capacities.indices.map { c in
-      guard case .int32(let queue)? = contents.datasets["bank/queue/\(c)"]?.values,
-        queue.allSatisfy({ $0 >= 0 && $0 < stored })
-      else {
-        throw CheckpointError(description: "\(path): /bank/queue/\(c) is missing or names vectors that are not there")
+    let queues = try bank.capacities.indices.map { c -> [Int32] in
+      guard let dataset = contents.datasets["bank/queue/\(c)"] else { return [] }
+      guard case .int32(let queue) = dataset.values, queue.allSatisfy({ $0 >= 0 && $0 < stored }) else {
+        throw CheckpointError(description: "\(path): /bank/queue/\(c) names vectors that are not there")
       }
       return Array(queue.suffix(bank.capacities[c]))
     }

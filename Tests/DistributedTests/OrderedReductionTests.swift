@@ -30,7 +30,8 @@ final class OrderedReductionTests: XCTestCase {
   }
 
   func testGradientSumHasTheBitsOfTheTree() throws {
-    for count in [0, 1, 2, 3, 5, 7, 8, 64, 1_001, 100_003, 1_200_001] {
+    // The last are larger than a bucket, and than the buckets that are under way at a time.
+    for count in [0, 1, 2, 3, 5, 7, 8, 64, 1_001, 100_003, 1_200_001, 6_000_017] {
       let all = (0..<ranks.size).map { contribution(of: $0, count) }
       let expected = combined(all) { zip($0, $1).map(+) }
       let got = try reduced(count)
@@ -38,6 +39,47 @@ final class OrderedReductionTests: XCTestCase {
       XCTAssertEqual(got.count, count)
       XCTAssertEqual(different, 0, "of \(count) elements on \(ranks.size) ranks")
     }
+  }
+
+  /// Buckets of any size, ready in any order and in pieces, while the owner of the vector goes on.
+  func testBucketsDoNotChangeTheBits() throws {
+    let count = 10_007
+    let expected = combined((0..<ranks.size).map { contribution(of: $0, count) }) { zip($0, $1).map(+) }
+    for bucket in [1_000, 4_096, 10_006, 10_007, 1 << 20] {
+      var values = contribution(of: ranks.rank, count)
+      try values.withUnsafeMutableBufferPointer { values in
+        let exchange = BucketedAllReduce(values, bucket: bucket, ranks: ranks)
+        // Twice, as in two steps.
+        for _ in 0..<2 {
+          _ = values.update(fromContentsOf: contribution(of: ranks.rank, count))
+          // Pieces of 611 elements, from the back, every other one first.
+          let pieces = Array(stride(from: 0, to: count, by: 611).reversed())
+          for start in pieces.indices.sorted(by: { ($0 % 2, $0) < ($1 % 2, $1) }).map({ pieces[$0] }) {
+            try exchange.ready(start..<min(start + 611, count))
+            try exchange.progress()
+          }
+          try exchange.finish()
+          let different = zip(values, expected).count { $0.bitPattern != $1.bitPattern }
+          XCTAssertEqual(different, 0, "buckets of \(bucket) on \(ranks.size) ranks")
+        }
+      }
+    }
+  }
+
+  /// What nothing was computed for stays zero and is not sent.
+  func testElementsThatAreNeverReady() throws {
+    var values = [Float](repeating: 0, count: 1_000)
+    for i in 300..<400 { values[i] = Float(ranks.rank + 1) }
+    let before = ranks.bytesSent
+    try values.withUnsafeMutableBufferPointer { values in
+      let exchange = BucketedAllReduce(values, bucket: 200, ranks: ranks)
+      try exchange.ready(300..<400)
+      try exchange.finish()
+    }
+    let sum = Float(ranks.size * (ranks.size + 1) / 2)
+    XCTAssertEqual(values, (0..<1_000).map { (300..<400).contains($0) ? sum : 0 })
+    guard ranks.isPowerOfTwo else { return }
+    XCTAssertLessThanOrEqual(ranks.bytesSent - before, 2 * 200 * 4, "more than the one bucket was sent")
   }
 
   /// The sample numbers do tell orders apart; otherwise the test above could not fail.

@@ -99,6 +99,35 @@ final class PercentileTests: XCTestCase {
     }
   }
 
+  /// Ten million values over all ranks, many of them equal.
+  func testTenMillionValues() throws {
+    let count = 10_000_000
+    let mine = Shares.growing.range(count, ranks.rank, ranks.size)
+    func value(_ i: Int) -> Float { Float((i &* 2_654_435_761) & 0xFF_FFFF) * 0x1p-21 }
+    let local = mine.map(value)
+    let all = ranks.rank == 0 ? (0..<count).map(value).sorted() : []
+    for q in [0, 37.5, 80, 99.99, 100] {
+      let got = try local.withUnsafeBufferPointer { try ranks.percentile(q, of: $0) }
+      guard ranks.rank == 0 else { continue }
+      let at = Double(count - 1) * q / 100, low = Int(at)
+      let expected =
+        Double(all[low]) + (Double(all[min(low + 1, count - 1)]) - Double(all[low])) * (at - Double(low))
+      XCTAssertEqual(got ?? .nan, expected, accuracy: expected * 1e-12, "q = \(q)")
+    }
+  }
+
+  /// What is sent depends on nothing but the number of ranks.
+  func testBytesSentDoNotDependOnTheNumbers() throws {
+    var sent: Set<Int> = []
+    for (count, q) in [(1, 50.0), (10, 100), (11, 10), (5_000, 33.3), (200_001, 80)] {
+      let before = ranks.bytesSent
+      _ = try percentile(q, uniform("bytes", count).map { abs($0) }, .even)
+      sent.insert(ranks.bytesSent - before)
+    }
+    XCTAssertEqual(sent.count, 1, "\(sent)")
+    XCTAssertLessThan(sent.first ?? .max, 48 << 10)
+  }
+
   func testNoNumberAtAll() throws {
     XCTAssertNil(try percentile(80, [], .even))
   }

@@ -20,7 +20,7 @@ final class InspectTests: CommandTestCase {
     let config = try String(contentsOfFile: path("run/config.yaml"), encoding: .utf8)
     XCTAssertTrue(outcome.output.hasSuffix(config), outcome.output)
     let bank = try json(XCTUnwrap(metrics("run").dropLast().last))["bank"] as? [Int] ?? []
-    XCTAssertTrue(outcome.output.contains("keys by class \(bank)"), "\(bank) in \(outcome.output)")
+    XCTAssertTrue(outcome.output.contains("memory bank, keys by class"), "\(bank) in \(outcome.output)")
     XCTAssertTrue(outcome.output.contains("all checksums hold"), outcome.output)
   }
 
