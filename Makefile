@@ -11,7 +11,7 @@
 
 PACKAGES = libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev hdf5-tools libdnnl-dev \
   libjpeg62-turbo-dev libpng-dev pkg-config
-TEST_PACKAGES = python3-h5py
+TEST_PACKAGES = python3-h5py iproute2
 
 # Containers run as root, which Open MPI asks to be told twice.
 export OMPI_ALLOW_RUN_AS_ROOT = 1

@@ -32,19 +32,24 @@ final class Command {
   ///   - late: seconds by which rank 0 starts after the others.
   ///   - directory: the working directory; the files of its output lie beside it.
   ///   - additions: environment variables set for it.
-  init(
+  convenience init(
     _ arguments: [String], ranks: Int?, late: Double = 0, in directory: String,
     environment additions: [String: String] = [:]
   ) throws {
+    let mpirun = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []
+    let delay = ["sh", "-c", "[ $OMPI_COMM_WORLD_RANK != 0 ] || sleep \(late); exec \"$0\" \"$@\""]
+    try self.init(
+      line: mpirun + (late > 0 ? delay : []) + [Self.program()] + arguments, in: directory, environment: additions)
+  }
+
+  /// Starts any command line.
+  init(line: [String], in directory: String, environment additions: [String: String] = [:]) throws {
     let name = "\(directory)-\(UUID().uuidString)"
     (outputPath, errorsPath) = (name + ".out", name + ".err")
-    let program = try Self.program()
     process.currentDirectoryURL = URL(fileURLWithPath: directory)
     process.environment = Self.environment.merging(additions) { _, new in new }
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    let mpirun = ranks.map { ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "\($0)"] } ?? []
-    let delay = ["sh", "-c", "[ $OMPI_COMM_WORLD_RANK != 0 ] || sleep \(late); exec \"$0\" \"$@\""]
-    process.arguments = mpirun + (late > 0 ? delay : []) + [program] + arguments
+    process.arguments = line
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try Self.create(outputPath)
     process.standardError = try Self.create(errorsPath)
@@ -61,6 +66,9 @@ final class Command {
 
   /// The processes below this one: the ranks, where it is `mpirun`.
   var descendants: [pid_t] { Self.descendants(of: process.processIdentifier) }
+
+  /// Sends a signal to the command, not to what it has started.
+  func send(_ signal: Int32) { Foundation.kill(process.processIdentifier, signal) }
 
   /// `kill -9` of everything at once, `mpirun` and ranks.
   func kill() {

@@ -103,6 +103,19 @@ class CommandTestCase: XCTestCase {
     return found
   }
 
+  /// Waits until a running command has left a checkpoint, and this many lines of metrics: one a step or an evaluation.
+  func wait(
+    for command: Command, _ name: String, lines: Int, file: StaticString = #filePath, line: UInt = #line
+  ) {
+    let limit = ProcessInfo.processInfo.systemUptime + 60
+    while ProcessInfo.processInfo.systemUptime < limit, command.isRunning {
+      let done = (try? metrics(name).count) ?? 0
+      if done >= lines, FileManager.default.fileExists(atPath: path("\(name)/checkpoints/latest")) { return }
+      usleep(2000)
+    }
+    XCTFail("\(name) has not got \(lines) lines of metrics: \(command.wait(limit: 0).summary)", file: file, line: line)
+  }
+
   // MARK: What a run leaves
 
   /// The lines of `metrics.jsonl` as they stand there, without the times.

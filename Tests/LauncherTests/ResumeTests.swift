@@ -15,19 +15,6 @@ final class ResumeTests: CommandTestCase {
     try Command(training(name, settings) + options, ranks: ranks, in: directory)
   }
 
-  /// Waits until a running command has left a checkpoint, and this many lines of metrics: one a step or an evaluation.
-  private func wait(
-    for command: Command, _ name: String, lines: Int, file: StaticString = #filePath, line: UInt = #line
-  ) {
-    let limit = ProcessInfo.processInfo.systemUptime + 60
-    while ProcessInfo.processInfo.systemUptime < limit, command.isRunning {
-      let done = (try? metrics(name).count) ?? 0
-      if done >= lines, FileManager.default.fileExists(atPath: path("\(name)/checkpoints/latest")) { return }
-      usleep(2000)
-    }
-    XCTFail("\(name) has not got \(lines) lines of metrics: \(command.wait(limit: 0).summary)", file: file, line: line)
-  }
-
   /// Starts or goes on, and kills everything at once when there are this many lines of metrics.
   private func killed(
     _ name: String, ranks: Int?, afterLines lines: Int, options: [String] = [], file: StaticString = #filePath,
