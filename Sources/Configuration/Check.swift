@@ -36,6 +36,12 @@ extension Configuration {
         place("schedule.steps_per_epoch"),
         "schedule.epochs times schedule.steps_per_epoch must be at most \(Int.largest) steps")
     }
+    if let weights = loss.classWeights, weights.count != data.classes || !weights.contains(where: { $0 > 0 }) {
+      throw ConfigurationError(
+        place("loss.class_weights"),
+        "loss.class_weights has \(weights.count) numbers\(weights.contains { $0 > 0 } ? "" : ", none above 0,") for "
+          + "\(data.classes) classes; write one for each, or null")
+    }
     if augment.scale != nil, augment.crop == nil {
       throw ConfigurationError(
         place("augment.scale", "augment.crop"),

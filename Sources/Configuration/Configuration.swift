@@ -153,6 +153,8 @@ extension Configuration {
     public var features = 256
     /// Of ASPP's three 3×3 convolutions.
     public var dilations = [12, 24, 36]
+    /// Whether layer3 has an auxiliary head.
+    public var auxiliary = false
     /// Probability that a channel of the heads is dropped.
     public var dropout = 0.1
     /// File of initial weights, relative to the working directory.
@@ -221,6 +223,10 @@ extension Configuration {
   public struct Loss: Sendable, Equatable {
     /// Hard-example mining of the supervised loss; nil when off.
     public var ohem: OHEM?
+    /// Weight of each class in the supervised loss of the main head; nil for 1.
+    public var classWeights: [Double]?
+    /// Weight of the auxiliary head's supervised loss.
+    public var auxiliaryWeight = 0.4
   }
 
   /// Online hard-example mining.

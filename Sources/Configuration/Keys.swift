@@ -100,6 +100,9 @@ extension Configuration.Model: Section {
         .list(3, of: .integer(1...1024, example: 12), type: "a list of three whole numbers", example: "[12, 24, 36]"),
         unit: "pixels", "Dilations of ASPP's three 3×3 convolutions, in pixels of layer4's output."),
       Field(
+        "auxiliary", \.auxiliary, in: .init(), .toggle,
+        "Whether layer3 has an auxiliary head, whose supervised loss is added times `loss.auxiliary_weight`."),
+      Field(
         "dropout", \.dropout, in: .init(), .number("at least 0, below 1", example: 0.1) { $0 >= 0 && $0 < 1 },
         "Probability that a channel of a head is dropped."),
       Field(
@@ -197,7 +200,21 @@ extension Configuration.U2PL: Section {
 }
 
 extension Configuration.Loss: Section {
-  static var fields: [Field<Self>] { [.ohem] }
+  static var fields: [Field<Self>] {
+    [
+      .ohem,
+      Field(
+        "class_weights", \.classWeights, in: .init(),
+        .orNull(
+          .list(of: .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 }, example: "[1, 2.5]")),
+        "Weights of the classes in the supervised loss, one number for each; the loss is the weighted mean over pixels. "
+          + "null weighs all alike."),
+      Field(
+        "auxiliary_weight", \.auxiliaryWeight, in: .init(),
+        .number("at least 0, at most 1000", example: 0.4) { $0 >= 0 && $0 <= 1000 },
+        "Weight of the auxiliary head's supervised loss, where `model.auxiliary` is on."),
+    ]
+  }
 }
 
 extension Configuration.OHEM: Section {

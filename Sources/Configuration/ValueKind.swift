@@ -161,6 +161,18 @@ extension ValueKind {
       format: { $0.map(kind.format) ?? "off" })
   }
 
+  /// A list of any number of values of `kind`.
+  static func list<Element>(of kind: ValueKind<Element>, example: String) -> Self where Value == [Element] {
+    ValueKind(
+      type: "a list of numbers", range: kind.range, example: example,
+      parse: { item throws(Refusal) in
+        guard let items = item.list else { throw Refusal(.type, item) }
+        var values: [Element] = []
+        for item in items { values.append(try kind.parse(item)) }
+        return values
+      }, format: { "[" + $0.map(kind.format).joined(separator: ", ") + "]" })
+  }
+
   /// A list of `count` values of `kind`.
   static func list<Element>(
     _ count: Int, of kind: ValueKind<Element>, type: String, example: String

@@ -20,7 +20,7 @@ struct ShapeTexture {
     pattern = Pattern(rawValue: leaning ? (label + draws.below(2)) % kinds : draws.below(kinds)) ?? .plain
     let any = SIMD3(draws.uniform(0.1...0.95), draws.uniform(0.1...0.95), draws.uniform(0.1...0.95))
     let favourite = ShapeTexture.favourites[label % ShapeTexture.favourites.count]
-    let weight = draws.uniform(0.65...0.95)
+    let weight = draws.uniform(0.75...0.95)
     first = any * (1 - weight) + favourite * weight
     let other = SIMD3(draws.uniform(0.1...0.95), draws.uniform(0.1...0.95), draws.uniform(0.1...0.95))
     let contrast = draws.uniform(0.2...0.6)

@@ -21,7 +21,7 @@ struct ShapesScene {
     let area = Float(height * width) / (unit * unit)
     let texture = ShapeTexture(label: 0, &draws)
     paint(label: 0, texture, center: (0, 0), reach: 2 * area) { _, _ in true }
-    for _ in 0..<Int(draws.uniform(2...6) * area) { paintClutter() }
+    for _ in 0..<Int(draws.uniform(1...4) * area) { paintClutter() }
     for _ in 0..<Int(draws.uniform(3...7) * area) { paintShape(classes: classes) }
   }
 
@@ -29,7 +29,7 @@ struct ShapesScene {
     let label = 1 + draws.below(classes - 1)
     guard let outline = ShapeOutline(rawValue: label) else { return }
     let center = place()
-    let radius = draws.uniform(0.14...0.32)
+    let radius = draws.uniform(0.17...0.33)
     let stretch = draws.uniform(0.87...1.15)
     let turn = Direction(&draws)
     let texture = ShapeTexture(label: label, &draws)
@@ -93,8 +93,8 @@ struct ShapesScene {
   /// The finished pixels, height × width × 3: light that falls off across the image, grain, eight bits.
   mutating func develop() -> [UInt8] {
     let falloff = Direction(&draws)
-    let slope = draws.uniform(0...0.6)
-    let exposure = draws.uniform(0.7...1.1)
+    let slope = draws.uniform(0...0.4)
+    let exposure = draws.uniform(0.8...1.1)
     let grain = draws.uniform(0.02...0.1) / 255
     var out = [UInt8](repeating: 0, count: height * width * 3)
     for row in 0..<height {

@@ -71,6 +71,28 @@ final class Head {
   }
 }
 
+/// The auxiliary head on layer3's map, which only training uses: 3×3, BN, ReLU, dropout, 1×1, both convolutions with bias.
+final class AuxiliaryHead {
+  private let first: ConvolutionUnit
+  private let last: Convolution
+  private let dropout = DropoutLayer(5)
+
+  init(_ parameters: Parameters, inputs: Int, width: Int, classes: Int) {
+    first = ConvolutionUnit(
+      Convolution(parameters, "auxor.aux.0", inputs, width, kernel: 3, bias: true),
+      BatchNorm(parameters, "auxor.aux.1", width))
+    last = Convolution(parameters, "auxor.aux.4", width, classes, kernel: 1, bias: true)
+  }
+
+  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+    try last.forward(dropout.apply(try first.forward(x, pass), pass), pass)
+  }
+
+  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+    try first.backward(dropout.apply(try last.backward(gradient, pass)!, pass), pass)
+  }
+}
+
 /// Channel dropout at one place of a network. Forward and backward are the same multiplication.
 package struct DropoutLayer {
   private let layer: Int

@@ -40,10 +40,11 @@ public struct EncoderShape: Sendable, Equatable {
 }
 
 /// The encoder h: a dilated ResNet (He et al. 2016; dilation as in DeepLab). Image [N, H, W, 3] → layer1's and
-/// layer4's maps.
+/// layer4's maps, and layer3's for the auxiliary head.
 package final class ResNet {
-  /// Channels of layer1's and layer4's maps.
+  /// Channels of layer1's, layer3's and layer4's maps.
   package let lowChannels: Int
+  package let middleChannels: Int
   package let highChannels: Int
   let residualBlocks: [ResidualBlock]
 
@@ -105,27 +106,28 @@ package final class ResNet {
     self.layers = layers
     residualBlocks = layers.flatMap { $0 }
     lowChannels = outputs[0]
+    middleChannels = outputs[2]
     highChannels = outputs[3]
   }
 
-  package func forward(_ image: Tensor, _ pass: Pass) throws -> (low: Tensor, high: Tensor) {
+  package func forward(_ image: Tensor, _ pass: Pass) throws -> (low: Tensor, middle: Tensor, high: Tensor) {
     var x = image
     for unit in stem { x = try unit.forward(x, pass) }
     x = pool.forward(x, pass)
     for block in layers[0] { x = try block.forward(x, pass) }
     let low = x
-    for layer in layers.dropFirst() {
-      for block in layer { x = try block.forward(x, pass) }
-    }
-    return (low, x)
+    for block in layers[1] + layers[2] { x = try block.forward(x, pass) }
+    let middle = x
+    for block in layers[3] { x = try block.forward(x, pass) }
+    return (low, middle, x)
   }
 
-  /// Takes the gradients of both maps.
-  func backward(low: Tensor, high: Tensor, _ pass: Pass) throws {
+  /// Takes the gradients of the maps; `middle` is nil where no loss depends on it but through `high`.
+  func backward(low: Tensor, middle: Tensor?, high: Tensor, _ pass: Pass) throws {
     var gradient = high
-    for layer in layers.dropFirst().reversed() {
-      for block in layer.reversed() { gradient = try block.backward(gradient, pass) }
-    }
+    for block in layers[3].reversed() { gradient = try block.backward(gradient, pass) }
+    if let middle { gradient.add(middle) }
+    for block in (layers[1] + layers[2]).reversed() { gradient = try block.backward(gradient, pass) }
     gradient.add(low)
     for block in layers[0].reversed() { gradient = try block.backward(gradient, pass) }
     gradient = pool.backward(gradient)

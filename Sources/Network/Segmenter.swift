@@ -11,13 +11,18 @@ public struct SegmenterShape: Sendable, Equatable {
   public var features: Int
   /// Dilations of ASPP's 3×3 convolutions.
   public var dilations: [Int]
+  /// Whether there is an auxiliary head on layer3.
+  public var auxiliary: Bool
 
-  public init(encoder: EncoderShape, classes: Int, width: Int, features: Int, dilations: [Int]) {
+  public init(
+    encoder: EncoderShape, classes: Int, width: Int, features: Int, dilations: [Int], auxiliary: Bool = false
+  ) {
     self.encoder = encoder
     self.classes = classes
     self.width = width
     self.features = features
     self.dilations = dilations
+    self.auxiliary = auxiliary
   }
 }
 
@@ -28,6 +33,7 @@ public final class Segmenter {
   public let parameters: Parameters
   private let encoder: ResNet
   private let decoder: Decoder
+  private let auxiliary: AuxiliaryHead?
 
   /// All zeros: see ``initialize(philox:zeroResidual:)``.
   ///
@@ -39,25 +45,37 @@ public final class Segmenter {
     decoder = Decoder(
       parameters, low: encoder.lowChannels, high: encoder.highChannels, classes: shape.classes, width: shape.width,
       features: shape.features, dilations: shape.dilations)
+    auxiliary =
+      shape.auxiliary
+      ? AuxiliaryHead(parameters, inputs: encoder.middleChannels, width: shape.width, classes: shape.classes) : nil
     parameters.allocate()
   }
 
-  /// Parameters of the encoder come first; the decoder's learning rate may differ from here on.
+  /// Parameters of the encoder come first; the learning rate of the heads may differ from here on.
   public var firstDecoderParameter: Int {
     parameters.entries.first { $0.kind == .parameter && $0.name.hasPrefix("decoder.") }!.offset
   }
 
-  /// Image [N, H, W, 3] → logits [N, h, w, C] and representation [N, h, w, D].
-  public func forward(_ image: Tensor, _ pass: Pass) throws -> (logits: Tensor, representation: Tensor) {
-    let maps = try encoder.forward(image, pass)
-    let joined = try decoder.join(low: maps.low, high: maps.high, pass)
-    return (try decoder.logits(joined, pass), try decoder.representation(joined, pass))
+  /// What a forward pass gives; what nobody asked for is nil.
+  public struct Output {
+    /// N × h × w × C.
+    public let logits: Tensor
+    /// N × h × w × D.
+    public let representation: Tensor?
+    /// The auxiliary head's logits at layer3's size, in passes that record, where there is the head.
+    public let auxiliary: Tensor?
   }
 
-  /// As ``forward(_:_:)`` without the representation head: for a pass where nothing depends on it.
-  public func logits(_ image: Tensor, _ pass: Pass) throws -> Tensor {
+  /// Image [N, H, W, 3] → logits, representation, and the auxiliary head's logits.
+  ///
+  /// - Parameter representation: false for a pass where nothing depends on it.
+  public func forward(_ image: Tensor, representation: Bool = true, _ pass: Pass) throws -> Output {
     let maps = try encoder.forward(image, pass)
-    return try decoder.logits(try decoder.join(low: maps.low, high: maps.high, pass), pass)
+    let joined = try decoder.join(low: maps.low, high: maps.high, pass)
+    return Output(
+      logits: try decoder.logits(joined, pass),
+      representation: representation ? try decoder.representation(joined, pass) : nil,
+      auxiliary: pass.records ? try auxiliary?.forward(maps.middle, pass) : nil)
   }
 
   /// Writes `parameters.gradients` of the last recorded pass: this rank's share, reduced over its slots along their tree.
@@ -65,11 +83,15 @@ public final class Segmenter {
   /// - Parameters:
   ///   - logits: gradient of the loss with respect to the logits; may be overwritten.
   ///   - representation: the same for the representation, or nil where no loss depends on it.
+  ///   - gradient: the same for the auxiliary head's logits, or nil.
   ///   - pass: the one of the forward pass.
-  public func backward(logits: Tensor, representation: Tensor?, _ pass: Pass) throws {
+  public func backward(
+    logits: Tensor, representation: Tensor?, auxiliary gradient: Tensor? = nil, _ pass: Pass
+  ) throws {
     parameters.gradients.update(repeating: 0)
+    let middle = try gradient.flatMap { try auxiliary?.backward($0, pass) }
     let maps = try decoder.backward(logits: logits, representation: representation, pass)
-    try encoder.backward(low: maps.low, high: maps.high, pass)
+    try encoder.backward(low: maps.low, middle: middle, high: maps.high, pass)
   }
 
   /// Kaiming-normal weights (fan-out), biases 0, batch norm 1 and 0, running statistics 0 and 1.

@@ -89,7 +89,7 @@ public struct Evaluator {
   private func logits(_ network: Segmenter, _ pixels: [Float], _ height: Int, _ width: Int) throws -> Tensor {
     let image = Tensor(count: 1, height: height, width: width, channels: 3)
     image.data.update(from: pixels, count: pixels.count)
-    return try network.logits(image, .evaluation(samples: 1))
+    return try network.forward(image, representation: false, .evaluation(samples: 1)).logits
   }
 
   private func whole(_ network: Segmenter, _ example: Example) throws -> [UInt8] {

@@ -163,6 +163,6 @@ extension SegmenterShape {
   public var summary: String {
     "resnet\(encoder.depth.rawValue) (\(encoder.stem) stem, width \(encoder.width), stride \(encoder.outputStride)"
       + "\(encoder.multiGrid ? ", multi-grid" : "")), \(classes) classes, decoder \(width), features \(features), "
-      + "dilations \(dilations)"
+      + "dilations \(dilations)\(auxiliary ? ", auxiliary head" : "")"
   }
 }

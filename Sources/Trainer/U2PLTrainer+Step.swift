@@ -23,27 +23,29 @@ extension U2PLTrainer {
     clock.mark("mix")
 
     let studentPass = trainingPass(.all, network: 0, records: true)
-    let (logits, z) = try student.forward(images, studentPass)  // 3
+    let output = try student.forward(images, studentPass)  // 3
+    let (logits, z) = (output.logits, output.representation!)
     clock.mark("student forward")
-    let (teacherLogits, zTeacher) = try teacher.forward(  // 4
-      images, trainingPass(.all, network: 1, records: false))
+    let ofTeacher = try teacher.forward(images, trainingPass(.all, network: 1, records: false))  // 4
+    let (teacherLogits, zTeacher) = (ofTeacher.logits, ofTeacher.representation!)
     clock.mark("teacher forward")
 
-    let gradient = Tensor(like: logits)
+    let gradients = Gradients(output)
+    let gradient = gradients.logits
     let pixels = UpsampledPixels(logits: logits, height: unlabeled.height, width: unlabeled.width)
     let labels = batch.labeled.flatMap(\.labels)
-    report.supervised = try supervisedLoss(logits, labels, pixels, gradient)  // 5
+    report.supervised = try supervisedLoss(output, labels, pixels, gradients)  // 5
     let unreliable = try reliability(teacherLogits, &unlabeled, pixels, &report)  // 6
     report.unsupervised = try unsupervisedLoss(logits, unlabeled.labels, pixels, gradient, &report)  // 7
     clock.mark("pixel losses")
-    let zGradient = try contrast(  // 8
+    gradients.representation = try contrast(  // 8
       z, zTeacher, teacherLogits, labels: labels, pseudoLabels: unlabeled.labels, unreliable: unreliable, pixels,
       &report)
     clock.mark("contrastive loss")
 
     report.loss = report.supervised + report.unsupervised + configuration.u2pl.lambdaC * report.contrastive  // 9
     try requireFinite(report, batch)
-    try learn(gradient, zGradient, studentPass)
+    try learn(gradients, studentPass)
     let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)  // 10
     ExponentialMovingAverage.update(
       teacher.parameters, from: student.parameters, factor: a, buffers: configuration.teacher.buffers == .ema)
@@ -55,15 +57,15 @@ extension U2PLTrainer {
     clock.mark("data")
     let images = try tensor(batch.labeled)
     let pass = trainingPass(.labeled, network: 0, records: true)
-    let logits = try student.logits(images, pass)
+    let output = try student.forward(images, representation: false, pass)
     clock.mark("student forward")
-    let gradient = Tensor(like: logits)
-    let pixels = UpsampledPixels(logits: logits, height: images.height, width: images.width)
-    report.supervised = try supervisedLoss(logits, batch.labeled.flatMap(\.labels), pixels, gradient)
+    let gradients = Gradients(output)
+    let pixels = UpsampledPixels(logits: output.logits, height: images.height, width: images.width)
+    report.supervised = try supervisedLoss(output, batch.labeled.flatMap(\.labels), pixels, gradients)
     report.loss = report.supervised
     clock.mark("pixel losses")
     try requireFinite(report, batch)
-    try learn(gradient, nil, pass)
+    try learn(gradients, pass)
     clock.mark("update")
   }
 
@@ -72,7 +74,9 @@ extension U2PLTrainer {
   /// The teacher in evaluation mode on the unlabeled crops: ŷ and its probability.
   private func weakView(_ examples: [Example]) throws -> PseudoLabeled {
     let images = try tensor(examples)
-    let logits = try teacher.logits(images, .evaluation(samples: examples.count))
+    let logits = try teacher.forward(
+      images, representation: false, .evaluation(samples: examples.count)
+    ).logits
     let pixels = UpsampledPixels(logits: logits, height: images.height, width: images.width)
     var view = PseudoLabeled(height: images.height, width: images.width, pixels: [], labels: [], confidence: [])
     for (sample, example) in examples.enumerated() {
@@ -101,16 +105,38 @@ extension U2PLTrainer {
 
   // MARK: 5. Supervised loss
 
-  /// L_s: mean cross-entropy over labeled pixels that are not ignore. Writes the gradient of the labeled samples.
+  /// L_s of the main head, and of the auxiliary one times its weight. Writes the gradients of the labeled samples.
   private func supervisedLoss(
-    _ logits: Tensor, _ labels: [UInt8], _ pixels: UpsampledPixels, _ gradient: Tensor
+    _ output: Segmenter.Output, _ labels: [UInt8], _ pixels: UpsampledPixels, _ gradients: Gradients
+  ) throws -> Double {
+    let settings = configuration.loss
+    let main = try supervisedLoss(
+      output.logits, labels, pixels, weights: settings.classWeights, times: 1, gradients.logits)
+    guard let auxiliary = output.auxiliary, let gradient = gradients.auxiliary else { return main }
+    // Its statistics are over all images, its loss over the labeled ones.
+    gradient.fill(0)
+    let coarse = UpsampledPixels(logits: auxiliary, height: pixels.height, width: pixels.width)
+    return main
+      + (try supervisedLoss(auxiliary, labels, coarse, weights: nil, times: settings.auxiliaryWeight, gradient))
+  }
+
+  /// Cross-entropy of one head: the mean over labeled pixels that are not ignore, weighted by class where there are
+  /// weights, times a factor.
+  private func supervisedLoss(
+    _ logits: Tensor, _ labels: [UInt8], _ pixels: UpsampledPixels, weights: [Double]?, times factor: Double,
+    _ gradient: Tensor
   ) throws -> Double {
     let samples = 0..<layout.localLabeled.count
     var labels = labels
     if let ohem = configuration.loss.ohem { try keepHardest(&labels, logits, pixels, ohem) }
-    let valid = try ranks.sum([Int64(labels.count { $0 != ignoreLabel })])[0]
-    let scale = valid > 0 ? 1 / Double(valid) : 0
-    let sums = pixels.crossEntropy(logits, samples: samples, labels: labels, scale: Float(scale), gradient: gradient)
+    var counts = [Int64](repeating: 0, count: 256)
+    for label in labels { counts[Int(label)] += 1 }
+    counts = try ranks.sum(counts)
+    let total = (0..<configuration.data.classes).reduce(0.0) { $0 + Double(counts[$1]) * (weights?[$1] ?? 1) }
+    let scale = total > 0 ? factor / total : 0
+    let sums = pixels.crossEntropy(
+      logits, samples: samples, labels: labels, weights: weights?.map { Float($0) }, scale: Float(scale),
+      gradient: gradient)
     return try globalSum(sums, .labeled) * scale
   }
 
@@ -219,8 +245,22 @@ extension U2PLTrainer {
 
   // MARK: 9. Backward, global gradient, SGD
 
-  private func learn(_ logits: Tensor, _ representation: Tensor?, _ pass: Pass) throws {
-    try student.backward(logits: logits, representation: representation, pass)
+  /// What the backward pass starts from: the gradient of L with respect to each output of the student.
+  private final class Gradients {
+    let logits: Tensor
+    let auxiliary: Tensor?
+    /// nil where no anchor was drawn.
+    var representation: Tensor?
+
+    init(_ output: Segmenter.Output) {
+      logits = Tensor(like: output.logits)
+      auxiliary = output.auxiliary.map { Tensor(like: $0) }
+    }
+  }
+
+  private func learn(_ gradients: Gradients, _ pass: Pass) throws {
+    try student.backward(
+      logits: gradients.logits, representation: gradients.representation, auxiliary: gradients.auxiliary, pass)
     clock.mark("backward")
     switch configuration.reduction {
     case .ordered: try exchange.finish()

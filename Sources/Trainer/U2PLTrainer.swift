@@ -97,7 +97,8 @@ extension SegmenterShape {
       encoder: EncoderShape(
         depth: EncoderShape.Depth(rawValue: model.encoder.depth)!, stem: model.stem == .deep ? .deep : .classic,
         width: model.encoderWidth, outputStride: model.outputStride, multiGrid: model.multiGrid),
-      classes: configuration.data.classes, width: model.width, features: model.features, dilations: model.dilations)
+      classes: configuration.data.classes, width: model.width, features: model.features, dilations: model.dilations,
+      auxiliary: model.auxiliary)
   }
 }
 

@@ -184,12 +184,14 @@ package struct UpsampledPixels {
   ///
   /// - Parameters:
   ///   - samples: of `logits`; `labels` holds H × W for each of them, 255 = ignore.
+  ///   - weights: factor of each class on its pixels' terms, in the sum and in the gradient; nil for 1.
   ///   - scale: what the gradient of each pixel's term is multiplied by.
   ///   - gradient: of the logits' shape; samples `samples` are written.
   /// - Returns: the sum for each sample.
   package func crossEntropy(
-    _ logits: Tensor, samples: Range<Int>, labels: [UInt8], scale: Float, gradient: Tensor
+    _ logits: Tensor, samples: Range<Int>, labels: [UInt8], weights: [Float]? = nil, scale: Float, gradient: Tensor
   ) -> [Double] {
+    let weights = weights ?? [Float](repeating: 1, count: classes)
     let (width, height, classes) = (self.width, self.height, self.classes)
     let narrow = smallWidth * classes
     var sums = [Double](repeating: 0, count: samples.count * height)
@@ -204,17 +206,21 @@ package struct UpsampledPixels {
           let label = labels + number * width
           var loss = 0.0
           for x in 0..<width where label[x] != ignoreLabel {
-            loss += Double(log(row.sum[x]) - row.shifted[Int(label[x]) * width + x])
+            let term = log(row.sum[x]) - row.shifted[Int(label[x]) * width + x]
+            loss += Double(term) * Double(weights[Int(label[x])])
           }
           sums[number] = loss
           // `sum` becomes the factor of the exponentials, 0 at ignored pixels.
-          for x in 0..<width { row.sum[x] = label[x] == ignoreLabel ? 0 : scale / row.sum[x] }
+          for x in 0..<width {
+            row.sum[x] = label[x] == ignoreLabel ? 0 : scale * weights[Int(label[x])] / row.sum[x]
+          }
           let out = along.data + number * narrow
           out.update(repeating: 0, count: narrow)
           for c in 0..<classes {
             let e = row.exps + c * width
+            let truth = scale * weights[c]
             for x in 0..<width {
-              e[x] = e[x] * row.sum[x] - (label[x] == UInt8(truncatingIfNeeded: c) ? scale : 0)
+              e[x] = e[x] * row.sum[x] - (label[x] == UInt8(truncatingIfNeeded: c) ? truth : 0)
             }
           }
           for x in 0..<width where label[x] != ignoreLabel {

@@ -18,12 +18,14 @@ final class ArchitectureTests: XCTestCase {
         network.initialize(philox: Philox(seed: 1), zeroResidual: false)
         for (height, width, h, w) in [(65, 65, 17, 17), (96, 65, 25, 17), (257, 33, 65, 9), (1, 9, 1, 3)] {
           let image = GradientCheck.map("image", count: 1, height: height, width: width, channels: 3).tensor
-          let (logits, z) = try network.forward(image, .evaluation(samples: 1))
-          for (map, channels) in [(logits, 3), (z, 8)] {
+          let output = try network.forward(image, .evaluation(samples: 1))
+          let logits = output.logits
+          for (map, channels) in [(logits, 3), (output.representation!, 8)] {
             XCTAssertEqual([map.count, map.height, map.width, map.channels], [1, h, w, channels])
           }
           XCTAssertEqual(
-            Map(try network.logits(image, .evaluation(samples: 1))).values, Map(logits).values,
+            Map(try network.forward(image, representation: false, .evaluation(samples: 1)).logits).values,
+            Map(logits).values,
             "without the representation head")
         }
       }
@@ -36,8 +38,9 @@ final class ArchitectureTests: XCTestCase {
       let encoder = ResNet(parameters, EncoderShape(depth: .resnet18, width: 0.125, outputStride: stride))
       _ = GradientCheck("encoder", parameters)
       let image = GradientCheck.map("image", count: 1, height: 257, width: 257, channels: 3).tensor
-      let (low, high) = try encoder.forward(image, .evaluation(samples: 1))
+      let (low, middle, high) = try encoder.forward(image, .evaluation(samples: 1))
       XCTAssertEqual([low.height, low.width, low.channels], [65, 65, 8])
+      XCTAssertEqual([middle.height, middle.width, middle.channels], [size == 33 ? 33 : 17, size == 33 ? 33 : 17, 32])
       XCTAssertEqual([high.height, high.width, high.channels], [size, size, 64])
       XCTAssertEqual([encoder.lowChannels, encoder.highChannels], [8, 64])
     }

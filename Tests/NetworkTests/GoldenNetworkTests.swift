@@ -29,8 +29,8 @@ final class GoldenNetworkTests: XCTestCase {
       let network = network(c)
       let shape = [2, 3, c.size, c.size]
       let x = tensor(nchw: uniform("x\(c.size)", shape.reduce(1, *)), shape, scale: 2)
-      func compare(_ out: (logits: Tensor, representation: Tensor), _ expected: [Probe], _ mode: String) {
-        for (t, probe) in zip([out.logits, out.representation], expected) {
+      func compare(_ out: Segmenter.Output, _ expected: [Probe], _ mode: String) {
+        for (t, probe) in zip([out.logits, out.representation!], expected) {
           let distance = probe.distance(to: Probe(of: nchw(t)))
           XCTAssertLessThan(distance, 1e-4, "resnet\(c.depth) size \(c.size) \(mode)")
         }

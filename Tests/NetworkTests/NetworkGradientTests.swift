@@ -11,7 +11,8 @@ import XCTest
 /// has to agree. An error in a backward pass is there with every image.
 final class NetworkGradientTests: XCTestCase {
   private func check(
-    _ encoder: EncoderShape, size: Int, samples: Int = 2, representation: Bool = true, line: UInt = #line
+    _ encoder: EncoderShape, size: Int, samples: Int = 2, representation: Bool = true, auxiliary: Bool = false,
+    line: UInt = #line
   ) throws {
     let plain = PlainDropout(rate: 0.2, seed: 21, step: 1, slots: Array(0..<samples), network: 0)
     let pass = Pass.training(
@@ -20,7 +21,9 @@ final class NetworkGradientTests: XCTestCase {
         rate: plain.rate, philox: Philox(seed: plain.seed), step: plain.step, slots: plain.slots, network: 0))
     let dilations = [1, 2, 12]
     let network = Segmenter(
-      SegmenterShape(encoder: encoder, classes: 5, width: 8, features: 6, dilations: dilations), trainable: true)
+      SegmenterShape(
+        encoder: encoder, classes: 5, width: 8, features: 6, dilations: dilations, auxiliary: auxiliary),
+      trainable: true)
     var check = GradientCheck("\(encoder)", network.parameters)
     // A residual branch that adds little, as after `zero_init_residual`. With full weights rounding grows a hundredfold
     // on the way through 16 blocks, and every image meets a kink.
@@ -39,16 +42,17 @@ final class NetworkGradientTests: XCTestCase {
     for image in ["a", "c", "f"] {
       let x = GradientCheck.map(image, count: samples, height: size, width: size, channels: 3)
       let found = try check.deviations([x]) { x in
-        let (logits, z) = try network.forward(x[0], pass)
-        return representation ? [logits, z] : [logits]
+        let output = try network.forward(x[0], representation: representation, pass)
+        return [output.logits] + [output.representation, output.auxiliary].compactMap { $0 }
       } backward: { dy in
-        try network.backward(logits: dy[0], representation: representation ? dy[1] : nil, pass)
+        try network.backward(
+          logits: dy[0], representation: representation ? dy[1] : nil, auxiliary: auxiliary ? dy.last : nil, pass)
         return [nil]  // nobody asks for the image's gradient
       } reference: { x, values in
         let plainNetwork = PlainNetwork(parameters: values, dropout: plain.factor)
-        let (low, high) = plainNetwork.encoder(x[0], encoder)
+        let (low, middle, high) = plainNetwork.encoder(x[0], encoder)
         let heads = plainNetwork.decoder(low: low, high: high, dilations: dilations)
-        return representation ? heads : [heads[0]]
+        return (representation ? heads : [heads[0]]) + (auxiliary ? [plainNetwork.auxiliary(middle)] : [])
       }
       if found.worst.ratio <= 1 { return }
       worst += "\n\(found.worst.name) deviates by \(found.worst.ratio) tolerances with image \(image)"
@@ -58,6 +62,13 @@ final class NetworkGradientTests: XCTestCase {
 
   func testResNet18() throws {
     try check(EncoderShape(depth: .resnet18, width: 0.25, multiGrid: false), size: 33)
+  }
+
+  func testAuxiliaryHead() throws {
+    try check(EncoderShape(depth: .resnet18, width: 0.125, multiGrid: false), size: 33, auxiliary: true)
+    try check(
+      EncoderShape(depth: .resnet18, width: 0.125, outputStride: 16, multiGrid: true), size: 33, representation: false,
+      auxiliary: true)
   }
 
   func testClassicStemAndOutputStride16() throws {

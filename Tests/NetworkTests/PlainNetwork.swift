@@ -39,8 +39,8 @@ struct PlainNetwork {
     return step(step(x, 1, stride: stride, dilation: dilation), 2, dilation: dilation, residual: skip)
   }
 
-  /// The maps of layer1 and layer4.
-  func encoder(_ image: Map, _ shape: EncoderShape) -> (low: Map, high: Map) {
+  /// The maps of layer1, layer3 and layer4.
+  func encoder(_ image: Map, _ shape: EncoderShape) -> (low: Map, middle: Map, high: Map) {
     var x: Map
     switch shape.stem {
     case .deep:
@@ -60,7 +60,7 @@ struct PlainNetwork {
     let plan: [(stride: Int, first: Int, others: Int)] =
       shape.outputStride == 8
       ? [(1, 1, 1), (2, 1, 1), (1, 1, 2), (1, 2, 4)] : [(1, 1, 1), (2, 1, 1), (2, 1, 1), (1, 1, 2)]
-    var low = x
+    var low = x, middle = x
     for layer in 0..<4 {
       for block in 0..<counts[layer] {
         let grid = layer == 3 && shape.multiGrid ? [2, 2, 4][block] : 1
@@ -70,8 +70,9 @@ struct PlainNetwork {
           dilation: (block == 0 ? plan[layer].first : plan[layer].others) * grid)
       }
       if layer == 0 { low = x }
+      if layer == 2 { middle = x }
     }
-    return (low, x)
+    return (low, middle, x)
   }
 
   func aspp(_ x: Map, _ name: String, dilations: [Int]) -> Map {
@@ -83,6 +84,12 @@ struct PlainNetwork {
         unit(x, "\(name).conv\($0 + 3).0", "\(name).conv\($0 + 3).1", dilation: $1)
       }
     return Plain.concatenate(maps)
+  }
+
+  /// Logits of the auxiliary head.
+  func auxiliary(_ middle: Map) -> Map {
+    let y = Plain.scaled(unit(middle, "auxor.aux.0", "auxor.aux.1")) { dropout($0, $1, 5) }
+    return Plain.convolution(y, parameter("auxor.aux.4.weight"), bias: parameter("auxor.aux.4.bias"))
   }
 
   /// Logits and representation.

@@ -159,8 +159,10 @@ final class OptimizerTests: XCTestCase {
     for (n, image) in images.enumerated() { x.sample(n).update(from: image, count: image.count) }
     let copy = Segmenter(student.shape, trainable: false)
     copy.parameters.copy(from: student.parameters)
-    let logits = try copy.logits(
-      x, Pass(mode: .training, records: false, tree: SlotTree(labeled: images.count, unlabeled: 0), kind: .labeled))
+    let logits = try copy.forward(
+      x, representation: false,
+      Pass(mode: .training, records: false, tree: SlotTree(labeled: images.count, unlabeled: 0), kind: .labeled)
+    ).logits
     let pixels = UpsampledPixels(logits: logits, height: size, width: size)
     let plane = size * size
     var losses: [Double] = []
