@@ -53,8 +53,11 @@ final class RankCountTests: CommandTestCase {
 
   func testMoreUnlabeledThanLabeledImages() throws { try assertSameBits(["batch={labeled: 8, unlabeled: 16}"]) }
 
-  func testAveragedBuffersAndNoLimitOnNewKeys() throws {
-    try assertSameBits(["teacher.buffers=ema", "u2pl.enqueue_per_step=null", "u2pl.capacity=5000"])
+  func testAuxiliaryHeadAveragedBuffersAndNoLimitOnNewKeys() throws {
+    try assertSameBits([
+      "model.auxiliary=on", "loss.class_weights=[0.5, 1, 1, 2]", "teacher.buffers=ema", "u2pl.enqueue_per_step=null",
+      "u2pl.capacity=5000",
+    ])
   }
 
   /// Killed at five random moments, each time resumed on another number of ranks.

@@ -1,14 +1,12 @@
 import Compute
 import Configuration
-import Dataset
-import Distributed
 import Foundation
 import Network
 import TestSupport
 import Trainer
 import XCTest
 
-/// Updates of student and teacher, and hard-example mining, against plain loops.
+/// Updates of student and teacher against plain loops.
 final class OptimizerTests: XCTestCase {
   private func network() -> Segmenter {
     let network = Segmenter(
@@ -106,73 +104,5 @@ final class OptimizerTests: XCTestCase {
     _ = student.parameters.values.update(fromContentsOf: uniform("student", student.parameters.values.count))
     ExponentialMovingAverage.update(teacher.parameters, from: student.parameters, factor: 0, buffers: false)
     XCTAssertEqual(Array(teacher.parameters.values), Array(student.parameters.values))
-  }
-
-  /// L_s over the hardest pixels of the global batch, the kept ones found by a sort.
-  func testHardExampleMining() throws {
-    let ranks = TestRanks.world
-    let (labeled, size, classes) = (4, 33, 4)
-    guard labeled % ranks.size == 0 else { throw XCTSkip("SKIPPED: 4 samples on \(ranks.size) ranks") }
-    let labels = blockLabels("ohem", count: labeled, size: size, classes: classes, block: 5)
-    let plane = size * size
-    let images = (0..<labeled).map { uniform("ohem image \($0)", 3 * plane).map { $0 * 2 } }
-    let mine = ranks.rank * labeled / ranks.size..<(ranks.rank + 1) * labeled / ranks.size
-    func example(_ slot: Int) -> Example {
-      Example(
-        height: size, width: size, pixels: images[slot], labels: Array(labels[slot * plane..<(slot + 1) * plane]))
-    }
-
-    // −ln p of every pixel's class on one rank, hardest first.
-    let valid = labels.count { $0 != ignoreLabel }
-    var losses: [Double] = []
-    for (threshold, minKept, kept) in [
-      (0.2, 5, -1), (0.01, 700, 700), (1e-6, 1, 1), (0.01, 1_000_000, valid), (1, 1, valid),
-    ] {
-      let configuration = try configuration(
-        classes: classes,
-        """
-        batch: {labeled: \(labeled), unlabeled: \(labeled)}
-        model: {encoder: resnet18, encoder_width: 0.125, width: 8, features: 8, dilations: [1, 2, 3], dropout: 0}
-        schedule: {epochs: 1, steps_per_epoch: 2, supervised_epochs: 0}
-        u2pl: {enabled: off, low_rank: 1, high_rank: 3}
-        loss: {ohem: {threshold: \(threshold), min_kept: \(minKept)}}
-        """)
-      let trainer = try U2PLTrainer(
-        configuration, schedule: Schedule(configuration, labeledCount: 8, unlabeledCount: 8), ranks: ranks)
-      fillNamed(trainer.student)
-      if losses.isEmpty { losses = try pixelLosses(trainer.student, images, labels, size).sorted(by: >) }
-      let report = try trainer.step(
-        Batch(step: 0, labeled: mine.map(example), unlabeled: [], identifiers: []))
-      let hardest = max(losses.count { $0 >= -log(threshold) }, min(minKept, losses.count))
-      if kept >= 0 { XCTAssertEqual(hardest, kept) }
-      let expected = losses.prefix(hardest).reduce(0, +) / Double(hardest)
-      XCTAssertTrue(
-        agree(report.supervised, expected, 1e-5),
-        "threshold \(threshold), min_kept \(minKept): \(report.supervised), by a sort \(expected)")
-    }
-    XCTAssertEqual(losses.count, valid)
-  }
-
-  private func pixelLosses(_ student: Segmenter, _ images: [[Float]], _ labels: [UInt8], _ size: Int) throws -> [Double]
-  {
-    let x = Tensor(count: images.count, height: size, width: size, channels: 3)
-    for (n, image) in images.enumerated() { x.sample(n).update(from: image, count: image.count) }
-    let copy = Segmenter(student.shape, trainable: false)
-    copy.parameters.copy(from: student.parameters)
-    let logits = try copy.forward(
-      x, representation: false,
-      Pass(mode: .training, records: false, tree: SlotTree(labeled: images.count, unlabeled: 0), kind: .labeled)
-    ).logits
-    let pixels = UpsampledPixels(logits: logits, height: size, width: size)
-    let plane = size * size
-    var losses: [Double] = []
-    for sample in images.indices {
-      let upsampled = pixels.upsampled(logits, sample: sample).map(Double.init)
-      for p in 0..<plane where labels[sample * plane + p] != ignoreLabel {
-        let sum = (0..<logits.channels).reduce(0.0) { $0 + exp(upsampled[$1 * plane + p]) }
-        losses.append(log(sum) - upsampled[Int(labels[sample * plane + p]) * plane + p])
-      }
-    }
-    return losses
   }
 }

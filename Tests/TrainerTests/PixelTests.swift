@@ -147,6 +147,31 @@ final class PixelTests: XCTestCase {
     XCTAssertEqual(nchw(gradient), [Float](repeating: 0, count: 630))
   }
 
+  /// Loss and gradient are linear in the weights: those of each class alone add up to those of all.
+  func testClassWeightsAreFactorsOfPixels() {
+    let classes = logits.channels
+    func run(_ weights: [Float]?) -> (sums: [Double], gradient: [Float]) {
+      let gradient = Tensor(like: logits)
+      let sums = pixels.crossEntropy(
+        logits, samples: 0..<2, labels: labels, weights: weights, scale: 0.5, gradient: gradient)
+      return (sums, nchw(gradient))
+    }
+    let weights = (0..<classes).map { 0.3 + Float($0) }
+    let alone = (0..<classes).map { c in run((0..<classes).map { $0 == c ? 1 : 0 }) }
+    for (factors, got) in [(weights, run(weights)), ([Float](repeating: 1, count: classes), run(nil))] {
+      for sample in 0..<2 {
+        let sum = (0..<classes).reduce(0.0) { $0 + Double(factors[$1]) * alone[$1].sums[sample] }
+        XCTAssertEqual(got.sums[sample], sum, accuracy: 1e-6 * abs(sum))
+      }
+      let largest = got.gradient.map(abs).max() ?? 0
+      for (i, value) in got.gradient.enumerated() {
+        let sum = (0..<classes).reduce(Float(0)) { $0 + factors[$1] * alone[$1].gradient[i] }
+        XCTAssertEqual(value, sum, accuracy: 1e-5 * largest)
+      }
+    }
+    XCTAssertGreaterThan(alone.count { $0.sums != [0, 0] }, 1, "one class alone shows nothing")
+  }
+
   func testThreadsDoNotChangeABit() {
     let before = ThreadPool.threads
     defer { ThreadPool.threads = before }
