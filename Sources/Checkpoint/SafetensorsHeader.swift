@@ -48,8 +48,8 @@ struct SafetensorsHeader: Sendable {
   let tensors: [SafetensorsTensor]
   let metadata: [String: String]
 
-  /// A ResNet-101's is 60 kB long. What claims to need more than this is damaged or made to fill the memory.
-  static let longest = 16 << 20
+  /// A ResNet-101's is 60 kB long. What claims to need more than this is damaged or made to take time and memory.
+  static let longest = 4 << 20
 
   /// Reads the header's text and compares it with the number of bytes that follow it.
   ///
@@ -57,7 +57,7 @@ struct SafetensorsHeader: Sendable {
   /// type need.
   init(_ text: [UInt8], dataBytes: Int, file: String) throws {
     func error(_ what: String, _ name: String? = nil) -> CheckpointError {
-      SafetensorsFile.error(file, name.map { "tensor '\($0)'" } ?? "header", what)
+      SafetensorsFile.error(file, name.map { "tensor '\(clipped($0))'" } ?? "header", clipped(what, to: 300))
     }
     // Other encodings of JSON have zero bytes, and Foundation would take them.
     guard text.first == UInt8(ascii: "{"), !text.contains(0), String(validating: text, as: UTF8.self) != nil else {
@@ -211,6 +211,6 @@ private struct Document: Codable {
 }
 
 /// What a damaged file says, short enough for a message.
-private func clipped(_ text: String) -> String {
-  text.count <= 60 ? text : "\(text.prefix(57))…"
+private func clipped(_ text: String, to length: Int = 100) -> String {
+  text.count <= length ? text : "\(text.prefix(length - 1))…"
 }

@@ -126,8 +126,8 @@ public struct WeightNames: Sendable, Equatable {
       }
       target = String(rest)
     }
-    let pooled = target.firstMatch(of: /^encoder\.layer[1-4]\.0\.downsample\.2\./) != nil
-    return pooled ? .pooledProjection : .target(target)
+    let isPooled = target.hasPrefix("encoder.layer") && target.contains(".0.downsample.2.")
+    return isPooled ? .pooledProjection : .target(target)
   }
 
   private static func quoted(_ names: [String]) -> String {

@@ -19,7 +19,8 @@ extension WeightsFit {
     if weights.tensors.isEmpty
       || weights.names.kind == .other && !shapes.keys.contains(where: { part($0) == "decoder" })
     {
-      return "\(source): is no ResNet; it holds \(list(weights.names.targets.keys.sorted()))"
+      let names = list(weights.names.targets.keys.sorted())
+      return "\(source): is no ResNet; it holds \(names.isEmpty ? "no tensor" : names)"
     }
     if weights.names.poolsBeforeProjection {
       return "\(source): is a ResNet whose skip connections pool before their 1×1 convolution, as timm's resnet50d; "
@@ -34,14 +35,17 @@ extension WeightsFit {
           + "resnet34, resnet50 and resnet101 has"
     }
     if found.bottleneck, hasOtherBlocks(shapes) {
-      return
-        "\(source): has wide or grouped blocks, as wide_resnet50_2 and resnext50 do, which this program does not: take a "
-        + "plain resnet\(found.depth.rawValue)"
+      return "\(source): has wide or grouped blocks, as wide_resnet50_2 and resnext50 do, which this program does not: "
+        + "take a plain resnet\(found.depth.rawValue)"
     }
-    if found.stem == .deep, let stem = narrowStem(shapes, found) {
-      return
-        "\(source): the three convolutions of its stem have \(stem) channels, this program's have 64, 64 and 128: take "
-        + "one with the same, such as timm's resnet50s, or one with the classic stem and model.stem: classic"
+    if found.stem == .deep, let stem = stem(in: shapes) {
+      let published = [64, 64, 128].map(found.channels)
+      if stem != published {
+        func words(_ channels: [Int]) -> String { "\(channels[0]), \(channels[1]) and \(channels[2])" }
+        return "\(source): the three convolutions of its stem have \(words(stem)) channels, the model's "
+          + "\(words(published)): take one with as many, such as timm's resnet50s, or one with the classic stem and "
+          + "model.stem: classic"
+      }
     }
     let keys = found.keys(insteadOf: wanted)
     guard !keys.isEmpty else { return nil }
@@ -50,18 +54,27 @@ extension WeightsFit {
       + keys.joined(separator: " and ")
   }
 
-  /// Whether the first bottleneck's 3×3 convolution is grouped, or has other channels than a quarter of its output's.
+  /// Whether the 3×3 convolutions of all layers' first bottlenecks are grouped, or have other channels than a quarter of
+  /// the output's.
   private static func hasOtherBlocks(_ shapes: [String: [Int]]) -> Bool {
-    guard let inner = shapes["encoder.layer1.0.conv2.weight"], let outer = shapes["encoder.layer1.0.conv3.weight"],
-      inner.count == 4, outer.count == 4
-    else { return false }
-    return inner[1] != inner[0] || outer[0] != 4 * inner[0]
+    (1...4).allSatisfy { layer in
+      guard let inner = shapes["encoder.layer\(layer).0.conv2.weight"],
+        let outer = shapes["encoder.layer\(layer).0.conv3.weight"], inner.count == 4, outer.count == 4
+      else { return false }
+      return inner[1] != inner[0] || outer[0] != 4 * inner[0]
+    }
   }
 
-  /// The channels of a deep stem that is not the published one's, as of timm's resnet50c and resnet50d.
-  private static func narrowStem(_ shapes: [String: [Int]], _ found: EncoderShape) -> String? {
-    let channels = ["conv1.0", "conv1.3", "conv1.6"].map { shapes["encoder.\($0).weight"]?.first ?? 0 }
-    guard channels != [64, 64, 128].map(found.channels) else { return nil }
-    return "\(channels[0]), \(channels[1]) and \(channels[2])"
+  /// The channels of a deep stem's three 3×3 convolutions, where they fit each other; those of timm's resnet50c and
+  /// resnet50d are 32, 32 and 64.
+  private static func stem(in shapes: [String: [Int]]) -> [Int]? {
+    var channels = [3]
+    for name in ["conv1.0", "conv1.3", "conv1.6"] {
+      guard let shape = shapes["encoder.\(name).weight"], shape.count == 4,
+        Array(shape.dropFirst()) == [channels[channels.count - 1], 3, 3]
+      else { return nil }
+      channels.append(shape[0])
+    }
+    return Array(channels.dropFirst())
   }
 }

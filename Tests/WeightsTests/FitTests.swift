@@ -145,13 +145,20 @@ final class FitTests: WeightsTestCase {
   func testResNetsThatAreBuiltOtherwise() throws {
     let model = shape(EncoderShape(depth: .resnet50, stem: .deep, width: 0.25))
     let narrow = tensors(model, naming: resnetName).map { tensor in
-      let stem: [String: [Int]] = ["conv1.0.weight": [8, 3, 3, 3], "conv1.3.weight": [8, 8, 3, 3]]
+      let stem = ["conv1.0.weight": [8, 3, 3, 3], "conv1.3.weight": [8, 8, 3, 3], "conv1.6.weight": [32, 8, 3, 3]]
       guard let other = stem[tensor.name] else { return tensor }
       return Safetensors.Tensor(tensor.name, other, namedValue(tensor.name, other))
     }
     assert(
       refusal(model, narrow), says: "the three convolutions of its stem have 8, 8 and 32 channels",
-      "resnet50s", "2 misshapen")
+      "the model's 16, 16 and 32", "resnet50s", "3 misshapen")
+    // One tensor alone, whatever is wrong with it, makes no other kind of stem or block.
+    for name in ["conv1.0.weight", "conv1.3.weight", "layer1.0.conv2.weight"] {
+      let odd = tensors(model, naming: resnetName).map { tensor in
+        tensor.name == name ? Safetensors.Tensor(name, [1] + tensor.shape, namedValue(name, tensor.shape)) : tensor
+      }
+      assert(refusal(model, odd), says: "w.safetensors: 1 misshapen: encoder.\(name) is [1, ")
+    }
     let pooling = tensors(model) { published in
       guard let name = resnetName(published), let part = name.firstRange(of: ".downsample.") else {
         return resnetName(published)
