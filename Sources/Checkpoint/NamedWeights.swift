@@ -69,8 +69,9 @@ public enum WeightsFormat: Sendable {
       self = .safetensors
       return
     }
-    let isZip = count == 9 && first.starts(with: [0x50, 0x4B, 3, 4]), isPickle = count == 9 && first[0] == 0x80
-    if isZip || isPickle {
+    // A zip archive; before PyTorch 1.6, a pickle of protocol 2 to 5.
+    let isPickle = first[0] == 0x80 && (2...5).contains(first[1])
+    if first.starts(with: [0x50, 0x4B, 3, 4]) || isPickle {
       throw CheckpointError(
         description: "\(path): is a file of torch.save, which only Python can read; docs/weights.md has the two lines "
           + "that turn it into safetensors")
