@@ -58,6 +58,8 @@ let package = Package(
     .testTarget(
       name: "TrainerTests", dependencies: ["Trainer", "TestSupport"],
       resources: [.copy("Expected")]),
+    .testTarget(
+      name: "WeightsTests", dependencies: ["Trainer", "TestSupport"], resources: [.copy("Expected")]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
     .testTarget(name: "LauncherTests", dependencies: ["Trainer", "TestSupport"]),
   ]

@@ -22,9 +22,13 @@ extension CheckpointFile {
   ///
   /// Throws a ``CheckpointError`` that names the file, what is wrong in it, and an older checkpoint if one stands beside
   /// it.
-  public static func read(_ path: String) throws -> CheckpointContents {
+  ///
+  /// - Parameter group: keeps no more than the datasets below this group, such as `student`; all is verified.
+  public static func read(_ path: String, group: String? = nil) throws -> CheckpointContents {
     var contents = CheckpointContents()
-    contents.attributes = try readVerified(path) { contents.datasets[$0] = $1 }
+    contents.attributes = try readVerified(path) { name, dataset in
+      if group.map({ name.hasPrefix($0 + "/") }) ?? true { contents.datasets[name] = dataset }
+    }
     contents.attributes[versionName] = nil
     contents.attributes[digestName] = nil
     return contents

@@ -106,12 +106,14 @@ extension Configuration.Model: Section {
         "dropout", \.dropout, in: .init(), .number("at least 0, below 1", example: 0.1) { $0 >= 0 && $0 < 1 },
         "Probability that a channel of a head is dropped."),
       Field(
-        "weights", \.weights, in: .init(), .orNull(.text(type: "path", example: "resnet101.h5")),
-        "HDF5 file of initial weights, datasets `/student/NAME`; null draws them from the seed. Relative to the "
-          + "working directory."),
+        "weights", \.weights, in: .init(), .orNull(.text(type: "path", example: "resnet101.safetensors")),
+        "File of initial weights, of an encoder alone or of a whole network: safetensors under the names of torchvision, "
+          + "timm or the published code, or HDF5 with datasets `/student/NAME` (docs/weights.md); null draws them from the "
+          + "seed. Relative to the working directory."),
       Field(
         "strict", \.strict, in: .init(), .toggle,
-        "Whether `weights` must hold every parameter in its shape; `off` lists what does not fit and goes on."),
+        "Whether `weights` must fit: every parameter of the encoder, and of each other part that the file holds at all, in "
+          + "its shape. `off` lists what does not fit and goes on."),
     ]
   }
 }

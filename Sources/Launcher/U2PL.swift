@@ -16,7 +16,7 @@ struct U2PL: ParsableCommand {
       Exit codes: 0 done; 1 the run failed; 2 bad input (a message says which file, where, and what to do); 64 bad usage.
       """,
     version: Version.text,
-    subcommands: [Train.self, Evaluate.self, Inspect.self, DataCommand.self, Bench.self])
+    subcommands: [Train.self, Evaluate.self, Inspect.self, WeightsCommand.self, DataCommand.self, Bench.self])
 
   static func main() {
     do {

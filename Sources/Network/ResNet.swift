@@ -27,8 +27,10 @@ public struct EncoderShape: Sendable, Equatable {
     self.multiGrid = multiGrid
   }
 
-  var bottleneck: Bool { depth.rawValue >= 50 }
-  var blocks: [Int] {
+  /// Whether blocks are 1×1, 3×3, 1×1 instead of two 3×3.
+  package var bottleneck: Bool { depth.rawValue >= 50 }
+  /// Blocks of layer1 to layer4.
+  package var blocks: [Int] {
     switch depth {
     case .resnet18: [2, 2, 2, 2]
     case .resnet34, .resnet50: [3, 4, 6, 3]

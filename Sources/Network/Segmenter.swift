@@ -26,6 +26,11 @@ public struct SegmenterShape: Sendable, Equatable {
   }
 }
 
+extension SegmenterShape {
+  /// Names and shapes of the network's parameters, in the order of PyTorch's `state_dict`.
+  public var entries: [ParameterEntry] { Segmenter(withoutStorage: self, trainable: false).parameters.entries }
+}
+
 /// Encoder and decoder: image [N, H, W, 3] → logits [N, h, w, C] and representation [N, h, w, D], where h × w is
 /// layer1's size, about a quarter of the image.
 public final class Segmenter {
@@ -38,7 +43,13 @@ public final class Segmenter {
   /// All zeros: see ``initialize(philox:zeroResidual:)``.
   ///
   /// - Parameter trainable: whether gradients are kept.
-  public init(_ shape: SegmenterShape, trainable: Bool) {
+  public convenience init(_ shape: SegmenterShape, trainable: Bool) {
+    self.init(withoutStorage: shape, trainable: trainable)
+    parameters.allocate()
+  }
+
+  /// Layers whose parameters have names and shapes, but no numbers yet.
+  fileprivate init(withoutStorage shape: SegmenterShape, trainable: Bool) {
     self.shape = shape
     parameters = Parameters(trainable: trainable)
     encoder = ResNet(parameters, shape.encoder)
@@ -48,7 +59,6 @@ public final class Segmenter {
     auxiliary =
       shape.auxiliary
       ? AuxiliaryHead(parameters, inputs: encoder.middleChannels, width: shape.width, classes: shape.classes) : nil
-    parameters.allocate()
   }
 
   /// Parameters of the encoder come first; the learning rate of the heads may differ from here on.

@@ -16,47 +16,57 @@ extension Parameters {
 
   /// Takes values by name.
   ///
-  /// Counters may be missing: files converted from elsewhere often leave `num_batches_tracked` out.
   /// - Parameters:
-  ///   - strict: when false, names that are missing, unknown or misshapen are left alone and reported.
+  ///   - strict: when false, names that are missing, unknown or misshapen are left alone.
   ///   - source: what messages call the file.
-  /// - Returns: what was left out, a line a kind of problem; empty when all fits.
   /// - Throws: ``CheckpointError`` listing the names, when strict.
-  @discardableResult
-  public func load(_ stored: [String: StoredDataset], strict: Bool, source: String) throws -> [String] {
-    let known = Set(entries.map(\.name))
-    let missing = entries.filter { $0.kind != .counter && stored[$0.name] == nil }.map(\.name)
-    let unknown = stored.keys.filter { !known.contains($0) }.sorted()
-    let misshapen = entries.compactMap { entry -> String? in
-      guard let shape = stored[entry.name]?.shape, !entry.accepts(shape) else { return nil }
-      return "\(entry.name) is \(shape), not \(entry.shape)"
+  public func load(_ stored: [String: StoredDataset], strict: Bool, source: String) throws {
+    let fit = WeightsFit(stored, to: entries, maySkipParts: false)
+    guard fit.isComplete || !strict else {
+      throw CheckpointError(description: fit.problems(source).joined(separator: "\n"))
     }
-    var notes: [String] = []
-    for (what, names) in [("missing", missing), ("unknown", unknown), ("misshapen", misshapen)] where !names.isEmpty {
-      notes.append("\(source): \(names.count) \(what): \(names.joined(separator: ", "))")
-    }
-    if strict, !notes.isEmpty {
+    take(stored, fit)
+  }
+
+  /// Starts from the weights of a file: see `docs/weights.md`.
+  ///
+  /// Parts but the encoder may be missing as a whole, and keep what they have. The representation head, too, is a part.
+  /// - Parameters:
+  ///   - shape: the network's.
+  ///   - strict: when false, names that are missing, unknown or misshapen are left alone and reported.
+  /// - Returns: what was left out, a line a kind; empty when all fits.
+  /// - Throws: ``CheckpointError`` when strict, with the key to set where the file tells which.
+  public func start(from weights: NamedWeights, _ shape: SegmenterShape, strict: Bool) throws -> [String] {
+    let source = weights.source
+    let fit = WeightsFit(weights.tensors, to: entries, maySkipParts: true)
+    guard fit.isComplete || !strict else {
       throw CheckpointError(
-        description: notes.joined(separator: "\n") + "\nSet model.strict to false to start from what fits")
+        description: fit.refusal(of: weights, by: shape.encoder) + "\nmodel.strict: off starts from what fits")
     }
-    for entry in entries {
-      guard let dataset = stored[entry.name], entry.accepts(dataset.shape) else { continue }
+    guard !fit.fitting.isEmpty else { throw CheckpointError(description: fit.refusal(of: weights, by: shape.encoder)) }
+    take(weights.tensors, fit)
+    var notes = weights.names.skipped.map {
+      "\(source): \($0.names.count) skipped, \($0.reason): \(WeightsFit.list($0.names))"
+    }
+    if !fit.superfluous.isEmpty {
+      notes.append(
+        "\(source): \(fit.superfluous.count) skipped, the model has no auxiliary head: \(WeightsFit.list(fit.superfluous))"
+      )
+    }
+    if let absence = fit.absence { notes.append("\(source): \(absence)") }
+    return notes + fit.problems(source)
+  }
+
+  private func take(_ stored: [String: StoredDataset], _ fit: WeightsFit) {
+    let fitting = Set(fit.fitting)
+    for entry in entries where fitting.contains(entry.name) {
+      guard let dataset = stored[entry.name] else { continue }
       if entry.kind == .counter {
-        switch dataset.values {
-        case .int64(let value): counters[entry.offset] = value[0]
-        case .float32(let value) where value[0] >= 0 && value[0] < 0x1p62: counters[entry.offset] = Int64(value[0])
-        default: break
-        }
+        counters[entry.offset] = dataset.counter
       } else if case .float32(let values) = dataset.values {
         _ = storage(entry).update(fromContentsOf: values)
       }
     }
     markChanged()
-    return notes
   }
-}
-
-extension ParameterEntry {
-  /// Whether values of this shape can be taken: the published shape, and [1] for a counter's [].
-  fileprivate func accepts(_ other: [Int]) -> Bool { other == shape || kind == .counter && other == [1] }
 }

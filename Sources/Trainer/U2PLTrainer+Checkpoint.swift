@@ -129,18 +129,19 @@ extension U2PLTrainer {
     try bank.restore(MemoryBank.NewKeys(vectors: vectors, numbers: numbers), counts: Array(counts[1...]))
   }
 
-  /// Starts student and teacher from a weights file that rank 0 reads. Collective.
+  /// Starts student and teacher from a weights file that rank 0 reads: safetensors or HDF5, also of an encoder alone.
+  /// Collective.
   ///
-  /// - Parameter warn: told what a lenient load left out.
+  /// - Parameter note: told what was left out, of the file and of the model.
   /// - Throws: ``CollectiveFailure`` on every rank, listing missing, unknown and misshapen names.
-  public func load(weights path: String, warn: (String) -> Void) throws {
+  public func load(weights path: String, note: (String) -> Void) throws {
     var notes: [String] = []
     try ranks.together {
       guard ranks.rank == 0 else { return }
-      notes = try student.parameters.load(
-        try WeightsFile.read(path), strict: configuration.model.strict, source: path)
+      notes = try student.parameters.start(
+        from: try NamedWeights(path), student.shape, strict: configuration.model.strict)
     }
-    notes.forEach(warn)
+    notes.forEach(note)
     try shareState()
     teacher.parameters.copy(from: student.parameters)
   }

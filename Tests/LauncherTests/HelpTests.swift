@@ -4,10 +4,21 @@ import XCTest
 final class HelpTests: CommandTestCase {
   func testEveryCommandExplainsItself() throws {
     let commands: [(command: [String], says: [String])] = [
-      ([], ["train", "evaluate", "inspect", "data", "bench", "mpirun", "Exit codes"]),
+      ([], ["train", "evaluate", "inspect", "weights", "data", "bench", "mpirun", "Exit codes"]),
       (["train"], ["--config <file>", "--set <key=value>", "--resume <latest|path>", "--run <dir>", "mpirun"]),
       (["evaluate"], ["--checkpoint <path>", "--set <key=value>", "--network", "auto", "student", "teacher"]),
       (["inspect"], ["<checkpoint>", "--datasets", "--config", "--verify"]),
+      (["weights"], ["import", "export", "show", "docs/weights.md"]),
+      (
+        ["weights", "import"],
+        [
+          "<files> ...", "-o, --output <out.h5>", "--config <file>", "--set <key=value>", "--network", "--prefix",
+          "--lenient",
+          "--verbose",
+        ]
+      ),
+      (["weights", "export"], ["<checkpoint>", "-o, --output <out.safetensors>", "--network", "auto", "teacher"]),
+      (["weights", "show"], ["<file>"]),
       (["data"], ["shapes"]),
       (
         ["data", "shapes"],

@@ -1,0 +1,42 @@
+import Foundation
+
+/// Another program's word on a file: a Python that has certain modules.
+public struct PythonPeer {
+  private let interpreter: String
+
+  /// The first that has the modules: `U2PL_PYTHON`, Debian's, `python3` of the search path.
+  ///
+  /// - Throws: ``Missing``, for a test to skip itself by.
+  public init(modules: String) throws {
+    let own = ProcessInfo.processInfo.environment["U2PL_PYTHON"].map { [$0] } ?? []
+    for interpreter in own + ["/usr/bin/python3", "python3"] {
+      if (try? Self.run(interpreter, ["-c", "import \(modules)"]))?.status == 0 {
+        self.interpreter = interpreter
+        return
+      }
+    }
+    throw Missing(
+      description:
+        "no python3 with \(modules), so nothing is compared with it; pip install them somewhere and name that "
+        + "interpreter in U2PL_PYTHON")
+  }
+
+  public struct Missing: Error, CustomStringConvertible { public let description: String }
+
+  /// Runs it with these arguments to its end.
+  public func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+    try Self.run(interpreter, arguments)
+  }
+
+  private static func run(_ interpreter: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
+    let process = Process(), pipe = Pipe()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [interpreter] + arguments
+    process.standardOutput = pipe
+    process.standardError = pipe
+    try process.run()
+    let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, output)
+  }
+}
