@@ -267,6 +267,10 @@ extension Configuration {
     }
     public var everyEpochs = 1
     public var mode = Mode.whole
+    /// Factors the image is resized by before the network sees it; logits are averaged over them.
+    public var scales = [1.0]
+    /// Whether the network also sees each image mirrored.
+    public var flip = false
   }
 
   public struct Compute: Sendable, Equatable {

@@ -276,6 +276,12 @@ extension Configuration.Evaluate: Section {
       Field(
         "mode", \.mode, in: .init(), .choice(),
         "Images are taken whole, cut to `augment.crop` about their centre, or covered by windows of that size."),
+      Field(
+        "scales", \.scales, in: .init(), .evaluationScales,
+        "The network sees each image resized by each of these factors; its logits are averaged."),
+      Field(
+        "flip", \.flip, in: .init(), .toggle,
+        "Whether it sees each of these also mirrored left to right, and the average is over both."),
     ]
   }
 }

@@ -29,6 +29,28 @@ extension ValueKind where Value == [Double] {
   }
 }
 
+extension ValueKind where Value == [Double] {
+  /// Factors of a multi-scale evaluation.
+  static var evaluationScales: Self {
+    let factor = ValueKind<Double>.number("1 to 16 factors, each above 0, at most 8", example: 1) { $0 > 0 && $0 <= 8 }
+    return ValueKind(
+      type: "a list of numbers", range: factor.range, example: "[0.75, 1, 1.25]",
+      parse: { item throws(Refusal) in
+        guard let items = item.list else { throw Refusal(.type, item) }
+        guard (1...16).contains(items.count) else { throw Refusal(.range, item) }
+        var factors: [Double] = []
+        for item in items {
+          let value = try factor.parse(item)
+          guard !factors.contains(value) else {
+            throw Refusal(.other("the factor \(factor.format(value)) is given twice"), item)
+          }
+          factors.append(value)
+        }
+        return factors
+      }, format: { "[" + $0.map(factor.format).joined(separator: ", ") + "]" })
+  }
+}
+
 extension ValueKind where Value == ClosedRange<Double> {
   static var scaleRange: Self {
     let factor = ValueKind<Double>.number("above 0, at most 16, the lower first", example: 0.5) { $0 > 0 && $0 <= 16 }

@@ -132,3 +132,11 @@ struct View {
     }
   }
 }
+
+extension Normalization {
+  /// The whole image as a network gets it, height × width × 3.
+  public func pixels(of image: RGBImage) -> [Float] {
+    func all(_ length: Int) -> Axis { Axis(source: length, scaled: length, start: 0, length: length, mirrored: false) }
+    return View(rows: all(image.height), columns: all(image.width)).pixels(image, self)
+  }
+}

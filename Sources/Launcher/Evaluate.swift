@@ -1,84 +1,96 @@
 import ArgumentParser
 import Checkpoint
-import Compute
 import Configuration
-import Dataset
 import Distributed
 import Foundation
-import Network
 import Trainer
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Evaluates a checkpoint on the validation list: IoU of each class, their mean, pixel accuracy.",
-    discussion:
-      "The configuration is the one in the checkpoint; --set changes keys, such as data.root or data.validation.")
+    abstract: "Evaluates a checkpoint on the validation list: IoU of each class, their mean, accuracies.",
+    discussion: """
+      The configuration is the one in the checkpoint; --set changes keys, such as data.root or data.validation, and \
+      --mode, --scales and --flip those of the section evaluate. docs/evaluation.md says what is averaged. For example:
 
-  @Option(help: ArgumentHelp("The checkpoint, such as runs/NAME/checkpoints/best.", valueName: "path"))
-  var checkpoint: String
+        mpirun -n 4 u2pl evaluate --checkpoint runs/voc/checkpoints/best --mode sliding --scales 0.75,1,1.25 --flip
+      """)
+
+  @OptionGroup var options: NetworkOptions
+
+  enum Mode: String, ExpressibleByArgument, CaseIterable { case whole, center_crop, sliding }
+
+  @Option(help: "Whole images, their centre, or windows of augment.crop; else evaluate.mode.")
+  var mode: Mode?
 
   @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp("Sets one key of the checkpoint's configuration; may be repeated.", valueName: "key=value"))
-  var overrides: [String] = []
+    help: ArgumentHelp(
+      "Also writes the confusion matrix, in the format its name ends in: .csv, .h5 or .hdf5.", valueName: "file"))
+  var confusion: String?
 
-  enum Which: String, ExpressibleByArgument, CaseIterable { case auto, student, teacher }
-
-  @Option(help: "Which network; auto is the teacher once semi-supervised training has begun, else the student.")
-  var network = Which.auto
+  func validate() throws {
+    if let confusion, ConfusionFile(path: confusion) == nil {
+      throw ValidationError("--confusion \(confusion): the name has to end in .csv, .h5 or .hdf5")
+    }
+  }
 
   func run() throws {
     try RankedProcess.run { ranks in
-      // Every rank reads the file: a checkpoint to evaluate lies where all can see it.
-      let (configuration, group, stored) = try ranks.together { try read() }
-      try ranks.together { try BLAS.load() }
-      _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+      let file = confusion.flatMap(ConfusionFile.init)
+      try ranks.together { if ranks.rank == 0 { try file?.check() } }
+      let network = try options.load(
+        mode: mode.flatMap { Configuration.Evaluate.Mode(rawValue: $0.rawValue) }, ranks: ranks)
+      let configuration = network.configuration
       let set = try ranks.together {
         guard let set = try DataSets.openValidation(configuration) else {
           throw ConfigurationFailure(description: "data.validation is not set; --set data.validation=LIST")
         }
         return set
       }
-      let segmenter = Segmenter(SegmenterShape(configuration), trainable: false)
-      try ranks.together {
-        try segmenter.parameters.load(stored, strict: true, source: "\(checkpoint), group /\(group)")
-      }
+      let evaluator = Evaluator(configuration, ranks: ranks)
+      try evaluator.check(set)
       let start = ProcessInfo.processInfo.systemUptime
-      let matrix = try Evaluator(configuration, ranks: ranks).evaluate(segmenter, on: set)
+      var bar = ranks.rank == 0 ? ProgressBar(total: set.count, label: "evaluate") : nil
+      // Ranks take turns, so that the first has done about as many as any.
+      let matrix = try evaluator.evaluate(network.segmenter, on: set) { bar?.advance(to: $0 * ranks.size) }
+      bar?.finish()
       guard ranks.rank == 0 else { return }
-      report(matrix, configuration, group, images: set.count, ProcessInfo.processInfo.systemUptime - start)
+      let names = configuration.data.classNames ?? (0..<matrix.classes).map(String.init)
+      let seconds = ProcessInfo.processInfo.systemUptime - start
+      report(
+        matrix, names,
+        how: "\(network.group), \(evaluator.inference.description), \(set.count) images, "
+          + String(format: "%.1f s", seconds))
+      guard let file else { return }
+      try file.write(
+        matrix, names: names,
+        attributes: [
+          "checkpoint": .string(options.checkpoint), "network": .string(network.group),
+          "evaluation": .string(evaluator.inference.description), "images": .int(Int64(set.count)),
+          "mean_iou": .double(matrix.meanIntersectionOverUnion), "pixel_accuracy": .double(matrix.pixelAccuracy),
+          "mean_accuracy": .double(matrix.meanAccuracy),
+        ])
+      RankedProcess.say("confusion matrix: \(file.path)")
     }
   }
 
-  private func read() throws -> (Configuration, String, [String: StoredDataset]) {
-    let contents = try CheckpointFile.read(checkpoint)
-    guard case .string(let yaml)? = contents.attributes["config"] else {
-      throw CheckpointError(
-        description: "\(checkpoint): the attribute config is missing; this is no checkpoint of a run")
-    }
-    let configuration = try Configuration(yaml: yaml, source: "\(checkpoint), attribute config", overrides: overrides)
-    var group = network.rawValue
-    if network == .auto {
-      group = contents.attributes["semi_supervised_steps"] == .int(0) ? "student" : "teacher"
-    }
-    return (configuration, group, contents.datasets(in: group))
-  }
-
-  private func report(
-    _ matrix: ConfusionMatrix, _ configuration: Configuration, _ group: String, images: Int, _ seconds: Double
-  ) {
-    let names = configuration.data.classNames ?? (0..<matrix.classes).map(String.init)
+  private func report(_ matrix: ConfusionMatrix, _ names: [String], how: String) {
+    func percent(_ value: Double?) -> String { value.map { String(format: "%.2f", $0 * 100) } ?? "–" }
     let width = max(10, names.map(\.count).max() ?? 0)
-    RankedProcess.say("class".padding(toLength: width, withPad: " ", startingAt: 0) + "   IoU %")
-    for (name, iou) in zip(names, matrix.intersectionOverUnion) {
-      let value = iou.map { String(format: "%6.2f", $0 * 100) } ?? "     –"
-      RankedProcess.say(name.padding(toLength: width, withPad: " ", startingAt: 0) + "  " + value)
+    func row(_ name: String, _ iou: String, _ accuracy: String, _ pixels: String) {
+      RankedProcess.say(
+        name.padding(toLength: width, withPad: " ", startingAt: 0) + column(iou, 9) + column(accuracy, 13)
+          + column(pixels, 13))
     }
+    row("class", "IoU %", "accuracy %", "pixels")
+    let (iou, accuracy, pixels) = (matrix.intersectionOverUnion, matrix.accuracy, matrix.truthCounts)
+    for (c, name) in names.enumerated() { row(name, percent(iou[c]), percent(accuracy[c]), "\(pixels[c])") }
     RankedProcess.say(
-      String(
-        format: "mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %@, %d images, %.1f s)",
-        matrix.meanIntersectionOverUnion * 100, matrix.pixelAccuracy * 100, group,
-        configuration.evaluate.mode.rawValue, images, seconds))
+      "mIoU \(percent(matrix.meanIntersectionOverUnion)) %  pixel accuracy \(percent(matrix.pixelAccuracy)) %  "
+        + "mean accuracy \(percent(matrix.meanAccuracy)) %  (\(how))")
+  }
+
+  private func column(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(1, width - text.count)) + text
   }
 }
 

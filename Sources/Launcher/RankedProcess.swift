@@ -1,4 +1,5 @@
 import Compute
+import Dataset
 import Distributed
 import Foundation
 import Network
@@ -9,7 +10,8 @@ enum RankedProcess {
   /// Starts MPI, runs `body`, ends MPI.
   ///
   /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``) rank 0 reports and all leave in order; any
-  /// other error happened on one rank, which takes the others down with it.
+  /// other error, such as an image that turns out to be damaged, happened on one rank, which takes the others down with
+  /// it.
   static func run(_ body: (Communicator) throws -> Void) throws {
     let ranks: Communicator
     do { ranks = try MPIEnvironment.start() } catch { Communicator.alone.abort("u2pl: \(error)", code: 1) }
@@ -23,7 +25,7 @@ enum RankedProcess {
       leave(ranks, error.description, code: 1)
     } catch {
       let place = ranks.size > 1 ? "rank \(ranks.rank) on \(MPIEnvironment.host): " : ""
-      ranks.abort("u2pl: error: \(place)\(error)", code: 1)
+      ranks.abort("u2pl: error: \(place)\(error)", code: error is DatasetError ? 2 : 1)
     }
   }
 

@@ -20,8 +20,19 @@ public final class Buffer: @unchecked Sendable {
 
 /// Free storage by size. Buffers come and go on the training thread; the lock is for those released elsewhere.
 enum BufferPool {
-  private struct Block: @unchecked Sendable { let data: UnsafeMutablePointer<Float> }
-  private static let free = Mutex<[Int: [Block]]>([:])
+  private struct Block: @unchecked Sendable {
+    let data: UnsafeMutablePointer<Float>
+    /// The generation in which it was last in use.
+    let generation: Int
+  }
+
+  private struct Free {
+    /// By size; a list's last block is the one given back last, and taken first.
+    var blocks: [Int: [Block]] = [:]
+    var generation = 0
+  }
+
+  private static let free = Mutex(Free())
 
   /// Sizes are rounded up by at most an eighth, so that maps of nearly equal size share storage.
   private static func rounded(_ count: Int) -> Int {
@@ -32,27 +43,42 @@ enum BufferPool {
 
   static func take(_ count: Int) -> UnsafeMutablePointer<Float> {
     let size = rounded(count)
-    if let block = free.withLock({ $0[size]?.popLast() }) { return block.data }
+    if let block = free.withLock({ $0.blocks[size]?.popLast() }) { return block.data }
     return UnsafeMutableRawPointer.allocate(byteCount: size * 4, alignment: 64).bindMemory(
       to: Float.self, capacity: size)
   }
 
   static func give(_ data: UnsafeMutablePointer<Float>, _ count: Int) {
-    let block = Block(data: data)
-    free.withLock { $0[rounded(count), default: []].append(block) }
+    free.withLock {
+      $0.blocks[rounded(count), default: []].append(Block(data: data, generation: $0.generation))
+    }
   }
 
-  static func drain() {
-    let blocks = free.withLock { table in
-      defer { table = [:] }
-      return table.values.flatMap { $0 }
+  static func trim() {
+    let old = free.withLock { free in
+      var old: [Block] = []
+      for (size, blocks) in free.blocks {
+        let kept = blocks.filter { $0.generation == free.generation }
+        if kept.count < blocks.count { old += blocks.filter { $0.generation != free.generation } }
+        free.blocks[size] = kept.isEmpty ? nil : kept
+      }
+      free.generation += 1
+      return old
     }
-    for block in blocks { UnsafeMutableRawPointer(block.data).deallocate() }
+    for block in old { UnsafeMutableRawPointer(block.data).deallocate() }
   }
+
+  /// Bytes that wait to be used again.
+  static var freeBytes: Int { free.withLock { $0.blocks.reduce(0) { $0 + $1.key * 4 * $1.value.count } } }
 }
 
-/// Gives pooled storage back to the system: after images of many sizes have been evaluated, say.
-public func releasePooledStorage() { BufferPool.drain() }
+/// Gives back to the system what has not been in use since the last call.
+///
+/// To be called between images of many sizes, whose maps would otherwise pile up; images of one size keep their storage.
+public func trimPooledStorage() { BufferPool.trim() }
+
+/// Bytes of pooled storage that nothing uses at the moment.
+package var pooledBytes: Int { BufferPool.freeBytes }
 
 /// A map of float32 features, N × height × width × channels, dense in that order.
 public final class Tensor: @unchecked Sendable {

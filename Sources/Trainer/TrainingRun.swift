@@ -193,6 +193,7 @@ public final class TrainingRun {
     evaluation.add("network", network)
     evaluation.add("mean_iou", meanIoU)
     evaluation.add("pixel_accuracy", matrix.pixelAccuracy)
+    evaluation.add("mean_accuracy", matrix.meanAccuracy)
     evaluation.add("iou", matrix.intersectionOverUnion)
     evaluation.add("images", validation.count)
     evaluation.add("seconds", seconds)

@@ -131,11 +131,13 @@ package struct UpsampledPixels {
     [Float](unsafeUninitializedCapacity: classes * height * width) { out, count in
       let (out, width, plane) = (out.baseAddress!, self.width, self.height * self.width)
       parallelFor(height) { y in
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: (smallWidth + width) * classes) { scratch in
-          let row = scratch.baseAddress! + smallWidth * classes
-          upsampleRow(UnsafePointer(logits.sample(sample)), y, scratch.baseAddress!, into: row)
-          for c in 0..<classes { (out + c * plane + y * width).update(from: row + c * width, count: width) }
-        }
+        // Not withUnsafeTemporaryAllocation: where it resorts to the heap, Swift 6.3.1 takes a register this closure has
+        // used for an error that was thrown.
+        let scratch = UnsafeMutablePointer<Float>.allocate(capacity: (smallWidth + width) * classes)
+        defer { scratch.deallocate() }
+        let row = scratch + smallWidth * classes
+        upsampleRow(UnsafePointer(logits.sample(sample)), y, scratch, into: row)
+        for c in 0..<classes { (out + c * plane + y * width).update(from: row + c * width, count: width) }
       }
       count = classes * height * width
     }

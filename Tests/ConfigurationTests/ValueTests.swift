@@ -47,6 +47,8 @@ final class ValueTests: XCTestCase {
     XCTAssertEqual(c.checkpoint.keep, 3)
     XCTAssertEqual(c.evaluate.everyEpochs, 1)
     XCTAssertEqual(c.evaluate.mode, .whole)
+    XCTAssertEqual(c.evaluate.scales, [1])
+    XCTAssertFalse(c.evaluate.flip)
     XCTAssertNil(c.compute.threads)
     XCTAssertEqual(c.reduction, .ordered)
   }

@@ -100,6 +100,24 @@ final class BadDataTests: CommandTestCase {
     }
   }
 
+  /// A list to evaluate is looked over before the first image; what only decoding finds ends all ranks just as well.
+  func testDamagedValidationImages() throws {
+    let trained = try run(training("run", ["schedule.epochs=1"], config: "voc.yaml"))
+    XCTAssertEqual(trained.status, 0, trained.summary)
+    let evaluate = ["evaluate", "--checkpoint", "run/checkpoints/latest", "--confusion", "c.csv"]
+    let good = try run(evaluate, ranks: 2)
+    XCTAssertEqual(good.status, 0, good.summary)
+    // The second rank's second image.
+    try write("data/val.txt", "a\nb\nd\nc\n")
+    try replaceImageC(by: JPEG.color.prefix(JPEG.color.count * 2 / 3))
+    try assertRefused(evaluate, saying: "JPEGImages/c.jpg", "incomplete", "again")
+    try write("data/JPEGImages/c.jpg", JPEG.color.prefix(JPEG.color.count - 60) + JPEG.color.suffix(2))
+    try assertRefused(evaluate, saying: "JPEGImages/c.jpg", "damaged", "again")
+    try write("data/JPEGImages/c.jpg", JPEG.color)
+    try writeMask("a", side: 33) { _ in 9 }
+    try assertRefused(evaluate, saying: "SegmentationClass/a.png", "value 9")
+  }
+
   /// Such a file is found only when its pixels are needed, by the one rank whose slot it is in.
   func testAJPEGWithAPieceMissingInside() throws {
     let bytes = JPEG.color

@@ -19,7 +19,7 @@ final class EvaluateTests: CommandTestCase {
     let lines = output.split(separator: "\n")
     let first = try XCTUnwrap(lines.firstIndex { $0.hasPrefix("class") }, output)
     let classes = lines[(first + 1)...].prefix { !$0.hasPrefix("mIoU") }
-      .compactMap { $0.split(separator: " ").last.map(String.init) }
+      .compactMap { $0.split(separator: " ").dropLast(2).last.map(String.init) }
     let last = try XCTUnwrap(output.firstMatch(of: /mIoU ([\d.]+) %  pixel accuracy ([\d.]+) %/), output)
     return classes + [String(last.1), String(last.2)]
   }
