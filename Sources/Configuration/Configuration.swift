@@ -104,12 +104,37 @@ extension Configuration {
   public struct Augment: Sendable, Equatable {
     public enum Mix: String, Sendable, CaseIterable { case cutmix, classmix, cutout, off }
 
+    /// Strengths of a colour jitter: factors are drawn from 1 ± these, hue shifts from ± its part of the colour circle.
+    public struct Color: Sendable, Equatable {
+      public var brightness: Double
+      public var contrast: Double
+      public var saturation: Double
+      public var hue: Double
+
+      public init(brightness: Double, contrast: Double, saturation: Double, hue: Double) {
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.hue = hue
+      }
+    }
+
     /// Factors the image is resized by, drawn uniformly; nil for no scaling.
     public var scale: ClosedRange<Double>? = 0.5...2
     /// Horizontal flip of every other image.
     public var flip = true
     /// Size cut out, with padding where the image is smaller; nil for whole images.
     public var crop: Size? = Size(height: 513, width: 513)
+    /// Degrees the image is turned by, counter-clockwise, drawn uniformly; nil for no rotation.
+    public var rotate: ClosedRange<Double>?
+    /// Radius of a Gaussian blur in pixels; nil for none.
+    public var blur: Int?
+    /// Probability that an image is blurred.
+    public var blurProbability = 0.5
+    /// nil for no colour jitter.
+    public var color: Color?
+    /// Probability that an image's colours are changed.
+    public var colorProbability = 0.8
     public var mix = Mix.cutmix
     /// Probability that a step is mixed.
     public var mixProbability = 0.5

@@ -62,6 +62,21 @@ extension Configuration.Augment: Section {
         "Size of the piece cut out at random, one number or [height, width]; smaller images are padded. `off` takes "
           + "images whole."),
       Field(
+        "rotate", \.rotate, in: .init(), .orOff(.angles), unit: "degrees",
+        "Each image is turned about its centre by an angle drawn uniformly between the two, or within ± one number, "
+          + "counter-clockwise; the corners this leaves empty are padding."),
+      Field(
+        "blur", \.blur, in: .init(), .orOff(.integer(1...32, example: 2)), unit: "pixels",
+        "Radius r of a Gaussian blur; its σ is 0.3 · (r − 1) + 0.8."),
+      Field("blur_probability", \.blurProbability, in: .init(), .probability, "Probability that an image is blurred."),
+      Field(
+        "color", \.color, in: .init(), .orOff(.jitter),
+        "Colour jitter [b, c, s, h]: factors on brightness, contrast and saturation drawn from 1 ± b, 1 ± c and 1 ± s, "
+          + "a shift of the hue from ± h turns of the colour circle."),
+      Field(
+        "color_probability", \.colorProbability, in: .init(), .probability,
+        "Probability that an image's colours are changed."),
+      Field(
         "mix", \.mix, in: .init(), .choice(),
         "How unlabeled images are mixed for the strong view: with a rectangle (`cutmix`) or half of the classes "
           + "(`classmix`) of the next, or with a rectangle removed (`cutout`)."),

@@ -67,6 +67,45 @@ extension ValueKind where Value == ClosedRange<Double> {
   }
 }
 
+extension ValueKind where Value == ClosedRange<Double> {
+  /// `[-10, 10]`, or `10` for the same.
+  static var angles: Self {
+    let angle = ValueKind<Double>.number("-180 to 180, the lower first", example: 10) { (-180...180).contains($0) }
+    let pair = ValueKind<[Double]>.list(
+      2, of: angle, type: "a number, or a list of two numbers", example: "[-10, 10]")
+    return ValueKind(
+      type: pair.type, range: pair.range, example: pair.example,
+      parse: { item throws(Refusal) in
+        guard item.list != nil else {
+          let limit = abs(try angle.parse(item))
+          return -limit...limit
+        }
+        let angles = try pair.parse(item)
+        guard angles[0] <= angles[1] else {
+          throw Refusal(.other("\(pair.format(angles)) is no range; write the lower angle first"), item)
+        }
+        return angles[0]...angles[1]
+      }, format: { pair.format([$0.lowerBound, $0.upperBound]) })
+  }
+}
+
+extension ValueKind where Value == Configuration.Augment.Color {
+  static var jitter: Self {
+    let range = "the first three 0 to 1, the last 0 to 0.5"
+    let strength = ValueKind<Double>.number(range, example: 0.5) { (0...1).contains($0) }
+    let hue = ValueKind<Double>.number(range, example: 0.25) { (0...0.5).contains($0) }
+    let four = ValueKind<[Double]>.list(
+      4, of: strength, type: "a list of four numbers", example: "[0.5, 0.5, 0.5, 0.25]")
+    return ValueKind(
+      type: four.type, range: range, example: four.example,
+      parse: { item throws(Refusal) in
+        let values = try four.parse(item)
+        if let last = item.list?.last { _ = try hue.parse(last) }
+        return Value(brightness: values[0], contrast: values[1], saturation: values[2], hue: values[3])
+      }, format: { four.format([$0.brightness, $0.contrast, $0.saturation, $0.hue]) })
+  }
+}
+
 extension ValueKind where Value == Configuration.Size {
   static func size(_ range: ClosedRange<Int>) -> Self {
     let side = ValueKind<Int>.integer(range, example: 96)

@@ -33,7 +33,8 @@ public struct Example: Sendable {
   }
 }
 
-/// Random scale, then flip, then crop; the image and its mask move together. Each part may be off.
+/// Random scale, rotation, flip and crop, for which image and mask move together and are resampled once; then colour
+/// jitter and blur of the image. Each part may be off.
 public struct Augmentation: Sendable {
   /// The factor is uniform in this range of positive numbers. The image is resampled bilinearly, the mask to the
   /// nearest pixel, both with pixel centres at half-integers.
@@ -43,11 +44,22 @@ public struct Augmentation: Sendable {
   /// A window at a uniform position, its sides positive. An image smaller than it is first padded at the right and the
   /// bottom, with the mean colour and ``LabelMap/ignore``.
   public var crop: (height: Int, width: Int)?
+  /// Degrees, counter-clockwise, uniform in this range: the image turns about its centre within its borders; the corners
+  /// this leaves empty are padding.
+  public var rotate: ClosedRange<Double>?
+  public var color: ColorJitter?
+  public var blur: GaussianBlur?
 
-  public init(scale: ClosedRange<Double>? = nil, flip: Bool = false, crop: (height: Int, width: Int)? = nil) {
+  public init(
+    scale: ClosedRange<Double>? = nil, flip: Bool = false, crop: (height: Int, width: Int)? = nil,
+    rotate: ClosedRange<Double>? = nil, color: ColorJitter? = nil, blur: GaussianBlur? = nil
+  ) {
     self.scale = scale
     self.flip = flip
     self.crop = crop
+    self.rotate = rotate
+    self.color = color
+    self.blur = blur
   }
 
   /// The example a slot of a step gets.
@@ -63,24 +75,37 @@ public struct Augmentation: Sendable {
     slot: Int, step: Int
   ) -> Example {
     precondition(labels.map { $0.height == image.height && $0.width == image.width } ?? true)
-    let view = view(height: image.height, width: image.width) { quantity in
+    let draw = { (quantity: Quantity) in
       philox.words(
         index: quantity.rawValue, item: UInt32(truncatingIfNeeded: slot), step: UInt32(truncatingIfNeeded: step),
         stream: stream)[0]
     }
+    let placement = placement(height: image.height, width: image.width, draw)
+    let view = View(placement)
+    let turned = rotate.map { RotatedView(placement, degrees: $0.at(draw(.angle))) }
+    var pixels = turned?.pixels(image, normalization) ?? view.pixels(image, normalization)
+    let color = color.flatMap { draw(.color).unitInterval < $0.probability ? $0 : nil }
+    let blur = blur.flatMap { draw(.blur).unitInterval < $0.probability ? $0 : nil }
+    if color != nil || blur != nil {
+      // Padding takes no part in either. The labels of an unlabeled image are 0 where there is one.
+      let covered = (turned?.labels(nil) ?? view.labels(nil)).map { $0 == 0 }
+      color?.apply(&pixels, covered, normalization, draw)
+      blur?.apply(&pixels, covered, width: placement.width)
+    }
     return Example(
-      height: view.rows.length, width: view.columns.length,
-      pixels: view.pixels(image, normalization),
-      labels: view.labels(labels))
+      height: placement.height, width: placement.width, pixels: pixels,
+      labels: turned?.labels(labels) ?? view.labels(labels))
   }
 
   /// What is drawn; the raw value is the first word of the counter.
-  enum Quantity: UInt32 { case scale, flip, top, left }
+  enum Quantity: UInt32 {
+    case scale, flip, top, left, angle, blur, color, brightness, contrast, saturation, hue
+  }
 
-  private func view(height: Int, width: Int, draw: (Quantity) -> UInt32) -> View {
+  private func placement(height: Int, width: Int, _ draw: (Quantity) -> UInt32) -> Placement {
     var scaled = (height: height, width: width)
     if let scale {
-      let factor = scale.lowerBound + (scale.upperBound - scale.lowerBound) * draw(.scale).unitInterval
+      let factor = scale.at(draw(.scale))
       scaled.height = max(1, Int((Double(height) * factor).rounded()))
       scaled.width = max(1, Int((Double(width) * factor).rounded()))
     }
@@ -89,12 +114,24 @@ public struct Augmentation: Sendable {
       full > length ? Int((UInt64(draw(quantity)) &* UInt64(full - length + 1)) >> 32) : 0
     }
     let size = crop ?? scaled
-    return View(
-      rows: Axis(
-        source: height, scaled: scaled.height, start: offset(size.height, in: scaled.height, .top),
-        length: size.height, mirrored: false),
-      columns: Axis(
-        source: width, scaled: scaled.width, start: offset(size.width, in: scaled.width, .left),
-        length: size.width, mirrored: mirrored))
+    return Placement(
+      source: (height, width), scaled: scaled, mirrored: mirrored, top: offset(size.height, in: scaled.height, .top),
+      left: offset(size.width, in: scaled.width, .left), height: size.height, width: size.width)
   }
+}
+
+/// Where an example lies: its window in the scaled, mirrored image.
+struct Placement {
+  let source: (height: Int, width: Int)
+  let scaled: (height: Int, width: Int)
+  let mirrored: Bool
+  let top: Int
+  let left: Int
+  let height: Int
+  let width: Int
+}
+
+extension ClosedRange<Double> {
+  /// The number that a draw stands for, uniform in the range.
+  func at(_ word: UInt32) -> Double { lowerBound + (upperBound - lowerBound) * word.unitInterval }
 }

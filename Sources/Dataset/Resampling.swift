@@ -40,6 +40,20 @@ struct View {
   let rows: Axis
   let columns: Axis
 
+  init(rows: Axis, columns: Axis) {
+    self.rows = rows
+    self.columns = columns
+  }
+
+  init(_ placement: Placement) {
+    rows = Axis(
+      source: placement.source.height, scaled: placement.scaled.height, start: placement.top, length: placement.height,
+      mirrored: false)
+    columns = Axis(
+      source: placement.source.width, scaled: placement.scaled.width, start: placement.left, length: placement.width,
+      mirrored: placement.mirrored)
+  }
+
   /// rows.length × columns.length × 3, normalised, padding 0.
   func pixels(_ image: RGBImage, _ normalization: Normalization) -> [Float] {
     let count = rows.length * columns.length * 3

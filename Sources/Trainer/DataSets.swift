@@ -72,9 +72,7 @@ extension BatchLoader {
         count: set.count, batch: batch, shuffle: configuration.data.shuffle, philox: philox, stream: stream)
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled : nil
-    let augmentation = Augmentation(
-      scale: configuration.augment.scale, flip: configuration.augment.flip,
-      crop: configuration.augment.crop.map { ($0.height, $0.width) })
+    let augmentation = Augmentation(configuration.augment)
     self.init(
       labeled: sets.labeled, unlabeled: unlabeled,
       labeledSampler: sampler(sets.labeled, configuration.batch.labeled, .labeledOrder),
@@ -83,6 +81,20 @@ extension BatchLoader {
       unlabeledFromStep: trainer.schedule.firstSemiSupervisedStep, steps: firstStep..<trainer.schedule.totalSteps,
       labeledAugmentation: augmentation, unlabeledAugmentation: augmentation,
       normalization: Normalization(configuration), philox: philox)
+  }
+}
+
+extension Augmentation {
+  init(_ augment: Configuration.Augment) {
+    self.init(
+      scale: augment.scale, flip: augment.flip, crop: augment.crop.map { ($0.height, $0.width) },
+      rotate: augment.rotate,
+      color: augment.color.map {
+        ColorJitter(
+          brightness: $0.brightness, contrast: $0.contrast, saturation: $0.saturation, hue: $0.hue,
+          probability: augment.colorProbability)
+      },
+      blur: augment.blur.map { GaussianBlur(radius: $0, probability: augment.blurProbability) })
   }
 }
 

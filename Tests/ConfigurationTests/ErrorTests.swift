@@ -146,6 +146,20 @@ final class ErrorTests: XCTestCase {
     }
   }
 
+  func testAugmentationsAndScales() {
+    check(minimal + "augment: {rotate: [10, -10]}\n", at: "x.yaml:6:19", says: "no range", "lower angle first")
+    check(minimal + "augment: {rotate: 181}\n", at: "x.yaml:6:19", says: "181 is out of range: -180 to 180")
+    check(minimal + "augment: {rotate: on}\n", at: "x.yaml:6:19", says: "a number, or a list of two numbers, or off")
+    check(minimal + "augment: {blur: 0}\n", at: "x.yaml:6:17", says: "0 is out of range: 1 to 32")
+    check(minimal + "augment: {color: [1, 1, 1]}\n", at: "x.yaml:6:18", says: "a list of four numbers", "a list of 3")
+    check(minimal + "augment: {color: [1, 1, 1, 0.6]}\n", at: "x.yaml:6:28", says: "0.6 is out of range", "0 to 0.5")
+    check(minimal + "augment: {color: [2, 1, 1, 0.5]}\n", at: "x.yaml:6:19", says: "2 is out of range", "0 to 1")
+    check(minimal + "evaluate: {scales: []}\n", at: "x.yaml:6:20", says: "1 to 16 factors")
+    check(minimal + "evaluate: {scales: [1, 0]}\n", at: "x.yaml:6:24", says: "0 is out of range", "above 0, at most 8")
+    check(minimal + "evaluate: {scales: [1, 1.0]}\n", at: "x.yaml:6:24", says: "1.0 is given twice")
+    check(minimal + "evaluate: {scales: 1}\n", at: "x.yaml:6:20", says: "a list of numbers", "[0.75, 1, 1.25]")
+  }
+
   func testWhatDoesNotGoTogether() {
     check(minimal + "u2pl: {capacity: [1, 2]}\n", at: "x.yaml:6:18", says: "a list of 2 for 3 classes")
     check(minimal + "u2pl: {low_rank: 20}\n", at: "x.yaml:6:18", says: "(20) must be below u2pl.high_rank (20)")

@@ -18,7 +18,8 @@ final class RoundTripTests: XCTestCase {
         data: {kind: shapes, root: "a \\"b\\" ü", labeled: 1, unlabeled: 2, validation: 3, classes: [a, "off", "1", "~"],
           mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7}
         batch: {labeled: 1, unlabeled: 2}
-        augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], mix: off, mix_probability: 0.123}
+        augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], rotate: [-7.5, 30], blur: 3, blur_probability: 0.25,
+          color: [0.1, 0.2, 0.3, 0.4], color_probability: 0.75, mix: off, mix_probability: 0.123}
         model: {encoder: 34, encoder_width: 0.3, stem: classic, output_stride: 16, multi_grid: off, width: 8, features: 16,
           zero_init_residual: off, dilations: [1, 2, 3], dropout: 0, weights: "x: #y", strict: off}
         optimizer: {learning_rate: 5e-324, head_factor: 3, momentum: 0, weight_decay: 0, power: 2}

@@ -21,6 +21,10 @@ final class ValueTests: XCTestCase {
     XCTAssertEqual(c.augment.scale, 0.5...2)
     XCTAssertTrue(c.augment.flip)
     XCTAssertEqual(c.augment.crop, Configuration.Size(height: 513, width: 513))
+    XCTAssertNil(c.augment.rotate)
+    XCTAssertNil(c.augment.blur)
+    XCTAssertNil(c.augment.color)
+    XCTAssertEqual([c.augment.blurProbability, c.augment.colorProbability], [0.5, 0.8])
     XCTAssertEqual(c.augment.mix, .cutmix)
     XCTAssertEqual(c.augment.mixProbability, 0.5)
     XCTAssertEqual(c.model.encoder, .resnet101)
@@ -85,6 +89,24 @@ final class ValueTests: XCTestCase {
     XCTAssertEqual(try read("augment: {crop: 65}").augment.crop, Configuration.Size(height: 65, width: 65))
     XCTAssertEqual(try read("augment: {crop: [33, 65]}").augment.crop, Configuration.Size(height: 33, width: 65))
     XCTAssertEqual(try read().data.size, Configuration.Size(height: 96, width: 96))
+  }
+
+  func testAugmentationsThatAreOffByDefault() throws {
+    XCTAssertEqual(try read("augment: {rotate: 10}").augment.rotate, -10...10)
+    XCTAssertEqual(try read("augment: {rotate: -10}").augment.rotate, -10...10)
+    XCTAssertEqual(try read("augment: {rotate: [0, 45.5]}").augment.rotate, 0...45.5)
+    XCTAssertEqual(try read("augment: {blur: 2}").augment.blur, 2)
+    XCTAssertEqual(
+      try read("augment: {color: [0.5, 1, 0, 0.5]}").augment.color,
+      Configuration.Augment.Color(brightness: 0.5, contrast: 1, saturation: 0, hue: 0.5))
+    for key in ["rotate", "blur", "color"] {
+      XCTAssertEqual(try read("augment: {\(key): off}").augment, try read().augment, key)
+    }
+  }
+
+  func testEvaluationScales() throws {
+    XCTAssertEqual(try read("evaluate: {scales: [0.75, 1, 1.25]}").evaluate.scales, [0.75, 1, 1.25])
+    XCTAssertTrue(try read("evaluate: {flip: on}").evaluate.flip)
   }
 
   func testEncoderByNumber() throws {

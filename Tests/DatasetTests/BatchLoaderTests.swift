@@ -39,7 +39,10 @@ private final class ProbeSet: ImageSet {
 
 private let philox = Philox(seed: 3)
 private let norm = Normalization(mean: [1, 2, 3], std: [4, 5, 6])
-private let strong = Augmentation(scale: 0.5...2, flip: true, crop: (32, 32))
+private let strong = Augmentation(
+  scale: 0.5...2, flip: true, crop: (32, 32), rotate: -20...20,
+  color: ColorJitter(brightness: 0.5, contrast: 0.5, saturation: 0.5, hue: 0.25, probability: 0.8),
+  blur: GaussianBlur(radius: 2, probability: 0.5))
 
 private func makeLoader(
   _ labeled: any ImageSet, _ unlabeled: (any ImageSet)?, labeledSlots: Range<Int> = 0..<2,

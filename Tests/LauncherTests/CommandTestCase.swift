@@ -200,7 +200,7 @@ func tinyConfiguration(
   run: {seed: 7}
   data: \(data)
   batch: {labeled: 2, unlabeled: 2}
-  augment: {scale: [0.75, 1.5], flip: on, crop: 33, mix: cutmix}
+  augment: {scale: [0.75, 1.5], flip: on, crop: 33, rotate: 10, blur: 1, color: [0.3, 0.3, 0.3, 0.1], mix: cutmix}
   model: {encoder: resnet18, encoder_width: 0.25, width: 16, features: 16, dilations: [2, 4, 6], dropout: 0.1}
   optimizer: {learning_rate: 0.01, head_factor: 1}
   schedule: {epochs: 3, steps_per_epoch: 2, supervised_epochs: 1}

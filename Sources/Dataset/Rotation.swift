@@ -1,0 +1,73 @@
+import Foundation
+
+/// As ``View``, of an image that has also been turned about its centre.
+struct RotatedView {
+  private let placement: Placement
+  private let cosine: Double
+  private let sine: Double
+
+  /// - Parameter degrees: counter-clockwise as one sees the image; it turns before it is mirrored.
+  init(_ placement: Placement, degrees: Double) {
+    self.placement = placement
+    cosine = cos(degrees * .pi / 180)
+    sine = sin(degrees * .pi / 180)
+  }
+
+  /// Calls `body` with each pixel of the example that shows the image, and where in the image as stored its centre lies:
+  /// in pixels from the top left corner, within the borders.
+  private func forEachPixel(_ body: (_ at: Int, _ y: Double, _ x: Double) -> Void) {
+    let height = Double(placement.scaled.height), width = Double(placement.scaled.width)
+    let vertical = Double(placement.source.height) / height, horizontal = Double(placement.source.width) / width
+    for y in 0..<min(placement.height, placement.scaled.height - placement.top) {
+      let down = Double(placement.top + y) + 0.5 - height / 2
+      for x in 0..<min(placement.width, placement.scaled.width - placement.left) {
+        let right = Double(placement.left + x) + 0.5 - width / 2
+        let across = placement.mirrored ? -right : right
+        let sourceX = across * cosine - down * sine + width / 2
+        let sourceY = across * sine + down * cosine + height / 2
+        guard sourceX >= 0, sourceX < width, sourceY >= 0, sourceY < height else { continue }
+        body(y * placement.width + x, sourceY * vertical, sourceX * horizontal)
+      }
+    }
+  }
+
+  /// height × width × 3, normalised, padding 0.
+  func pixels(_ image: RGBImage, _ normalization: Normalization) -> [Float] {
+    var out = [Float](repeating: 0, count: placement.height * placement.width * 3)
+    out.withUnsafeMutableBufferPointer { out in
+      image.pixels.withUnsafeBufferPointer { source in
+        forEachPixel { at, y, x in
+          let (top, bottom, down) = Self.neighbours(y, image.height)
+          let (left, right, across) = Self.neighbours(x, image.width)
+          for channel in 0..<3 {
+            func value(_ row: Int, _ column: Int) -> Float { Float(source[(row * image.width + column) * 3 + channel]) }
+            let above = value(top, left) + (value(top, right) - value(top, left)) * across
+            let below = value(bottom, left) + (value(bottom, right) - value(bottom, left)) * across
+            out[at * 3 + channel] =
+              (above + (below - above) * down - normalization.mean[channel]) / normalization.std[channel]
+          }
+        }
+      }
+    }
+    return out
+  }
+
+  /// height × width.
+  func labels(_ labels: LabelMap?) -> [UInt8] {
+    var out = [UInt8](repeating: LabelMap.ignore, count: placement.height * placement.width)
+    out.withUnsafeMutableBufferPointer { out in
+      forEachPixel { at, y, x in
+        guard let labels else { return out[at] = 0 }
+        out[at] = labels.values[min(Int(y), labels.height - 1) * labels.width + min(Int(x), labels.width - 1)]
+      }
+    }
+    return out
+  }
+
+  /// The pixels before and after a position, and how far it lies from the first to the second.
+  private static func neighbours(_ position: Double, _ count: Int) -> (Int, Int, Float) {
+    let centered = min(max(position - 0.5, 0), Double(count - 1))
+    let low = Int(centered)
+    return (low, min(low + 1, count - 1), Float(centered - Double(low)))
+  }
+}
