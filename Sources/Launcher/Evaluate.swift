@@ -12,7 +12,7 @@ struct Evaluate: ParsableCommand {
       The configuration is the one in the checkpoint; --set changes keys, such as data.root or data.validation, and \
       --mode, --scales and --flip those of the section evaluate. docs/evaluation.md says what is averaged. For example:
 
-        mpirun -n 4 u2pl evaluate --checkpoint runs/voc/checkpoints/best --mode sliding --scales 0.75,1,1.25 --flip
+        mpirun -n 4 u2pl evaluate --checkpoint BEST --scales 0.75,1,1.25 --flip
       """)
 
   @OptionGroup var options: NetworkOptions

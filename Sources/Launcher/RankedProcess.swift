@@ -9,7 +9,7 @@ import Trainer
 enum RankedProcess {
   /// Starts MPI, runs `body`, ends MPI.
   ///
-  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``) rank 0 reports and all leave in order; any
+  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``IncompleteResult``) rank 0 reports and all leave in order; any
   /// other error, such as an image that turns out to be damaged, happened on one rank, which takes the others down with
   /// it.
   static func run(_ body: (Communicator) throws -> Void) throws {
@@ -23,6 +23,8 @@ enum RankedProcess {
       leave(ranks, place + failure.description, code: 2)
     } catch let error as TrainingError {
       leave(ranks, error.description, code: 1)
+    } catch let error as IncompleteResult {
+      leave(ranks, error.description, code: 3)
     } catch {
       let place = ranks.size > 1 ? "rank \(ranks.rank) on \(MPIEnvironment.host): " : ""
       ranks.abort("u2pl: error: \(place)\(error)", code: error is DatasetError ? 2 : 1)
@@ -70,4 +72,9 @@ enum RankedProcess {
     facts += warnings
     return facts
   }
+}
+
+/// Work that is done but for what could not be read, as all ranks know.
+struct IncompleteResult: Error, CustomStringConvertible {
+  let description: String
 }

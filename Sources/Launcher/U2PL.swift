@@ -13,10 +13,13 @@ struct U2PL: ParsableCommand {
 
         mpirun -n 2 --hostfile hostfiles/localhost u2pl train --config configs/shapes-demo.yaml
 
-      Exit codes: 0 done; 1 the run failed; 2 bad input (a message says which file, where, and what to do); 64 bad usage.
+      Exit codes: 0 done; 1 the run failed; 2 bad input (a message says which file, where, and what to do); 3 some \
+      images could not be read, the others are done; 64 bad usage.
       """,
     version: Version.text,
-    subcommands: [Train.self, Evaluate.self, Inspect.self, WeightsCommand.self, DataCommand.self, Bench.self])
+    subcommands: [
+      Train.self, Evaluate.self, Predict.self, Inspect.self, WeightsCommand.self, DataCommand.self, Bench.self,
+    ])
 
   static func main() {
     do {

@@ -27,46 +27,6 @@ final class EvaluationCountTests: CommandTestCase {
       options: ["--mode", "sliding", "--scales", "0.5,1.5", "--flip"], mode: "sliding", scales: [0.5, 1.5], flip: true),
   ]
 
-  private let classes = 11
-  private let crop = [41, 49]
-
-  /// Writes `x.h5`, a checkpoint with the weights of the fixtures, for a data set in `root`.
-  private func makeCheckpoint(_ root: String, _ list: String) throws -> Configuration {
-    let configuration = try Configuration(
-      yaml: """
-        data: {kind: voc, root: \(root), labeled: none, unlabeled: none, validation: \(list), classes: \(classes),
-               mean: [100, 110, 120], std: [50, 60, 70]}
-        augment: {crop: \(crop)}
-        model: {encoder: resnet18, encoder_width: 0.25, width: 16, features: 16, dilations: [2, 4, 6]}
-        u2pl: {capacity: 10}
-        compute: {threads: 1}
-        """, source: "test", overrides: [])
-    let trainer = try U2PLTrainer(
-      configuration, schedule: Schedule(configuration, labeledCount: 1, unlabeledCount: 1), ranks: .alone)
-    fillNamed(trainer.student)
-    fillNamed(trainer.teacher)
-    try CheckpointFile.write(trainer.snapshot(), to: path("x.h5"))
-    return configuration
-  }
-
-  private func makeImage(_ name: String, height: Int, width: Int) throws {
-    // Blobs with noise on them, so that the network has something to tell apart.
-    let blobs = blockLabels("image \(name)", count: 1, size: max(height, width), classes: 8, block: 9)
-    let noise = hashed("noise \(name)", height * width * 3)
-    let pixels = (0..<height * width * 3).map { i -> UInt8 in
-      let blob = Int(blobs[i / 3 / width * max(height, width) + i / 3 % width])
-      return UInt8((blob * (i % 3 * 37 + 29) + Int(noise[i] & 31)) % 256)
-    }
-    let labels = blockLabels("mask \(name)", count: 1, size: max(height, width), classes: classes, block: 7)
-    let values = (0..<height * width).map { labels[$0 / width * max(height, width) + $0 % width] }
-    for folder in ["JPEGImages", "SegmentationClass"] { try write("data/\(folder)/\(name).png", []) }
-    try ImageFile.writePNG(
-      RGBImage(height: height, width: width, pixels: pixels), to: path("data/JPEGImages/\(name).png"))
-    try ImageFile.writePNG(
-      LabelMap(height: height, width: width, values: values), palette: nil,
-      to: path("data/SegmentationClass/\(name).png"))
-  }
-
   /// Runs each case on one and two ranks and compares its counts with NumPy's on the images of `set`.
   private func compare(_ set: any ImageSet, _ configuration: Configuration) throws {
     var images = CheckpointContents()
@@ -90,8 +50,8 @@ final class EvaluationCountTests: CommandTestCase {
         results.insert(result)
       }
       let settings = """
-        {"mode": "\(evaluation.mode)", "scales": \(evaluation.scales), "flip": \(evaluation.flip), "crop": \(crop),
-         "classes": \(classes), "mean": \(configuration.data.mean), "std": \(configuration.data.std)}
+        {"mode": "\(evaluation.mode)", "scales": \(evaluation.scales), "flip": \(evaluation.flip), "crop": \(FixtureModel.crop),
+         "classes": \(FixtureModel.classes), "mean": \(configuration.data.mean), "std": \(configuration.data.std)}
         """
       let (views, logits) = (path("views-\(number).h5"), path("logits-\(number).h5"))
       let names = try python(numPyEvaluation, "views", path("images.h5"), views, logits, settings, file)
@@ -128,12 +88,12 @@ final class EvaluationCountTests: CommandTestCase {
   /// Images larger and smaller than the window in either direction.
   func testImagesOfManySizes() throws {
     for (name, height, width) in [("a", 60, 97), ("b", 41, 30), ("c", 33, 33), ("d", 77, 49), ("e", 36, 120)] {
-      try makeImage(name, height: height, width: width)
+      try writeFixtureImage(name, height: height, width: width)
     }
     try write("data/val.txt", "a\nb\nc\nd\ne\n")
-    let configuration = try makeCheckpoint("data", "val.txt")
+    let configuration = try writeFixtureModel("data", "val.txt")
     try compare(
-      try VOCSet(root: path("data"), list: "val.txt", classes: classes, labeled: true), configuration)
+      try VOCSet(root: path("data"), list: "val.txt", classes: FixtureModel.classes, labeled: true), configuration)
   }
 
   /// Three frames of CamVid's validation set; all 101 where U2PL_EVERY_FRAME is set, which takes minutes.
@@ -147,8 +107,8 @@ final class EvaluationCountTests: CommandTestCase {
     XCTAssertEqual(names.count, 101)
     let every = ProcessInfo.processInfo.environment["U2PL_EVERY_FRAME"] != nil
     try write("some.txt", stride(from: 0, to: 101, by: every ? 1 : 50).map { names[$0] }.joined(separator: "\n"))
-    let configuration = try makeCheckpoint(shared.path, path("some.txt"))
-    let set = try VOCSet(root: shared.path, list: path("some.txt"), classes: classes, labeled: true)
+    let configuration = try writeFixtureModel(shared.path, path("some.txt"))
+    let set = try VOCSet(root: shared.path, list: path("some.txt"), classes: FixtureModel.classes, labeled: true)
     XCTAssertEqual(set.count, every ? 101 : 3)
     try compare(set, configuration)
   }

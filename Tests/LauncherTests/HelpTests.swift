@@ -4,9 +4,22 @@ import XCTest
 final class HelpTests: CommandTestCase {
   func testEveryCommandExplainsItself() throws {
     let commands: [(command: [String], says: [String])] = [
-      ([], ["train", "evaluate", "inspect", "weights", "data", "bench", "mpirun", "Exit codes"]),
+      ([], ["train", "evaluate", "predict", "inspect", "weights", "data", "bench", "mpirun", "Exit codes"]),
       (["train"], ["--config <file>", "--set <key=value>", "--resume <latest|path>", "--run <dir>", "mpirun"]),
-      (["evaluate"], ["--checkpoint <path>", "--set <key=value>", "--network", "auto", "student", "teacher"]),
+      (
+        ["evaluate"],
+        [
+          "--checkpoint <path>", "--set <key=value>", "--network", "auto", "student", "teacher", "--mode", "sliding",
+          "--scales <factors>", "--flip/--no-flip", "--confusion <file>", ".csv",
+        ]
+      ),
+      (
+        ["predict"],
+        [
+          "--checkpoint <path>", "-o, --output <dir>", "<images>", "--mode", "--probabilities", "--palette <file>",
+          "--overwrite", "exit code is then 3",
+        ]
+      ),
       (["inspect"], ["<checkpoint>", "--datasets", "--config", "--verify"]),
       (["weights"], ["import", "export", "show", "docs/weights.md"]),
       (

@@ -1,0 +1,134 @@
+import Foundation
+
+/// The images that a command line names, each once, and what their results are called.
+struct PredictInputs {
+  struct Image {
+    let path: String
+    /// Where the result goes below a folder of results, without extension: the file's name, or its path below the folder
+    /// that was named.
+    let name: String
+  }
+
+  private(set) var images: [Image] = []
+  /// Folders that lists may mean.
+  private let root: String
+  /// Canonical path of the folder of results, whose files are no input.
+  private let output: String
+  private var paths: Set<String> = []
+
+  private static let extensions = ["jpg", "jpeg", "png"]
+
+  /// - Parameters:
+  ///   - arguments: images, folders, and lists, whose names end in `.txt`.
+  ///   - root: the data set's, where lists may lead.
+  ///   - output: the folder of results.
+  /// - Throws: ``ConfigurationFailure``.
+  init(_ arguments: [String], root: String, output: String) throws {
+    self.root = root
+    self.output = Self.canonical(output)
+    for argument in arguments {
+      var isFolder: ObjCBool = false
+      guard FileManager.default.fileExists(atPath: argument, isDirectory: &isFolder) else {
+        throw ConfigurationFailure(description: "\(argument): there is no such image, folder or list")
+      }
+      if isFolder.boolValue {
+        try addFolder(argument)
+      } else if argument.lowercased().hasSuffix(".txt") {
+        try addList(argument)
+      } else {
+        add(argument, name: Self.stem(argument))
+      }
+    }
+    try requireDistinctNames()
+  }
+
+  private mutating func add(_ path: String, name: String) {
+    if paths.insert(Self.canonical(path)).inserted { images.append(Image(path: path, name: name)) }
+  }
+
+  /// Every image at any depth, but for hidden files and the results of an earlier run.
+  private mutating func addFolder(_ folder: String) throws {
+    let files: [String]
+    do {
+      files = try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
+    } catch {
+      throw ConfigurationFailure(description: "\(folder): the folder cannot be listed: \(error.localizedDescription)")
+    }
+    var found = false
+    for file in files where Self.extensions.contains(URL(fileURLWithPath: file).pathExtension.lowercased()) {
+      if file.split(separator: "/").contains(where: { $0.hasPrefix(".") }) { continue }
+      let path = folder.hasSuffix("/") ? folder + file : "\(folder)/\(file)"
+      if Self.canonical(path).hasPrefix(output + "/") { continue }
+      add(path, name: String(file.dropLast(URL(fileURLWithPath: file).pathExtension.count + 1)))
+      found = true
+    }
+    guard found else {
+      throw ConfigurationFailure(
+        description:
+          "\(folder): no image in this folder whose name ends in .\(Self.extensions.joined(separator: ", ."))")
+    }
+  }
+
+  /// A line is the path of an image, whatever follows it, or an image's ID in VOC's layout.
+  private mutating func addList(_ list: String) throws {
+    guard let text = try? String(contentsOfFile: list, encoding: .utf8) else {
+      throw ConfigurationFailure(description: "\(list): the list cannot be read as UTF-8 text")
+    }
+    var found = false
+    for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+      let entry = line.trimmingCharacters(in: .whitespaces.union(["\u{FEFF}"]))
+      if entry.isEmpty { continue }
+      let candidates = candidates(entry, list: list)
+      guard let path = candidates.first(where: Self.isFile) else {
+        let tried = candidates.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        throw ConfigurationFailure(
+          description: "\(list), line \(number + 1): no such image; tried \(tried.joined(separator: ", ")); "
+            + "--set data.root=PATH says where the data set is")
+      }
+      add(path, name: Self.stem(path))
+      found = true
+    }
+    guard found else {
+      throw ConfigurationFailure(description: "\(list): the list is empty; it needs one image a line")
+    }
+  }
+
+  private func candidates(_ entry: String, list: String) -> [String] {
+    let folder = URL(fileURLWithPath: list).deletingLastPathComponent().path
+    let first = entry.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? entry
+    var paths = entry.hasPrefix("/") ? [entry, first] : [entry]
+    for text in [entry, first] {
+      // Published lists begin their paths with a slash, which means the root.
+      let relative = text.drop { $0 == "/" }
+      for base in [".", folder, root] where !base.isEmpty { paths.append("\(base)/\(relative)") }
+    }
+    if !root.isEmpty { paths += Self.extensions.map { "\(root)/JPEGImages/\(first).\($0)" } }
+    return paths.map { $0.hasPrefix("./") ? String($0.dropFirst(2)) : $0 }
+  }
+
+  /// Two images of one name would be written over each other.
+  private func requireDistinctNames() throws {
+    var known: [String: String] = [:]
+    for image in images {
+      if let other = known.updateValue(image.path, forKey: image.name) {
+        throw ConfigurationFailure(
+          description:
+            "\(other) and \(image.path) would have results of one name, \(image.name).png; name a folder that "
+            + "holds both folders, or predict them into two places")
+      }
+    }
+  }
+
+  private static func isFile(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+  }
+
+  private static func stem(_ path: String) -> String {
+    URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+  }
+
+  private static func canonical(_ path: String) -> String {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
+  }
+}
