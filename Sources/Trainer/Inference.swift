@@ -10,7 +10,7 @@ import Network
 /// views the network's logits are upsampled to the view's size, averaged over the windows that cover a pixel, brought back
 /// to the image's size and orientation, and averaged over all views. `docs/evaluation.md` has every step; it is what the
 /// method's published evaluation computes.
-public struct Inference: Sendable {
+public struct Inference: Sendable, CustomStringConvertible {
   public var mode: Configuration.Evaluate.Mode
   public let scales: [Double]
   public let flip: Bool

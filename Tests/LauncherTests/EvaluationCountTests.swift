@@ -27,8 +27,9 @@ final class EvaluationCountTests: CommandTestCase {
       options: ["--mode", "sliding", "--scales", "0.5,1.5", "--flip"], mode: "sliding", scales: [0.5, 1.5], flip: true),
   ]
 
-  /// Runs each case on one and two ranks and compares its counts with NumPy's on the images of `set`.
-  private func compare(_ set: any ImageSet, _ configuration: Configuration) throws {
+  /// Runs each case on one and two ranks and compares its counts with NumPy's on the validation list.
+  private func compare(_ configuration: Configuration) throws {
+    let set = try XCTUnwrap(DataSets.openValidation(configuration))
     var images = CheckpointContents()
     for index in 0..<set.count {
       let (image, labels) = try set.labeledImage(index)
@@ -91,9 +92,7 @@ final class EvaluationCountTests: CommandTestCase {
       try writeFixtureImage(name, height: height, width: width)
     }
     try write("data/val.txt", "a\nb\nc\nd\ne\n")
-    let configuration = try writeFixtureModel("data", "val.txt")
-    try compare(
-      try VOCSet(root: path("data"), list: "val.txt", classes: FixtureModel.classes, labeled: true), configuration)
+    try compare(try writeFixtureModel(path("data"), "val.txt"))
   }
 
   /// Three frames of CamVid's validation set; all 101 where U2PL_EVERY_FRAME is set, which takes minutes.
@@ -107,9 +106,6 @@ final class EvaluationCountTests: CommandTestCase {
     XCTAssertEqual(names.count, 101)
     let every = ProcessInfo.processInfo.environment["U2PL_EVERY_FRAME"] != nil
     try write("some.txt", stride(from: 0, to: 101, by: every ? 1 : 50).map { names[$0] }.joined(separator: "\n"))
-    let configuration = try writeFixtureModel(shared.path, path("some.txt"))
-    let set = try VOCSet(root: shared.path, list: path("some.txt"), classes: FixtureModel.classes, labeled: true)
-    XCTAssertEqual(set.count, every ? 101 : 3)
-    try compare(set, configuration)
+    try compare(try writeFixtureModel(shared.path, path("some.txt")))
   }
 }
