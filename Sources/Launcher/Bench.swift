@@ -40,8 +40,18 @@ struct Bench: ParsableCommand {
         }
         try ranks.together { try BLAS.load() }
         _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+        let sent = ranks.bytesSent
         let reports = try StepBenchmark(configuration, ranks: ranks).run()
-        if ranks.rank == 0 { show(Array(reports.dropFirst(2))) }
+        let sentAStep = (ranks.bytesSent - sent) / reports.count
+        let peaks = try ranks.allGather([ProcessMemory.peak]).elements
+        guard ranks.rank == 0 else { return }
+        show(Array(reports.dropFirst(2)))
+        let gibibytes = { (bytes: Int) in Double(bytes) / 0x1p30 }
+        RankedProcess.say(
+          String(
+            format: "peak memory         %9.2f GiB on rank 0, %.2f GiB on all %d ranks", gibibytes(peaks[0]),
+            gibibytes(peaks.reduce(0, +)), ranks.size))
+        RankedProcess.say(String(format: "sent by rank 0      %9.1f MB a step", Double(sentAStep) * 1e-6))
       }
     }
 

@@ -28,6 +28,9 @@ struct Train: ParsableCommand {
   @Option(name: .customLong("run"), help: ArgumentHelp("The run directory.", valueName: "dir"))
   var runPath: String?
 
+  @Flag(help: "Check files and estimate memory and time by a short calibration; write nothing.")
+  var dryRun = false
+
   func run() throws {
     try RankedProcess.run { ranks in
       let configuration = try ranks.together {
@@ -35,6 +38,7 @@ struct Train: ParsableCommand {
       }
       try ranks.together { try BLAS.load() }
       let facts = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+      if dryRun { return try DryRun(configuration: configuration, ranks: ranks).run() }
       let directory = try runDirectory(configuration, ranks)
       var attributes: [String: AttributeValue] = ["version": .string(Version.number)]
       if let commit = Version.commit { attributes["git_commit"] = .string(commit) }

@@ -20,7 +20,7 @@ extension WeightsCommand {
     var output: String
 
     @Option(help: "Which network; auto is the teacher once semi-supervised training has begun, else the student.")
-    var network = Evaluate.Which.auto
+    var network = NetworkOptions.Which.auto
 
     func validate() throws {
       guard output.hasSuffix(".safetensors") else {

@@ -35,7 +35,7 @@ extension WeightsCommand {
     var overrides: [String] = []
 
     @Option(help: "Which network of a checkpoint; auto is the one that evaluation takes.")
-    var network = Evaluate.Which.auto
+    var network = NetworkOptions.Which.auto
 
     @Option(help: "Prefix of the network to take, where a file's names tell of several, such as teacher.")
     var prefix: String?

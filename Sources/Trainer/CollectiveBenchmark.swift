@@ -71,7 +71,8 @@ public struct CollectiveBenchmark {
         schedule: {epochs: 1, steps_per_epoch: 2, supervised_epochs: 0}
         """, source: "bench", overrides: [])
     let reports = try StepBenchmark(configuration, ranks: ranks).run()
-    releasePooledStorage()
+    trimPooledStorage()
+    trimPooledStorage()
     return Double(try ranks.maximum([Int64(reports[1].seconds * 1e6)])[0]) * 1e-6
   }
 
@@ -115,10 +116,5 @@ public struct CollectiveBenchmark {
   }
 
   /// Proportional set size of all ranks of this node together, in bytes.
-  private func memoryOfNode() throws -> Int {
-    let text = (try? String(contentsOfFile: "/proc/self/smaps_rollup", encoding: .utf8)) ?? ""
-    let line = text.split(separator: "\n").first { $0.hasPrefix("Pss:") }
-    let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    return Int(try nodes.node.sum([Int64(kibibytes)])[0]) << 10
-  }
+  private func memoryOfNode() throws -> Int { Int(try nodes.node.sum([Int64(ProcessMemory.proportional)])[0]) }
 }

@@ -106,6 +106,7 @@ public final class TrainingRun {
     log.info("finished after \(trainer.step) steps")
     log.finish()
     metrics?.close()
+    try trainer.close()
   }
 
   // MARK: Starting

@@ -85,6 +85,9 @@ public final class U2PLTrainer {
     return report
   }
 
+  /// Gives back the memory that the ranks of a node share. Collective; the trainer is of no use after it.
+  func close() throws { try bank.close() }
+
   /// Begins the time of the next step, which then counts the wait for its data.
   public func startClock() { clock = PhaseClock() }
 }
