@@ -12,6 +12,13 @@ extension ImageFile {
     return rgb
   }
 
+  /// The colours that Cityscapes shows its 19 classes in, RGB triples.
+  public static let cityscapesPalette: [[UInt8]] = [
+    [128, 64, 128], [244, 35, 232], [70, 70, 70], [102, 102, 156], [190, 153, 153], [153, 153, 153], [250, 170, 30],
+    [220, 220, 0], [107, 142, 35], [152, 251, 152], [70, 130, 180], [220, 20, 60], [255, 0, 0], [0, 0, 142],
+    [0, 0, 70], [0, 60, 100], [0, 80, 100], [0, 0, 230], [119, 11, 32],
+  ]
+
   /// Writes an 8-bit colour PNG.
   ///
   /// - Throws: ``DatasetError`` naming the file if it cannot be written.

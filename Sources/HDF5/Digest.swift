@@ -8,6 +8,8 @@ package struct Digest {
 
   package init() {}
 
+  package var value: UInt64 { state }
+
   /// As 16 hexadecimal digits.
   package var text: String {
     let digits = String(state, radix: 16)

@@ -73,6 +73,16 @@ extension DatasetHandle {
     }
   }
 
+  /// Where in the file the values begin, nil when they are not stored in one piece as they are.
+  package func offset(_ place: Place) throws -> Int? {
+    let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
+    let offset = H5Dget_offset(id)
+    guard H5Pget_layout(creation.id) == H5D_CONTIGUOUS, H5Pget_external_count(creation.id) == 0,
+      offset != haddr_t.max
+    else { return nil }
+    return Int(exactly: offset)
+  }
+
   /// Whether the elements are integers or floats of any size, which HDF5 converts to any other.
   package func isNumeric(_ place: Place) throws -> Bool {
     let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))

@@ -101,6 +101,18 @@ package struct HDF5Reader: ~Copyable {
     return links.map(\.name)
   }
 
+  /// Whether there is something at `path`.
+  package func exists(_ path: String) throws -> Bool {
+    // Asked for step by step: HDF5 fails where a group on the way is missing.
+    var prefix = ""
+    for name in path.split(separator: "/") {
+      prefix += prefix.isEmpty ? String(name) : "/\(name)"
+      let found = H5Lexists(file.id, prefix, u2pl_h5p_default())
+      guard try HDF5.check(found, "H5Lexists", place.at("'/\(prefix)'")) > 0 else { return false }
+    }
+    return true
+  }
+
   package enum Kind { case group, dataset, other }
 
   /// What stands at `path`.

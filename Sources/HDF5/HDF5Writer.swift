@@ -10,12 +10,16 @@ package struct HDF5Writer: ~Copyable {
   let place: Place
   private var groups: Set<String> = []
 
-  /// - Parameter userBlock: bytes left free at the beginning of the file: 0, or a power of two from 512 on.
-  package init(new path: String, userBlock: Int = 0, _ place: Place) throws {
+  /// - Parameters:
+  ///   - userBlock: bytes left free at the beginning of the file: 0, or a power of two from 512 on.
+  ///   - metadataBlock: bytes that are set aside for metadata at a time.
+  package init(new path: String, userBlock: Int = 0, metadataBlock: Int = 2048, _ place: Place) throws {
     let creation = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_file_create()), "H5Pcreate", place))
     try HDF5.check(H5Pset_obj_track_times(creation.id, false), "H5Pset_obj_track_times", place)
     try HDF5.check(H5Pset_userblock(creation.id, hsize_t(userBlock)), "H5Pset_userblock", place)
     let access = try PropertyHandle.access(place)
+    // Headers of many datasets stand together, so that opening them all reads few and large pieces.
+    try HDF5.check(H5Pset_meta_block_size(access.id, hsize_t(metadataBlock)), "H5Pset_meta_block_size", place)
     try HDF5.check(
       H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "H5Pset_libver_bounds", place)
     file = FileHandle(
@@ -27,6 +31,24 @@ package struct HDF5Writer: ~Copyable {
   package mutating func write(_ dataset: StoredDataset, at path: String) throws {
     try createGroups(above: path)
     try DatasetHandle.write(dataset, at: path, in: file, place.at("dataset '\(path)'"))
+  }
+
+  /// Creates a dataset in one piece whose bytes are left for others to write, at its ``DatasetHandle/offset(_:)``; until
+  /// then they are 0. No checksum guards it.
+  package mutating func reserve(_ shape: [Int], _ type: ElementType, at path: String) throws {
+    try createGroups(above: path)
+    let place = place.at("dataset '\(path)'")
+    let space = try SpaceHandle.simple(shape, place)
+    let creation = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_dataset_create()), "H5Pcreate", place))
+    try HDF5.check(H5Pset_obj_track_times(creation.id, false), "H5Pset_obj_track_times", place)
+    try HDF5.check(H5Pset_layout(creation.id, H5D_CONTIGUOUS), "H5Pset_layout", place)
+    try HDF5.check(H5Pset_alloc_time(creation.id, H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time", place)
+    try HDF5.check(H5Pset_fill_time(creation.id, H5D_FILL_TIME_NEVER), "H5Pset_fill_time", place)
+    let link = try PropertyHandle.link(place)
+    _ = DatasetHandle(
+      id: try HDF5.check(
+        H5Dcreate2(file.id, path, type.native, space.id, link.id, creation.id, u2pl_h5p_default()), "H5Dcreate2", place
+      ))
   }
 
   package func write(_ value: AttributeValue, attribute name: String) throws {

@@ -69,7 +69,7 @@ struct Progress {
 }
 
 /// Seconds as 0:07, 12:34 or 3:05:00.
-func duration(_ seconds: Double) -> String {
+package func duration(_ seconds: Double) -> String {
   let s = Int(seconds.rounded())
   return s >= 3600
     ? String(format: "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60) : String(format: "%d:%02d", s / 60, s % 60)

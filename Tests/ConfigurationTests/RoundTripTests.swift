@@ -16,7 +16,7 @@ final class RoundTripTests: XCTestCase {
       yaml: """
         run: {seed: 18446744073709551615, directory: "null"}
         data: {kind: shapes, root: "a \\"b\\" ü", labeled: 1, unlabeled: 2, validation: 3, classes: [a, "off", "1", "~"],
-          mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7}
+          palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7}
         batch: {labeled: 1, unlabeled: 2}
         augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], mix: off, mix_probability: 0.123}
         model: {encoder: 34, encoder_width: 0.3, stem: classic, output_stride: 16, multi_grid: off, width: 8, features: 16,
@@ -36,6 +36,8 @@ final class RoundTripTests: XCTestCase {
     // The text above must move every documented key, or the round trip would not show that it is written.
     let standard = try read("", "data.classes=[a, 'b', c, d]").yaml().split(separator: "\n")
     for line in value.yaml().split(separator: "\n") where line.contains(": ") && !line.contains("kind:") {
+      // Not for generated images; DataKeysTests has it.
+      if line.contains("label_map: null") { continue }
       XCTAssertFalse(standard.contains(line), "left at its default: \(line)")
     }
   }

@@ -1,0 +1,49 @@
+import Compute
+import Dataset
+import Distributed
+
+/// Work on many items, each of them apart from the others.
+enum SharedWork {
+  /// Runs `body` for every item, shared out over the ranks in one piece each and there over the threads, with a progress
+  /// bar. Collective.
+  ///
+  /// - Parameters:
+  ///   - items: the same on all ranks.
+  ///   - label: what is being done.
+  ///   - body: called from any thread.
+  /// - Returns: what became of the items of this rank, in their order.
+  static func run<Item: Sendable, Value: Sendable>(
+    _ items: [Item], label: String, ranks: Communicator, _ body: @Sendable (Item) throws -> Value
+  ) throws -> [Result<Value, any Error>] {
+    let (first, last) = (items.count * ranks.rank / ranks.size, items.count * (ranks.rank + 1) / ranks.size)
+    let longest = Int(try ranks.maximum([Int64(last - first)])[0])
+    // Ranks meet after so many items that meeting costs nothing, and so few that the bar moves.
+    let step = 4 * Int(try ranks.maximum([Int64(ThreadPool.threads)])[0])
+    var results: [Result<Value, any Error>] = []
+    results.reserveCapacity(last - first)
+    var bar = ranks.rank == 0 ? ProgressBar(total: items.count, label: label) : nil
+    for start in stride(from: 0, to: longest, by: step) {
+      let count = max(0, min(step, last - first - start))
+      var round = [Result<Value, any Error>?](repeating: nil, count: count)
+      round.withUnsafeMutableBufferPointer { round in
+        nonisolated(unsafe) let round = round
+        parallelFor(count) { index in round[index] = Result { try body(items[first + start + index]) } }
+      }
+      results += round.compactMap { $0 }
+      let done = try ranks.sum([Int64(results.count)])[0]
+      bar?.advance(to: Int(done))
+    }
+    bar?.finish()
+    return results
+  }
+
+  /// Every rank's messages, in rank order and each once. Collective.
+  static func gather(_ messages: [String], ranks: Communicator) throws -> [String] {
+    // Messages are lines; a name in one may hold a line break.
+    let lines = messages.map { $0.split(whereSeparator: \.isNewline).joined(separator: " ") + "\n" }
+    let (bytes, _) = try ranks.allGather([UInt8](lines.joined().utf8))
+    var seen = Set<Substring>()
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").filter { seen.insert($0).inserted }
+      .map(String.init)
+  }
+}
