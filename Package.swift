@@ -53,7 +53,7 @@ let package = Package(
     .testTarget(
       name: "NetworkTests", dependencies: ["Network", "TestSupport"],
       resources: [.copy("Expected")]),
-    .testTarget(name: "DatasetTests", dependencies: ["Dataset", "TestSupport"]),
+    .testTarget(name: "DatasetTests", dependencies: ["Dataset", "HDF5", "TestSupport"]),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(

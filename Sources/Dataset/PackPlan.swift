@@ -37,6 +37,8 @@ public struct PackPlan: Sendable {
           entries.append(entry)
         }
       }
+      // One list may be labeled and unlabeled.
+      if self.lists.contains(where: { $0.name == name }) { continue }
       self.lists.append((name, (0..<set.count).map { FileNames.normalized(set.identifier($0)) }))
     }
     // In HDF5 a name is a dataset or a group, never both.

@@ -51,14 +51,16 @@ final class DataKeysTests: XCTestCase {
   func testLabelMap() throws {
     let map = try data("kind: folder, classes: [sky, tree, '7'], label_map: {0: sky, 255: 1, 9: '7', 4: ignore}")
       .labelMap
-    XCTAssertEqual(map?.classes, [0: 0, 255: 1, 9: 2, 4: .some(nil)])
+    let expected: [UInt8: UInt8?] = [0: 0, 255: 1, 9: 2, 4: nil]
+    XCTAssertEqual(map?.classes, expected)
     XCTAssertEqual(map?.ignoringOthers, false)
     XCTAssertEqual(try data("classes: 3, label_map: {7: 2, other: ignore}").labelMap?.ignoringOthers, true)
     XCTAssertNil(try data("kind: voc, label_map: null").labelMap)
     let overridden = try Configuration(
       yaml: "data: {root: /d, labeled: a, unlabeled: b, label_map: {1: 1, 2: 2}}", source: "x.yaml",
       overrides: ["data.label_map.2=ignore", "data.label_map.3=cat"])
-    XCTAssertEqual(overridden.data.labelMap?.classes, [1: 1, 2: .some(nil), 3: 8])
+    let changed: [UInt8: UInt8?] = [1: 1, 2: nil, 3: 8]
+    XCTAssertEqual(overridden.data.labelMap?.classes, changed)
   }
 
   func testBadLabelMaps() {

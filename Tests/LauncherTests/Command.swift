@@ -24,6 +24,7 @@ final class Command {
   private let start = ProcessInfo.processInfo.systemUptime
   private let outputPath: String
   private let errorsPath: String
+  private let isLaunched: Bool
 
   /// Starts it.
   ///
@@ -34,6 +35,7 @@ final class Command {
   init(_ arguments: [String], ranks: Int?, late: Double = 0, in directory: String) throws {
     let name = "\(directory)-\(UUID().uuidString)"
     (outputPath, errorsPath) = (name + ".out", name + ".err")
+    isLaunched = ranks != nil
     let program = try Self.program()
     process.currentDirectoryURL = URL(fileURLWithPath: directory)
     process.environment = Self.environment
@@ -61,7 +63,9 @@ final class Command {
   /// `kill -9` of everything at once, `mpirun` and ranks.
   func kill() {
     guard process.isRunning else { return }
-    for process in [process.processIdentifier] + descendants { Foundation.kill(process, SIGKILL) }
+    // Looking for ranks takes longer than some commands run.
+    let ranks = isLaunched ? descendants : []
+    for process in [process.processIdentifier] + ranks { Foundation.kill(process, SIGKILL) }
   }
 
   /// Waits for the end, which comes by force after `limit` seconds.
