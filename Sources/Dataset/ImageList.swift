@@ -23,7 +23,7 @@ public struct ImageList: Sendable {
   public init(_ list: String, in folders: [String]) throws {
     guard let path = ImageList.locate(list, in: folders) else {
       let tried = ImageList.candidates(list, in: folders)
-      throw DatasetError(description: "\(list): no such list of images; tried \(tried.joined(separator: " and "))")
+      throw DatasetError(description: "\(list): no such list of images; tried \(tried.joined(separator: ", "))")
     }
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {

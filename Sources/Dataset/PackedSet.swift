@@ -33,7 +33,7 @@ public struct PackedSet: ImageSet {
       do {
         self.list = try ImageList(list, in: folders)
       } catch let problem as DatasetError where ImageList.locate(list, in: folders) == nil {
-        throw DatasetError(description: "\(problem.description), and in \(file.path)")
+        throw DatasetError(description: "\(problem.description), and \(file.path)")
       }
     }
     var found: [(name: String, line: ImageList.Line)] = []

@@ -8,8 +8,10 @@ extension DataSurvey {
     var lines = [
       "data.kind \(data.kind.rawValue), \(data.root.isEmpty ? "" : "\(data.root), ")\(data.classes) classes", "",
     ]
-    lines += table(["list", "images", "smallest", "largest", "ignored"], lists.map(row))
-    lines.append("")
+    if !lists.isEmpty {
+      lines += table(["list", "images", "smallest", "largest", "ignored"], lists.map(row))
+      lines.append("")
+    }
     let masked = lists.filter { $0.isMasked && $0.pixels.contains { $0 > 0 } }
     if !masked.isEmpty {
       let names = (0..<data.classes).map(data.name) + ["ignore"]
@@ -35,7 +37,8 @@ extension DataSurvey {
   }
 
   private func share(_ part: Int64, of whole: Int64) -> String {
-    guard whole > 0, part > 0 else { return part == 0 && whole > 0 ? "0" : "–" }
+    guard whole > 0 else { return "–" }
+    guard part > 0 else { return "0" }
     let percent = Double(part) / Double(whole) * 100
     return percent < 0.01 ? "<0.01" : String(format: "%.2f", percent)
   }

@@ -85,11 +85,13 @@ final class RoundTripTests: XCTestCase {
         let path = folder.appendingPathComponent(file).path
         let value = try Configuration.load(path: path, overrides: ["data.root=\(root)"])
         try checkRoundTrip(value)
+        let twin = try Configuration.load(path: path, overrides: ["data.root=\(root)", "u2pl.enabled=off"])
+        XCTAssertFalse(twin.u2pl.enabled)
         let text = try String(contentsOfFile: path, encoding: .utf8)
         XCTAssertTrue(text.hasPrefix("# "), "\(file) opens with how it is used")
       }
     }
-    for file in ["camvid.yaml", "voc.yaml"] {
+    for file in ["camvid.yaml", "cityscapes-186.yaml", "voc.yaml"] {
       let path = folder.appendingPathComponent(file).path
       XCTAssertThrowsError(try Configuration.load(path: path, overrides: [])) { error in
         XCTAssertTrue("\(error)".contains("--set data.root=PATH"), "\(error)")
@@ -101,7 +103,9 @@ final class RoundTripTests: XCTestCase {
     let path = repository.appendingPathComponent("configs/voc.yaml").path
     var value = try Configuration.load(path: path, overrides: ["data.root=/d"])
     XCTAssertEqual(value.data.classNames?.count, 21)
-    let lists = "labeled: splits/1464/labeled.txt, unlabeled: splits/1464/unlabeled.txt, validation: splits/val.txt"
+    let lists =
+      "labeled: splits/pascal/1464/labeled.txt, unlabeled: splits/pascal/1464/unlabeled.txt, "
+      + "validation: splits/pascal/val.txt"
     let defaults = try Configuration(yaml: "data: {root: /d, classes: 21, \(lists)}", source: "x.yaml")
     value.data.classNames = nil
     XCTAssertEqual(value, defaults)

@@ -18,11 +18,11 @@ final class BadInputTests: XCTestCase {
       "not a directory")
   }
 
-  func testMissingListNamesBothPlaces() throws {
+  func testMissingListNamesAllPlaces() throws {
     let scratch = try Scratch(self)
     assert(
       message { try FileSet(root: scratch.path, list: "splits/no.txt", layout: .voc, classes: 2, labeled: true) },
-      names: scratch.path + "/splits/no.txt and splits/no.txt")
+      names: scratch.path + "/splits/no.txt, splits/no.txt, " + scratch.path + "/../splits/no.txt")
   }
 
   func testEmptyList() throws {

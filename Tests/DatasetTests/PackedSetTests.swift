@@ -86,7 +86,7 @@ final class PackedSetTests: XCTestCase {
     let packed = try open("all.txt")
     XCTAssertEqual((0..<packed.count).map(packed.identifier), ["c", "b", "a"])
     assert(packed.origin(2) ?? "", names: "packed.h5: lists/all.txt, line 3")
-    assert(message { try open("none.txt") }, names: "none.txt", "no such list", "and in", "packed.h5")
+    assert(message { try open("none.txt") }, names: "none.txt", "no such list", ", and ", "packed.h5")
     try scratch.write("bad.txt", "a\nnone\nc\n".utf8)
     let bad = try open("bad.txt", labeled: true)
     XCTAssertEqual(bad.count, 1)
