@@ -15,7 +15,8 @@ public struct ImageList: Sendable {
 
   /// Reads a list.
   ///
-  /// A folder stands for its JPEG and PNG files, in the order of their names, each with the path `list/NAME`.
+  /// A folder stands for its JPEG and PNG files, in the order of their names, without those in folders below. Where it is
+  /// in the first of `folders`, their paths start from there, else from the folder that it is in.
   /// - Parameters:
   ///   - list: a path, absolute or relative to any of `folders`.
   ///   - folders: where to look, the first that has it counts.
@@ -29,7 +30,8 @@ public struct ImageList: Sendable {
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
       let names = try FileNames.list(path).filter(FileNames.isImage).sorted()
       guard !names.isEmpty else { throw FileBytes.problem(path, "the folder holds no JPEG or PNG image") }
-      let folder = list.hasSuffix("/") ? String(list.dropLast()) : list
+      let isBelow = !list.hasPrefix("/") && folders.first.map { !$0.isEmpty && path == "\($0)/\(list)" } ?? false
+      let folder = isBelow ? FileNames.normalized(list) : FileNames.split(FileNames.normalized(list)).name
       self.init(path: path, lines: names.enumerated().map { Line(number: $0 + 1, text: "\(folder)/\($1)") })
     } else {
       try self.init(path: path, bytes: FileBytes.read(path))

@@ -134,26 +134,30 @@ public final class PackWriter: Sendable {
   ///
   /// - Throws: ``DatasetError`` when they are not what a data set may hold, have changed, or cannot be written.
   public func write(_ index: Int) throws {
-    let entry = plan.entries[index]
+    let (image, mask): ([UInt8], [UInt8]?)
     do {
-      let image = try read(entry.image, size: plan.sizes[3 * index])
-      let header = try ImageFile.checkImage(image, entry.image)
-      var mask: [UInt8]?
-      if let path = entry.mask {
-        let bytes = try read(path, size: plan.sizes[3 * index + 1])
-        let labels = try plan.codings[entry.coding].decode(ImageFile.decodeLabels(bytes, path), mask: path)
-        guard (labels.height, labels.width) == (header.height, header.width) else {
-          throw DatasetError(mismatch: (entry.image, header.height, header.width), (path, labels.height, labels.width))
-        }
-        mask = bytes
-      }
-      try store(image, at: places[index].image)
-      if let mask, let place = places[index].mask { try store(mask, at: place) }
-      // The file never says that something is there before it is.
-      try store(checksums: (PackedFile.checksum(image), mask.map(PackedFile.checksum) ?? 0), index)
+      (image, mask) = try sound(index)
     } catch let problem as DatasetError {
-      throw DatasetError(description: "\(entry.origin): \(problem.description)")
+      throw DatasetError(description: "\(plan.entries[index].origin): \(problem.description)")
     }
+    try store(image, at: places[index].image)
+    if let mask, let place = places[index].mask { try store(mask, at: place) }
+    // The file never says that something is there before it is.
+    try store(checksums: (PackedFile.checksum(image), mask.map(PackedFile.checksum) ?? 0), index)
+  }
+
+  /// The bytes of an image and its mask, looked over.
+  private func sound(_ index: Int) throws -> (image: [UInt8], mask: [UInt8]?) {
+    let entry = plan.entries[index]
+    let image = try read(entry.image, size: plan.sizes[3 * index])
+    let header = try ImageFile.checkImage(image, entry.image)
+    guard let path = entry.mask else { return (image, nil) }
+    let mask = try read(path, size: plan.sizes[3 * index + 1])
+    let labels = try plan.codings[entry.coding].decode(ImageFile.decodeLabels(mask, path), mask: path)
+    guard (labels.height, labels.width) == (header.height, header.width) else {
+      throw DatasetError(mismatch: (entry.image, header.height, header.width), (path, labels.height, labels.width))
+    }
+    return (image, mask)
   }
 
   /// Reads an image and its mask back from the file and compares them with their checksums; if they are not what was

@@ -55,7 +55,6 @@ struct DataOptions: ParsableArguments {
     help: ArgumentHelp("Sets one key, such as --set data.root=PATH; may be repeated.", valueName: "key=value"))
   var overrides: [String] = []
 
-  /// A command on data does not train: unlabeled images need not be given.
   func load() throws -> Configuration {
     try Configuration.load(path: config, overrides: overrides)
   }

@@ -1,6 +1,7 @@
 import Compute
 import Dataset
 import Distributed
+import Foundation
 
 /// Work on many items, each of them apart from the others.
 enum SharedWork {
@@ -17,21 +18,27 @@ enum SharedWork {
   ) throws -> [Result<Value, any Error>] {
     let (first, last) = (items.count * ranks.rank / ranks.size, items.count * (ranks.rank + 1) / ranks.size)
     let longest = Int(try ranks.maximum([Int64(last - first)])[0])
-    // Ranks meet after so many items that meeting costs nothing, and so few that the bar moves.
-    let step = 4 * Int(try ranks.maximum([Int64(ThreadPool.threads)])[0])
+    var step = 4 * Int(try ranks.maximum([Int64(ThreadPool.threads)])[0])
+    var start = 0
     var results: [Result<Value, any Error>] = []
     results.reserveCapacity(last - first)
     var bar = ranks.rank == 0 ? ProgressBar(total: items.count, label: label) : nil
-    for start in stride(from: 0, to: longest, by: step) {
+    while start < longest {
+      let began = ProcessInfo.processInfo.systemUptime
       let count = max(0, min(step, last - first - start))
       var round = [Result<Value, any Error>?](repeating: nil, count: count)
       round.withUnsafeMutableBufferPointer { round in
         nonisolated(unsafe) let round = round
-        parallelFor(count) { index in round[index] = Result { try body(items[first + start + index]) } }
+        let begin = first + start
+        parallelFor(count) { index in round[index] = Result { try body(items[begin + index]) } }
       }
       results += round.compactMap { $0 }
-      let done = try ranks.sum([Int64(results.count)])[0]
-      bar?.advance(to: Int(done))
+      let seconds = ProcessInfo.processInfo.systemUptime - began
+      let sums = try ranks.sum([Int64(results.count), Int64(seconds * 1e6)])
+      bar?.advance(to: Int(sums[0]))
+      start += step
+      // Ranks meet so seldom that it costs nothing, and so often that the bar moves.
+      if sums[1] < 100_000 * Int64(ranks.size) { step *= 2 }
     }
     bar?.finish()
     return results

@@ -39,6 +39,12 @@ final class FolderLayoutTests: XCTestCase {
     }
     let images = try open("images", labeled: false)
     XCTAssertEqual((0..<images.count).map(images.identifier), ["a", "b c", "d"])
+    // From anywhere else, its own name begins the paths.
+    let absolute = try open(scratch.path + "/images", labeled: false)
+    XCTAssertEqual((0..<absolute.count).map(absolute.line), ["images/a.PNG", "images/b c.png", "images/d.png"])
+    XCTAssertEqual((0..<absolute.count).map(absolute.identifier), ["a", "b c", "d"])
+    let deep = try open("images/deep", labeled: true)
+    XCTAssertEqual((0..<deep.count).map(deep.identifier), ["deep/a"])
     let labeled = try open("labels/", labeled: true)
     XCTAssertEqual((0..<labeled.count).map(labeled.identifier), ["a", "b c"])
     XCTAssertEqual(try labeled.image(1).pixels[0], 20)

@@ -33,6 +33,15 @@ final class DataSplitTests: CommandTestCase {
     }
   }
 
+  /// The lines are such that a configuration with the root `mine` reads them.
+  func testAFolderIsAListToo() throws {
+    for name in ["b.png", "a.jpg", "c.txt"] { try write("mine/images/\(name)", []) }
+    let outcome = try run(["data", "split", "mine/images", "-o", "out", "--labeled", "2"])
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertEqual(try lines("out/2/labeled.txt"), ["images/a.jpg", "images/b.png"])
+    XCTAssertFalse(FileManager.default.fileExists(atPath: path("out/2/unlabeled.txt")))
+  }
+
   func testTheSeedDecides() throws {
     for (folder, seed, ranks) in [("a", "7", nil), ("b", "7", 2), ("c", "8", nil)] as [(String, String, Int?)] {
       let outcome = try run(
