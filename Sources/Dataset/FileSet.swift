@@ -30,7 +30,10 @@ public struct FileSet: ImageSet {
     guard FileManager.default.fileExists(atPath: root, isDirectory: &isDirectory) else {
       throw FileBytes.problem(root, "the root of the data set does not exist")
     }
-    guard isDirectory.boolValue else { throw FileBytes.problem(root, "the root of the data set is not a directory") }
+    guard isDirectory.boolValue else {
+      throw FileBytes.problem(
+        root, "the root of the data set is not a directory; for a packed file set data.kind to hdf5")
+    }
     let list = try ImageList(list, in: [root, "", "\(root)/.."])
     let plain = (coding ?? .direct(classes: classes)).restricted(to: classes)
     let labelIds = LabelCoding.cityscapes.restricted(to: classes)

@@ -6,9 +6,12 @@ public struct ListSplit: Sendable {
   /// Positions in the list, each once.
   public let order: [Int]
 
+  /// What is chosen; each has draws of its own.
+  public enum Purpose: UInt32, Sendable { case labeled, validation }
+
   /// At random, each image as likely as any.
-  public init(count: Int, seed: UInt64) {
-    let draws = ListSplit.draws(count, seed)
+  public init(count: Int, seed: UInt64, for purpose: Purpose = .labeled) {
+    let draws = ListSplit.draws(count, seed, purpose)
     order = (0..<count).sorted { (draws[$0], $0) < (draws[$1], $1) }
   }
 
@@ -19,7 +22,7 @@ public struct ListSplit: Sendable {
   /// over; images that show no class come last.
   /// - Parameter classesShown: by image.
   public init(classesShown: [Set<Int>], seed: UInt64) {
-    let draws = ListSplit.draws(classesShown.count, seed)
+    let draws = ListSplit.draws(classesShown.count, seed, .labeled)
     let random = classesShown.indices.sorted { (draws[$0], $0) < (draws[$1], $1) }
     let classes = (classesShown.joined().max() ?? -1) + 1
     // By class its images, the next one last.
@@ -61,10 +64,11 @@ public struct ListSplit: Sendable {
     return (1...max(1, count)).contains(number) && count > 0 ? number : nil
   }
 
-  private static func draws(_ count: Int, _ seed: UInt64) -> [UInt32] {
+  private static func draws(_ count: Int, _ seed: UInt64, _ purpose: Purpose) -> [UInt32] {
     let philox = Philox(seed: seed)
-    return (0..<count).map {
-      philox.words(index: UInt32(truncatingIfNeeded: $0), item: 0, step: 0, stream: .listSplit)[0]
+    return (0..<count).map { position in
+      philox.words(
+        index: UInt32(truncatingIfNeeded: position), item: purpose.rawValue, step: 0, stream: .listSplit)[0]
     }
   }
 }

@@ -21,12 +21,15 @@ public final class PackWriter: Sendable {
 
   /// Lays the file out, unless it has been before. For one process, before any makes a writer.
   ///
-  /// - Returns: how many images are there already.
+  /// - Returns: what there was already, nil for nothing.
   /// - Throws: ``DatasetError`` when the file cannot be written, or the disk is too small for it.
-  public static func prepare(_ plan: PackPlan, _ path: String) throws -> Int {
+  public static func prepare(_ plan: PackPlan, _ path: String) throws -> Begun? {
     let partial = partialPath(path)
-    if FileManager.default.fileExists(atPath: partial), let begun = try? PackWriter(plan, path) {
-      return plan.count - begun.missing.count
+    var found: Begun?
+    if FileManager.default.fileExists(atPath: partial) {
+      do {
+        return .images(plan.count - (try PackWriter(plan, path)).missing.count)
+      } catch { found = .other("\(error)") }
     }
     do {
       try requireSpace(plan.totalBytes, at: path)
@@ -36,7 +39,15 @@ public final class PackWriter: Sendable {
     } catch let error as FileError {
       throw DatasetError(description: error.description)
     }
-    return 0
+    return found
+  }
+
+  /// What an earlier command has left.
+  public enum Begun: Sendable, Equatable {
+    /// This many images of the plan.
+    case images(Int)
+    /// Something else, which was replaced; a sentence says what was wrong with it.
+    case other(String)
   }
 
   private static func layOut(_ plan: PackPlan, _ path: String, _ place: Place) throws {
@@ -70,7 +81,9 @@ public final class PackWriter: Sendable {
     let free = Int(status.f_bavail) * Int(status.f_frsize)
     guard free > bytes else {
       throw DatasetError(
-        description: "\(folder): \(bytes) bytes are needed and \(free) are free; make room or choose another place")
+        description: String(
+          format: "%@: %.1f MB are needed and %.1f MB are free; make room or choose another place", folder,
+          Double(bytes) / 1e6, Double(free) / 1e6))
     }
   }
 

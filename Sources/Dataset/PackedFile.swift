@@ -82,6 +82,7 @@ public final class PackedFile: Sendable {
       return made
     }
   }
+
   /// What the stored values of a mask mean, nil when the file does not say.
   func coding(_ name: String) -> LabelCoding? {
     guard let position = positions[name], coding.indices.contains(position) else { return nil }

@@ -33,16 +33,21 @@ extension DataCommand {
         _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
         let start = ProcessInfo.processInfo.systemUptime
         let plan = try plan(configuration, ranks)
-        let there = try prepare(plan, ranks)
+        let begun = try prepare(plan, ranks)
         let writer = try ranks.together {
           let writer = try PackWriter(plan, output)
           if ranks.rank == 0 { try writer.lock() }
           return writer
         }
-        if there > 0, ranks.rank == 0 {
-          RankedProcess.say("\(PackWriter.partialPath(output)) has \(there) of \(plan.count) images already: going on")
+        switch begun {
+        case .images(let count):
+          RankedProcess.say("\(PackWriter.partialPath(output)) has \(count) of \(plan.count) images already: going on")
+        case .other(let problem): RankedProcess.say("starting anew: \(problem)")
+        case nil: break
         }
-        try all(writer.missing, "pack", ranks) { try writer.write($0) }
+        // What rank 0 sees counts: another host may still have an older look at the file.
+        let (missing, _) = try ranks.allGather(ranks.rank == 0 ? writer.missing : [])
+        try all(missing, "pack", ranks) { try writer.write($0) }
         try ranks.together { try writer.synchronize() }
         try all(Array(0..<plan.count), "verify", ranks) { try writer.verify($0) }
         try ranks.together { if ranks.rank == 0 { try writer.publish() } }
@@ -85,10 +90,10 @@ extension DataCommand {
 
     /// Has the file laid out by rank 0. Collective.
     ///
-    /// - Returns: on rank 0, how many images are in it already.
-    private func prepare(_ plan: PackPlan, _ ranks: Communicator) throws -> Int {
+    /// - Returns: on rank 0, what was there already.
+    private func prepare(_ plan: PackPlan, _ ranks: Communicator) throws -> PackWriter.Begun? {
       try ranks.together {
-        guard ranks.rank == 0 else { return 0 }
+        guard ranks.rank == 0 else { return nil }
         guard force || !FileManager.default.fileExists(atPath: output) else {
           throw ConfigurationFailure(description: "\(output) exists; --force replaces it, or give -o another name")
         }

@@ -121,14 +121,13 @@ extension DataCommand {
       var lists: [List] = []
       if let validation {
         let number = try number(validation, of: rest.count, "--validation")
-        let (chosen, others) = ListSplit(count: rest.count, seed: seed).split(number)
+        let (chosen, others) = ListSplit(count: rest.count, seed: seed, for: .validation).split(number)
         lists.append(make("val.txt", chosen))
         rest = others
       }
-      // Another key than the validation list's: its order would be continued, not drawn.
       let order =
-        classes.map { classes in ListSplit(classesShown: rest.map { classes[$0] }, seed: seed &+ 1) }
-        ?? ListSplit(count: rest.count, seed: seed &+ 1)
+        classes.map { classes in ListSplit(classesShown: rest.map { classes[$0] }, seed: seed) }
+        ?? ListSplit(count: rest.count, seed: seed)
       for text in labeled.split(separator: ",") {
         let number = try number(text.trimmingCharacters(in: .whitespaces), of: rest.count, "--labeled")
         let (chosen, others) = order.split(number)

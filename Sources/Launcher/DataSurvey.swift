@@ -71,7 +71,7 @@ struct DataSurvey {
     filesRead = jobs.count
     let classes = configuration.data.classes
     let results = try SharedWork.run(jobs, label: "check", ranks: ranks) { try DataSurvey.read($0, classes: classes) }
-    let first = jobs.count * ranks.rank / ranks.size
+    let first = SharedWork.share(of: jobs.count, ranks).lowerBound
     problems += try SharedWork.gather(
       results.compactMap { if case .failure(let error) = $0 { "\(error)" } else { nil } }, ranks: ranks)
     let sizes = try sum(results, first, jobOfEntry, jobs: jobs.count, classes: classes, ranks)

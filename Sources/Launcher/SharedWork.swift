@@ -5,6 +5,11 @@ import Foundation
 
 /// Work on many items, each of them apart from the others.
 enum SharedWork {
+  /// Which of `count` items are this rank's.
+  static func share(of count: Int, _ ranks: Communicator) -> Range<Int> {
+    count * ranks.rank / ranks.size..<count * (ranks.rank + 1) / ranks.size
+  }
+
   /// Runs `body` for every item, shared out over the ranks in one piece each and there over the threads, with a progress
   /// bar. Collective.
   ///
@@ -12,24 +17,24 @@ enum SharedWork {
   ///   - items: the same on all ranks.
   ///   - label: what is being done.
   ///   - body: called from any thread.
-  /// - Returns: what became of the items of this rank, in their order.
+  /// - Returns: what became of the items of this rank's ``share(of:_:)``, in their order.
   static func run<Item: Sendable, Value: Sendable>(
     _ items: [Item], label: String, ranks: Communicator, _ body: @Sendable (Item) throws -> Value
   ) throws -> [Result<Value, any Error>] {
-    let (first, last) = (items.count * ranks.rank / ranks.size, items.count * (ranks.rank + 1) / ranks.size)
-    let longest = Int(try ranks.maximum([Int64(last - first)])[0])
+    let share = share(of: items.count, ranks)
+    let longest = Int(try ranks.maximum([Int64(share.count)])[0])
     var step = 4 * Int(try ranks.maximum([Int64(ThreadPool.threads)])[0])
     var start = 0
     var results: [Result<Value, any Error>] = []
-    results.reserveCapacity(last - first)
+    results.reserveCapacity(share.count)
     var bar = ranks.rank == 0 ? ProgressBar(total: items.count, label: label) : nil
     while start < longest {
       let began = ProcessInfo.processInfo.systemUptime
-      let count = max(0, min(step, last - first - start))
+      let count = max(0, min(step, share.count - start))
       var round = [Result<Value, any Error>?](repeating: nil, count: count)
       round.withUnsafeMutableBufferPointer { round in
         nonisolated(unsafe) let round = round
-        let begin = first + start
+        let begin = share.lowerBound + start
         parallelFor(count) { index in round[index] = Result { try body(items[begin + index]) } }
       }
       results += round.compactMap { $0 }

@@ -44,7 +44,7 @@ final class PackedSetTests: XCTestCase {
   private func pack(_ scratch: Scratch, coding: LabelCoding? = nil) throws -> String {
     let path = scratch.path + "/packed.h5"
     let plan = try plan(scratch, coding: coding)
-    XCTAssertEqual(try PackWriter.prepare(plan, path), 0)
+    XCTAssertNil(try PackWriter.prepare(plan, path))
     let writer = try PackWriter(plan, path)
     for index in writer.missing.reversed() { try writer.write(index) }
     try writer.synchronize()
@@ -112,9 +112,9 @@ final class PackedSetTests: XCTestCase {
     let path = scratch.path + "/packed.h5"
     try FileManager.default.removeItem(atPath: path)
     let plan = try plan(scratch)
-    XCTAssertEqual(try PackWriter.prepare(plan, path), 0)
+    XCTAssertNil(try PackWriter.prepare(plan, path))
     try PackWriter(plan, path).write(1)
-    XCTAssertEqual(try PackWriter.prepare(plan, path), 1)
+    XCTAssertEqual(try PackWriter.prepare(plan, path), .images(1))
     let writer = try PackWriter(plan, path)
     XCTAssertEqual(writer.missing, [0, 2])
     // It can be opened, and says what it lacks.
@@ -137,7 +137,8 @@ final class PackedSetTests: XCTestCase {
     try scratch.write("splits/labeled.txt", "b\n".utf8)
     let after = try plan(scratch)
     assert(message { try PackWriter(after, path) }, names: "packed.h5.partial", "other images or lists")
-    XCTAssertEqual(try PackWriter.prepare(after, path), 0)
+    guard case .other(let problem)? = try PackWriter.prepare(after, path) else { return XCTFail("not begun anew") }
+    assert(problem, names: "other images or lists")
     XCTAssertEqual(try PackWriter(after, path).missing.count, after.count)
   }
 
