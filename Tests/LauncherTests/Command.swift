@@ -24,7 +24,6 @@ final class Command {
   private let start = ProcessInfo.processInfo.systemUptime
   private let outputPath: String
   private let errorsPath: String
-  private let isLaunched: Bool
 
   /// Starts it.
   ///
@@ -35,7 +34,6 @@ final class Command {
   init(_ arguments: [String], ranks: Int?, late: Double = 0, in directory: String) throws {
     let name = "\(directory)-\(UUID().uuidString)"
     (outputPath, errorsPath) = (name + ".out", name + ".err")
-    isLaunched = ranks != nil
     let program = try Self.program()
     process.currentDirectoryURL = URL(fileURLWithPath: directory)
     process.environment = Self.environment
@@ -63,8 +61,9 @@ final class Command {
   /// `kill -9` of everything at once, `mpirun` and ranks.
   func kill() {
     guard process.isRunning else { return }
-    // Looking for ranks takes longer than some commands run.
-    let ranks = isLaunched ? descendants : []
+    // The program alone has none, and looking for ranks takes longer than some commands run.
+    let isAlone = process.arguments?.first == (try? Self.program())
+    let ranks = isAlone ? [] : descendants
     for process in [process.processIdentifier] + ranks { Foundation.kill(process, SIGKILL) }
   }
 
