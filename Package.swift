@@ -25,8 +25,9 @@ let package = Package(
     .target(name: "Compute", dependencies: ["CParallel", "COpenBLAS"], swiftSettings: numeric),
     .target(name: "Distributed", dependencies: ["CMPI", "Compute"], swiftSettings: numeric),
     .target(name: "Network", dependencies: ["COneDNN", "Compute"], swiftSettings: numeric),
-    .target(name: "Dataset", dependencies: ["CImageIO", "Compute"], swiftSettings: numeric),
-    .target(name: "Checkpoint", dependencies: ["CHDF5"]),
+    .target(name: "HDF5", dependencies: ["CHDF5"]),
+    .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "HDF5"], swiftSettings: numeric),
+    .target(name: "Checkpoint", dependencies: ["HDF5"]),
     .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
     .target(
       name: "Trainer",
@@ -52,7 +53,7 @@ let package = Package(
     .testTarget(
       name: "NetworkTests", dependencies: ["Network", "TestSupport"],
       resources: [.copy("Expected")]),
-    .testTarget(name: "DatasetTests", dependencies: ["Dataset", "TestSupport"]),
+    .testTarget(name: "DatasetTests", dependencies: ["Dataset", "HDF5", "TestSupport"]),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(

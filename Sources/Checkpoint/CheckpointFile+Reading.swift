@@ -1,4 +1,3 @@
-internal import CHDF5
 import Foundation
 
 /// What a checkpoint holds, without the data.
@@ -90,11 +89,9 @@ extension CheckpointFile {
   /// All root attributes, after a look at the format version.
   private static func readAttributes(_ reader: borrowing HDF5Reader) throws -> [String: AttributeValue] {
     let place = reader.place
-    let exists = try HDF5.check(H5Aexists(reader.file.id, versionName), "H5Aexists", place)
-    guard exists > 0 else {
+    guard let version = try reader.attribute(versionName) else {
       throw place.error("has no attribute '\(versionName)': it is an HDF5 file, but not a checkpoint")
     }
-    let version = try AttributeHandle.read(versionName, in: reader.file, place.at("attribute '\(versionName)'"))
     guard version == .int(formatVersion) else {
       var text = "\(version)"
       if case .int(let number) = version { text = "\(number)" }
@@ -102,9 +99,7 @@ extension CheckpointFile {
         "has \(versionName) \(text), this program reads \(formatVersion): read it with the version that wrote it")
     }
     var attributes: [String: AttributeValue] = [:]
-    for name in try AttributeHandle.names(in: reader.file, place) {
-      attributes[name] = try AttributeHandle.read(name, in: reader.file, place.at("attribute '\(name)'"))
-    }
+    for name in try reader.attributeNames() { attributes[name] = try reader.attribute(name) }
     return attributes
   }
 

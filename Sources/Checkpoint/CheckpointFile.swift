@@ -1,4 +1,3 @@
-internal import CHDF5
 import Foundation
 
 /// Reading and writing whole checkpoints.
@@ -37,7 +36,7 @@ public enum CheckpointFile {
       where name.isEmpty || name == "." || name.utf8.contains(0) {
         throw place.error("not a path of group names and a dataset name joined by '/'")
       }
-      guard dataset.shape.count <= Int(H5S_MAX_RANK), dataset.shape.allSatisfy({ $0 >= 0 }),
+      guard dataset.shape.count <= HDF5Writer.maximumRank, dataset.shape.allSatisfy({ $0 >= 0 }),
         product(dataset.shape) == dataset.values.count
       else {
         throw place.error("\(dataset.values.count) values do not fill the shape \(dataset.shape)")
@@ -56,73 +55,34 @@ public enum CheckpointFile {
   }
 
   private static func write(_ contents: CheckpointContents, toNew path: String, _ place: Place) throws {
-    let creation = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_file_create()), "H5Pcreate", place))
-    try HDF5.check(H5Pset_obj_track_times(creation.id, false), "H5Pset_obj_track_times", place)
-    try HDF5.check(H5Pset_userblock(creation.id, hsize_t(Seal.size)), "H5Pset_userblock", place)
-    let access = try accessProperties(place)
-    try HDF5.check(
-      H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "H5Pset_libver_bounds", place)
-    let file = FileHandle(
-      id: try HDF5.check(H5Fcreate(path, u2pl_h5f_acc_trunc(), creation.id, access.id), "H5Fcreate", place))
-
+    var file = try HDF5Writer(new: path, userBlock: Seal.size, place)
     var digest = Digest()
     var attributes = contents.attributes
     attributes[versionName] = .int(formatVersion)
     digest.add(attributes)
-
-    var groups: Set<String> = []
     for (path, dataset) in contents.datasets.sorted(by: { $0.key < $1.key }) {
-      try createGroups(above: path, in: file, known: &groups, place)
-      try DatasetHandle.write(dataset, at: path, in: file, place.at("dataset '\(path)'"))
+      try file.write(dataset, at: path)
       digest.add(dataset, at: path)
     }
     attributes[digestName] = .string(digest.text)
-    for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
-      try AttributeHandle.write(value, name: name, in: file, place.at("attribute '\(name)'"))
-    }
-    try HDF5.check(H5Fflush(file.id, H5F_SCOPE_GLOBAL), "H5Fflush", place)
-    try file.close(place)
-  }
-
-  /// Creates the groups of a dataset's path that are not in `known`.
-  private static func createGroups(
-    above path: String, in file: borrowing FileHandle, known: inout Set<String>, _ place: Place
-  ) throws {
-    var group = ""
-    for name in path.split(separator: "/").dropLast() {
-      group += group.isEmpty ? String(name) : "/\(name)"
-      guard known.insert(group).inserted else { continue }
-      let place = place.at("group '\(group)'")
-      let creation = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_group_create()), "H5Pcreate", place))
-      try HDF5.check(H5Pset_obj_track_times(creation.id, false), "H5Pset_obj_track_times", place)
-      let link = try linkProperties(place)
-      _ = GroupHandle(
-        id: try HDF5.check(
-          H5Gcreate2(file.id, group, link.id, creation.id, u2pl_h5p_default()), "H5Gcreate2", place))
-    }
-  }
-
-  /// Names are UTF-8.
-  static func linkProperties(_ place: Place) throws -> PropertyHandle {
-    let link = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_link_create()), "H5Pcreate", place))
-    try HDF5.check(H5Pset_char_encoding(link.id, H5T_CSET_UTF8), "H5Pset_char_encoding", place)
-    return link
-  }
-
-  static func accessProperties(_ place: Place) throws -> PropertyHandle {
-    let access = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_file_access()), "H5Pcreate", place))
-    try HDF5.check(u2pl_h5p_no_file_locking(access.id), "H5Pset_file_locking", place)
-    return access
+    for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.write(value, attribute: name) }
+    try file.close()
   }
 
   /// The number of elements of a shape (1 for `[]`), nil when it is no `Int`.
-  static func product(_ shape: [Int]) -> Int? {
-    var total = 1
-    for extent in shape {
-      let (value, overflow) = total.multipliedReportingOverflow(by: extent)
-      if overflow { return nil }
-      total = value
+  static func product(_ shape: [Int]) -> Int? { elementCount(shape) }
+}
+
+extension HDF5Reader {
+  /// Opens an HDF5 file whose seal is intact, if it has one, as it must if it is to be `sealed`.
+  init(_ path: String, sealed: Bool, _ place: Place) throws {
+    try self.init(path, place) { descriptor, size in
+      guard Seal.isPresent(descriptor) else {
+        if sealed { throw place.error("is not a checkpoint, or its beginning is damaged") }
+        return false
+      }
+      try Seal.verify(descriptor, fileSize: size, place)
+      return true
     }
-    return total
   }
 }

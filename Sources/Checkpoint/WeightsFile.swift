@@ -1,5 +1,3 @@
-internal import CHDF5
-
 /// A file of weights: any HDF5 file with datasets in one group, such as h5py writes, or a checkpoint.
 public enum WeightsFile {
   /// Reads all datasets of `group` as float32, by name.
@@ -19,7 +17,7 @@ public enum WeightsFile {
       for name in try reader.links(of: group) {
         let path = "\(group)/\(name)"
         let place = place.at("'/\(path)'")
-        guard try reader.kind(of: path) == H5I_DATASET else {
+        guard try reader.kind(of: path) == .dataset else {
           throw place.error("is not a dataset; names are flat, with dots: /\(group)/\(name).…")
         }
         let dataset = try reader.dataset(path)
@@ -38,7 +36,7 @@ public enum WeightsFile {
     for name in group.split(separator: "/").map(String.init) {
       let present = try reader.links(of: path)
       let next = path.isEmpty ? name : "\(path)/\(name)"
-      guard present.contains(name), try reader.kind(of: next) == H5I_GROUP else {
+      guard present.contains(name), try reader.kind(of: next) == .group else {
         throw reader.place.error(
           "has no group '/\(next)', '/\(path)' holds: \(present.prefix(8).joined(separator: ", "))"
             + (present.count > 8 ? ", …" : "") + "; store the weights as /\(group)/NAME")

@@ -57,19 +57,20 @@ extension Configuration {
 
   private func checkList(_ list: ListSource, _ key: String, _ place: Place) throws(ConfigurationError) {
     switch (data.kind, list) {
-    case (.voc, .file), (.shapes, .count): break
-    case (.voc, .count(let count)):
+    case (.shapes, .count): break
+    case (_, .count(let count)):
       throw ConfigurationError(
         place,
-        "data.\(key): expected the path of a list for data.kind voc, found the number \(count); for example "
+        "data.\(key): expected the path of a list for data.kind \(data.kind.rawValue), found the number \(count); for example "
           + "'\(key): \(listExample)' (a file so named goes in quotes)")
     case (.shapes, .file(let path)):
       throw ConfigurationError(
         place,
         "data.\(key): expected a count for data.kind shapes, found the text '\(clipped(path))'; for example "
           + "'\(key): \(listExample)'")
+    case (_, .file): break
     }
   }
 
-  private var listExample: String { data.kind == .voc ? "splits/list.txt" : "200" }
+  private var listExample: String { data.kind == .shapes ? "200" : "splits/list.txt" }
 }

@@ -42,6 +42,21 @@ extension Configuration {
     case count(Int)
   }
 
+  /// What values stored in masks mean.
+  public struct LabelMap: Sendable, Equatable {
+    /// By stored value a class, or nil for ignore.
+    public var classes: [UInt8: UInt8?] = [:]
+    /// Whether all other values are ignored; else they are errors.
+    public var ignoringOthers = false
+  }
+
+  /// Colours of classes.
+  public enum Palette: Sendable, Equatable {
+    case voc, cityscapes
+    /// Red, green and blue, 0–255, of each class.
+    case colors([[UInt8]])
+  }
+
   /// How sums over the ranks are formed.
   public enum Reduction: String, Sendable, CaseIterable {
     /// Over the fixed tree of batch slots: the same bits on 1, 2, 4, … ranks.
@@ -63,14 +78,20 @@ extension Configuration {
     public enum Kind: String, Sendable, CaseIterable {
       /// A folder laid out as PASCAL VOC: `JPEGImages`, `SegmentationClass`, lists of IDs.
       case voc
+      /// A folder laid out as Cityscapes: `leftImg8bit`, `gtFine`, lists of paths.
+      case cityscapes
+      /// A folder with `images` and `labels` of the same names.
+      case folder
+      /// One packed file that holds all images and masks.
+      case hdf5
       /// Generated images; nothing is read.
       case shapes
     }
 
     public var kind = Kind.voc
-    /// Folder that relative paths of this section start from.
+    /// Folder that relative paths of this section start from; for ``Kind/hdf5`` the packed file itself.
     public var root = ""
-    /// Always `.file` for ``Kind/voc`` and `.count` for ``Kind/shapes``; so are the two below.
+    /// `.count` for ``Kind/shapes``, else always `.file`; so are the two below.
     public var labeled = ListSource.file("")
     /// Never nil when ``U2PL/enabled``.
     public var unlabeled: ListSource?
@@ -79,6 +100,10 @@ extension Configuration {
     public var classes = 21
     /// As many names as ``classes``, or nil when only their number is known.
     public var classNames: [String]?
+    /// What values stored in masks mean; nil when they are classes, or the kind of data tells.
+    public var labelMap: LabelMap?
+    /// Colours to show classes in; nil for those of the kind of data.
+    public var palette: Palette?
     /// Mean and standard deviation of red, green and blue, in units of 0–255.
     public var mean: [Double] = [123.675, 116.28, 103.53]
     public var std: [Double] = [58.395, 57.12, 57.375]
@@ -88,9 +113,11 @@ extension Configuration {
     /// Key of the generated images' draws; independent of ``Run/seed``, so that runs of other seeds see the same data.
     public var seed: UInt64 = 0
 
-    /// `path` as is when absolute, else below ``root``.
+    /// `path` as is when absolute, else below ``root``, or below the folder that a packed file is in.
     public func resolve(_ path: String) -> String {
-      path.hasPrefix("/") || root.isEmpty ? path : root.hasSuffix("/") ? root + path : root + "/" + path
+      var folder = root[...]
+      if kind == .hdf5 { folder = root.lastIndex(of: "/").map { root[...$0] } ?? "" }
+      return path.hasPrefix("/") || folder.isEmpty ? path : folder.hasSuffix("/") ? folder + path : folder + "/" + path
     }
   }
 

@@ -28,6 +28,40 @@ enum FileBytes {
     return bytes
   }
 
+  /// A piece of an open file.
+  ///
+  /// - Parameter name: what the message calls the piece.
+  static func read(_ file: Int32, at offset: Int, count size: Int, _ name: String) throws -> [UInt8] {
+    var failure: String?
+    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      while count < size {
+        let got = pread(file, buffer.baseAddress! + count, size - count, off_t(offset + count))
+        if got < 0, errno == EINTR { continue }
+        if got < 0 { failure = reason() }
+        if got == 0 { failure = "the file ends too early" }
+        if got <= 0 { break }
+        count += got
+      }
+    }
+    if let failure { throw problem(name, "cannot be read: \(failure)") }
+    return bytes
+  }
+
+  /// Writes a piece of an open file.
+  ///
+  /// - Parameter name: what the message calls the file.
+  static func write(_ bytes: [UInt8], to file: Int32, at offset: Int, _ name: String) throws {
+    try bytes.withUnsafeBytes { bytes in
+      var done = 0
+      while done < bytes.count {
+        let put = pwrite(file, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+        if put < 0, errno == EINTR { continue }
+        guard put > 0 else { throw problem(name, "cannot be written: \(reason())") }
+        done += put
+      }
+    }
+  }
+
   /// Writes a file whole or not at all.
   static func write(_ data: Data, to path: String) throws {
     do {
@@ -41,5 +75,5 @@ enum FileBytes {
     DatasetError(description: "\(path): \(what)")
   }
 
-  private static func reason() -> String { String(cString: strerror(errno)) }
+  static func reason() -> String { String(cString: strerror(errno)) }
 }

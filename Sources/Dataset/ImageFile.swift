@@ -30,8 +30,10 @@ public enum ImageFile {
   ///
   /// JPEGs are decoded with the accurate integer transform and smooth chroma upsampling, as most libraries do.
   /// - Throws: ``DatasetError`` naming the file if it is no image, damaged, CMYK, or larger than ``longestSide``.
-  public static func readRGB(_ path: String) throws -> RGBImage {
-    let bytes = try FileBytes.read(path)
+  public static func readRGB(_ path: String) throws -> RGBImage { try decodeRGB(FileBytes.read(path), path) }
+
+  /// The same of a file's bytes; `path` is what messages call them.
+  static func decodeRGB(_ bytes: [UInt8], _ path: String) throws -> RGBImage {
     let header = try header(path, bytes).0
     try checkConvertible(path, header)
     let pixels = try decode(path, header, channels: 3) { pixels, width, height, message in
@@ -46,8 +48,10 @@ public enum ImageFile {
   /// A mask: the indices of a palette PNG, or the values of a grey one of at most 8 bits, as stored.
   ///
   /// - Throws: ``DatasetError`` naming the file if it is damaged or holds colours, 16-bit values or a JPEG.
-  public static func readLabels(_ path: String) throws -> LabelMap {
-    let bytes = try FileBytes.read(path)
+  public static func readLabels(_ path: String) throws -> LabelMap { try decodeLabels(FileBytes.read(path), path) }
+
+  /// The same of a file's bytes; `path` is what messages call them.
+  static func decodeLabels(_ bytes: [UInt8], _ path: String) throws -> LabelMap {
     let header = try header(path, bytes).0
     guard header.format == .png else {
       throw FileBytes.problem(path, "a mask must be a PNG; JPEG compression alters class numbers")

@@ -45,8 +45,20 @@ public struct LabelMap: Sendable, Equatable {
 public protocol ImageSet: Sendable {
   var count: Int { get }
 
+  /// What is wrong with lines of the list that are therefore not among the entries.
+  var problems: [DatasetError] { get }
+
   /// What a message calls the entry: an ID or a path.
   func identifier(_ index: Int) -> String
+
+  /// The list and the line that the entry stands in, nil where no list was read.
+  func origin(_ index: Int) -> String?
+
+  /// What that line says, for other lists to say; the identifier where no list was read.
+  func line(_ index: Int) -> String
+
+  /// Where the image and its mask lie, for messages, and to tell whether two entries are the same.
+  func source(_ index: Int) -> (image: String, mask: String?)
 
   /// - Throws: ``DatasetError`` naming the file.
   func image(_ index: Int) throws -> RGBImage
@@ -70,22 +82,56 @@ public protocol ImageSet: Sendable {
 }
 
 extension ImageSet {
+  public var problems: [DatasetError] { [] }
+
+  public func origin(_ index: Int) -> String? { nil }
+
+  public func line(_ index: Int) -> String { identifier(index) }
+
+  public func source(_ index: Int) -> (image: String, mask: String?) { (identifier(index), identifier(index)) }
+
   public func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
     let image = try image(index)
     let labels = try labels(index)
-    try DatasetError.requireSameSize(
-      identifier(index), image: (image.height, image.width), mask: (labels.height, labels.width))
+    try requireSameSize(index, image: (image.height, image.width), labels)
     return (image, labels)
+  }
+
+  func requireSameSize(_ index: Int, image: (height: Int, width: Int), _ mask: LabelMap) throws {
+    guard image != (mask.height, mask.width) else { return }
+    let source = source(index)
+    throw DatasetError(
+      mismatch: (source.image, image.height, image.width), (source.mask ?? "its mask", mask.height, mask.width))
+  }
+
+  /// Throws the first of ``problems``, where there are any.
+  public func requireComplete() throws {
+    guard let first = problems.first else { return }
+    let others = problems.count - 1
+    let more =
+      others == 0 ? "" : " (\(others) more \(others == 1 ? "line" : "lines"): u2pl data check CONFIG lists all)"
+    throw DatasetError(description: first.description + more)
+  }
+
+  /// Adds the entry's place in its list to what is wrong with it.
+  @discardableResult
+  public func placing<Result>(_ index: Int, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let problem as DatasetError {
+      guard let origin = origin(index) else { throw problem }
+      throw DatasetError(description: "\(origin): \(problem.description)")
+    }
   }
 }
 
 extension DatasetError {
-  static func requireSameSize(
-    _ name: String, image: (height: Int, width: Int), mask: (height: Int, width: Int)
-  ) throws {
-    guard image != mask else { return }
-    throw DatasetError(
-      description: "\(name): the image is \(image.width)×\(image.height) pixels but the mask "
+  /// An image and a mask of different sizes.
+  init(
+    mismatch image: (name: String, height: Int, width: Int), _ mask: (name: String, height: Int, width: Int)
+  ) {
+    self.init(
+      description: "\(image.name) and \(mask.name): the image is \(image.width)×\(image.height) pixels but the mask "
         + "\(mask.width)×\(mask.height); both must have the same size")
   }
 }

@@ -5,8 +5,8 @@ public enum Palette {
   /// Those of the data set that has classes of these names, as its publishers show them: Cityscapes, CamVid; otherwise
   /// PASCAL VOC's, by number.
   public static func colors(classes: Int, names: [String]?) -> [[UInt8]] {
-    for known in [cityscapes, camVid] {
-      let colors = (names ?? []).compactMap { known[folded($0)] }
+    for known in [cityscapesClasses, camVidClasses] {
+      let colors = (names ?? []).compactMap { name in known.first { $0.name == folded(name) }?.color }
       if colors.count == classes { return colors }
     }
     return Array(ImageFile.vocPalette.prefix(classes))
@@ -41,19 +41,25 @@ public enum Palette {
     name.lowercased().replacing("_", with: " ").replacing("-", with: " ")
   }
 
-  private static let cityscapes: [String: [UInt8]] = [
-    "road": [128, 64, 128], "sidewalk": [244, 35, 232], "building": [70, 70, 70], "wall": [102, 102, 156],
-    "fence": [190, 153, 153], "pole": [153, 153, 153], "traffic light": [250, 170, 30],
-    "traffic sign": [220, 220, 0], "vegetation": [107, 142, 35], "terrain": [152, 251, 152], "sky": [70, 130, 180],
-    "person": [220, 20, 60], "rider": [255, 0, 0], "car": [0, 0, 142], "truck": [0, 0, 70], "bus": [0, 60, 100],
-    "train": [0, 80, 100], "motorcycle": [0, 0, 230], "bicycle": [119, 11, 32],
+  /// Those of Cityscapes' 19 train classes, in their order.
+  public static var cityscapes: [[UInt8]] { cityscapesClasses.map(\.color) }
+
+  private typealias NamedColor = (name: String, color: [UInt8])
+
+  private static let cityscapesClasses: [NamedColor] = [
+    ("road", [128, 64, 128]), ("sidewalk", [244, 35, 232]), ("building", [70, 70, 70]), ("wall", [102, 102, 156]),
+    ("fence", [190, 153, 153]), ("pole", [153, 153, 153]), ("traffic light", [250, 170, 30]),
+    ("traffic sign", [220, 220, 0]), ("vegetation", [107, 142, 35]), ("terrain", [152, 251, 152]),
+    ("sky", [70, 130, 180]), ("person", [220, 20, 60]), ("rider", [255, 0, 0]), ("car", [0, 0, 142]),
+    ("truck", [0, 0, 70]), ("bus", [0, 60, 100]), ("train", [0, 80, 100]), ("motorcycle", [0, 0, 230]),
+    ("bicycle", [119, 11, 32]),
   ]
 
   /// The eleven classes of the SegNet tutorial, under the names it and others use.
-  private static let camVid: [String: [UInt8]] = [
-    "sky": [128, 128, 128], "building": [128, 0, 0], "pole": [192, 192, 128], "road": [128, 64, 128],
-    "pavement": [60, 40, 222], "sidewalk": [60, 40, 222], "tree": [128, 128, 0], "sign": [192, 128, 128],
-    "signsymbol": [192, 128, 128], "fence": [64, 64, 128], "car": [64, 0, 128], "pedestrian": [64, 64, 0],
-    "bicyclist": [0, 128, 192],
+  private static let camVidClasses: [NamedColor] = [
+    ("sky", [128, 128, 128]), ("building", [128, 0, 0]), ("pole", [192, 192, 128]), ("road", [128, 64, 128]),
+    ("pavement", [60, 40, 222]), ("sidewalk", [60, 40, 222]), ("tree", [128, 128, 0]), ("sign", [192, 128, 128]),
+    ("signsymbol", [192, 128, 128]), ("fence", [64, 64, 128]), ("car", [64, 0, 128]), ("pedestrian", [64, 64, 0]),
+    ("bicyclist", [0, 128, 192]),
   ]
 }

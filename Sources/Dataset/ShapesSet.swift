@@ -67,7 +67,7 @@ public struct ShapesSet: ImageSet {
     return (height, width)
   }
 
-  /// Writes the set as ``VOCSet`` reads it: `JPEGImages/ID.png`, `SegmentationClass/ID.png` with a palette,
+  /// Writes the set in ``FileLayout/voc``: `JPEGImages/ID.png`, `SegmentationClass/ID.png` with a palette,
   /// `splits/LIST.txt` and `classes.txt`. Sets of one seed can be written into one directory, each under a list of its
   /// own.
   ///

@@ -98,7 +98,7 @@ struct Predict: ParsableCommand {
     return PredictOutputs(
       directory: output, classNames: data.classNames ?? (0..<data.classes).map(String.init),
       palette: try palette.map { try Palette.read($0, classes: data.classes) }
-        ?? Palette.colors(classes: data.classes, names: data.classNames),
+        ?? data.colors,
       writesColor: color, writesOverlay: overlay, writesProbabilities: probabilities, opacity: opacity,
       attributes: [
         "checkpoint": .string(options.checkpoint), "network": .string(network.group),

@@ -14,28 +14,18 @@ public struct DataSets: Sendable {
   ///
   /// - Throws: ``DatasetError`` naming list, line and file.
   public init(_ configuration: Configuration) throws {
-    labeled = try Self.open(configuration.data.labeled, configuration, .labeled)
-    unlabeled = try configuration.data.unlabeled.map { try Self.open($0, configuration, .unlabeled) }
-    validation = try Self.openValidation(configuration)
+    let source = try DataSource(configuration.data)
+    labeled = try source.open(.labeled)!
+    unlabeled = try source.open(.unlabeled)
+    validation = try source.open(.validation)
+    for set in [labeled, unlabeled, validation].compactMap({ $0 }) { try set.requireComplete() }
   }
 
   /// The validation list alone.
   public static func openValidation(_ configuration: Configuration) throws -> (any ImageSet)? {
-    try configuration.data.validation.map { try open($0, configuration, .validation) }
-  }
-
-  private static func open(
-    _ source: Configuration.ListSource, _ configuration: Configuration, _ role: ShapesRole
-  ) throws -> any ImageSet {
-    let data = configuration.data
-    switch source {
-    case .file(let list):
-      return try VOCSet(root: data.root, list: list, classes: data.classes, labeled: role != .unlabeled)
-    case .count(let count):
-      return ShapesSet(
-        height: data.size.height, width: data.size.width, count: count, classes: data.classes, seed: data.seed,
-        offset: role.firstImage)
-    }
+    let set = try DataSource(configuration.data).open(.validation)
+    try set?.requireComplete()
+    return set
   }
 
   /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks.
@@ -45,10 +35,10 @@ public struct DataSets: Sendable {
   /// - Throws: ``CollectiveFailure`` on every rank.
   public func check(sameSize: Bool, ranks: Communicator) throws {
     try ranks.together {
-      let first = try labeled.check(0)
+      let first = try labeled.placing(0) { try labeled.check(0) }
       for set in [labeled, unlabeled].compactMap({ $0 }) {
         for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
-          let size = try set.check(index)
+          let size = try set.placing(index) { try set.check(index) }
           guard !sameSize || size == first else {
             throw DatasetError(
               description: "\(set.identifier(index)) is \(size.width)×\(size.height), \(labeled.identifier(0)) "
@@ -58,7 +48,9 @@ public struct DataSets: Sendable {
         }
       }
       guard let validation else { return }
-      for index in stride(from: ranks.rank, to: validation.count, by: ranks.size) { try validation.check(index) }
+      for index in stride(from: ranks.rank, to: validation.count, by: ranks.size) {
+        try validation.placing(index) { try validation.check(index) }
+      }
     }
   }
 }

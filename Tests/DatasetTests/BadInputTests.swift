@@ -10,16 +10,19 @@ final class BadInputTests: XCTestCase {
     let scratch = try Scratch(self)
     let missing = scratch.path + "/none"
     assert(
-      message { try VOCSet(root: missing, list: "l", classes: 2, labeled: true) }, names: missing, "does not exist")
+      message { try FileSet(root: missing, list: "l", layout: .voc, classes: 2, labeled: true) }, names: missing,
+      "does not exist")
     let file = try scratch.write("file", [1])
-    assert(message { try VOCSet(root: file, list: "l", classes: 2, labeled: true) }, names: file, "not a directory")
+    assert(
+      message { try FileSet(root: file, list: "l", layout: .voc, classes: 2, labeled: true) }, names: file,
+      "not a directory")
   }
 
-  func testMissingListNamesBothPlaces() throws {
+  func testMissingListNamesAllPlaces() throws {
     let scratch = try Scratch(self)
     assert(
-      message { try VOCSet(root: scratch.path, list: "splits/no.txt", classes: 2, labeled: true) },
-      names: scratch.path + "/splits/no.txt and splits/no.txt")
+      message { try FileSet(root: scratch.path, list: "splits/no.txt", layout: .voc, classes: 2, labeled: true) },
+      names: scratch.path + "/splits/no.txt, splits/no.txt, " + scratch.path + "/../splits/no.txt")
   }
 
   func testEmptyList() throws {

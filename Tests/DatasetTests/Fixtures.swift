@@ -30,8 +30,14 @@ struct Scratch {
     try write("list.txt", list.utf8)
   }
 
-  func open(labeled: Bool = true, classes: Int = 5) throws -> VOCSet {
-    try VOCSet(root: path, list: "list.txt", classes: classes, labeled: labeled)
+  /// The set of `list.txt`, all of whose lines must be good.
+  func open(
+    _ layout: FileLayout = .voc, labeled: Bool = true, classes: Int = 5, coding: LabelCoding? = nil
+  ) throws -> FileSet {
+    let set = try FileSet(
+      root: path, list: "list.txt", layout: layout, classes: classes, coding: coding, labeled: labeled)
+    try set.requireComplete()
+    return set
   }
 }
 

@@ -92,7 +92,8 @@ final class ShapesSetTests: XCTestCase {
     try labeled.write(to: scratch.path + "/data", list: "labeled")
     try rest.write(to: scratch.path + "/data", list: "unlabeled")
     for (name, written) in [("labeled", labeled), ("unlabeled", rest)] {
-      let read = try VOCSet(root: scratch.path + "/data", list: "splits/\(name).txt", classes: 7, labeled: true)
+      let read = try FileSet(
+        root: scratch.path + "/data", list: "splits/\(name).txt", layout: .voc, classes: 7, labeled: true)
       XCTAssertEqual(read.count, written.count)
       for index in 0..<read.count {
         XCTAssertEqual(read.identifier(index), written.identifier(index))

@@ -73,7 +73,10 @@ final class Command {
   /// `kill -9` of everything at once, `mpirun` and ranks.
   func kill() {
     guard process.isRunning else { return }
-    for process in [process.processIdentifier] + descendants { Foundation.kill(process, SIGKILL) }
+    // The program alone has none, and looking for ranks takes longer than some commands run.
+    let isAlone = process.arguments?.first == (try? Self.program())
+    let ranks = isAlone ? [] : descendants
+    for process in [process.processIdentifier] + ranks { Foundation.kill(process, SIGKILL) }
   }
 
   /// Waits for the end, which comes by force after `limit` seconds.

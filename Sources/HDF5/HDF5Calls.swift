@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 
 /// The way into the HDF5 library: its lock, and the one place where return codes are looked at.
-enum HDF5 {
+package enum HDF5 {
   /// Most builds of serial HDF5 are not thread safe, so one thread at a time is inside.
   private static let lock = Mutex(())
 
@@ -12,7 +12,7 @@ enum HDF5 {
   private static let stayOpenAtExit: Void = { _ = H5dont_atexit() }()
 
   /// Runs `body` alone in the library, with its printing to stderr turned off. Not to be nested.
-  static func run<Result: Sendable>(_ body: () throws -> Result) throws -> Result {
+  package static func run<Result: Sendable>(_ body: () throws -> Result) throws -> Result {
     try lock.withLock { _ in
       stayOpenAtExit
       // A thread-safe build keeps one switch per thread, so every entry turns it off.
@@ -45,18 +45,28 @@ enum HDF5 {
 }
 
 /// What an error message names: a file, an object in it, and what the user can do.
-struct Place {
-  let file: String
+package struct Place {
+  package let file: String
   var object = ""
   let advice: String
 
+  package init(file: String, advice: String) {
+    self.init(file: file, object: "", advice: advice)
+  }
+
+  private init(file: String, object: String, advice: String) {
+    self.file = file
+    self.object = object
+    self.advice = advice
+  }
+
   /// The same file, at the dataset, group or attribute `object`.
-  func at(_ object: String) -> Place {
+  package func at(_ object: String) -> Place {
     Place(file: file, object: object, advice: advice)
   }
 
-  func error(_ what: String) -> CheckpointError {
+  package func error(_ what: String) -> FileError {
     let location = object.isEmpty ? file : "\(file): \(object)"
-    return CheckpointError(description: "\(location): \(what)\(advice.isEmpty ? "" : "; \(advice)")")
+    return FileError(description: "\(location): \(what)\(advice.isEmpty ? "" : "; \(advice)")")
   }
 }

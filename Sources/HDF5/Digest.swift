@@ -1,4 +1,4 @@
-/// A 64-bit digest of a checkpoint's contents: rotate, xor, multiply over 8-byte words.
+/// A 64-bit digest of a file's contents: rotate, xor, multiply over 8-byte words.
 ///
 /// It is there to notice damage, not forgery. Every step is a bijection of the state, so a single changed word always
 /// changes the digest; the rotation keeps changes of two words' top bits from cancelling, as they would in plain FNV-1a
@@ -11,12 +11,12 @@ package struct Digest {
   package var value: UInt64 { state }
 
   /// As 16 hexadecimal digits.
-  var text: String {
+  package var text: String {
     let digits = String(state, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
-  mutating func add(_ word: UInt64) {
+  package mutating func add(_ word: UInt64) {
     state = Digest.step(state, word)
   }
 
@@ -39,13 +39,13 @@ package struct Digest {
     self.state = state
   }
 
-  mutating func add(_ text: String) {
+  package mutating func add(_ text: String) {
     var text = text
     text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
   }
 
   /// A dataset under its path: path, element type, shape, data.
-  mutating func add(_ dataset: StoredDataset, at path: String) {
+  package mutating func add(_ dataset: StoredDataset, at path: String) {
     add(path)
     add(dataset.values.type.name)
     add(UInt64(dataset.shape.count))
@@ -54,7 +54,7 @@ package struct Digest {
   }
 
   /// All attributes, in the order of their names.
-  mutating func add(_ attributes: [String: AttributeValue]) {
+  package mutating func add(_ attributes: [String: AttributeValue]) {
     add(UInt64(attributes.count))
     for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
       add(name)

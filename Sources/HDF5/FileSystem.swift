@@ -2,45 +2,46 @@ import Foundation
 import Synchronization
 
 /// Files that appear under their final name only when they are complete and on the disk.
-enum FileSystem {
+package enum FileSystem {
   private static let counter = Atomic<Int>(0)
 
   /// A name for a temporary beside `path`: hidden, and recognised by ``isTemporary(_:)``.
-  static func temporaryPath(for path: String) -> String {
+  package static func temporaryPath(for path: String) -> String {
     let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
     return join(directory(of: path), ".\(name(of: path)).\(getpid())-\(number).tmp")
   }
 
   /// Whether a directory entry is a temporary of ours, left by a run that was killed or belonging to one at work.
-  static func isTemporary(_ name: String) -> Bool {
+  package static func isTemporary(_ name: String) -> Bool {
     name.hasPrefix(".") && name.hasSuffix(".tmp")
   }
 
-  static func directory(of path: String) -> String {
+  package static func directory(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  static func name(of path: String) -> String {
+  package static func name(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return path }
     return String(path[path.index(after: slash)...])
   }
 
-  static func join(_ directory: String, _ name: String) -> String {
+  package static func join(_ directory: String, _ name: String) -> String {
     directory.hasSuffix("/") ? directory + name : "\(directory)/\(name)"
   }
 
   /// Lets `body` fill a temporary file (given its path and a descriptor open for writing), then puts it at `path`:
   /// fsync, rename, fsync of the directory. When anything fails the temporary is removed and `path` stays as it was.
-  static func replace(_ path: String, _ body: (_ temporary: String, _ descriptor: Int32) throws -> Void) throws {
+  package static func replace(_ path: String, _ body: (_ temporary: String, _ descriptor: Int32) throws -> Void) throws
+  {
     let temporary = temporaryPath(for: path)
     let descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw CheckpointError.system("cannot be written", path) }
+    guard descriptor >= 0 else { throw FileError.system("cannot be written", path) }
     defer { close(descriptor) }
     do {
       try body(temporary, descriptor)
-      guard fsync(descriptor) == 0 else { throw CheckpointError.system("cannot be written to the disk", path) }
-      guard rename(temporary, path) == 0 else { throw CheckpointError.system("cannot be replaced", path) }
+      guard fsync(descriptor) == 0 else { throw FileError.system("cannot be written to the disk", path) }
+      guard rename(temporary, path) == 0 else { throw FileError.system("cannot be replaced", path) }
     } catch {
       // HDF5 keeps a file open that it could not close; emptied, it takes no room on a disk that may be full.
       _ = ftruncate(descriptor, 0)
@@ -51,19 +52,19 @@ enum FileSystem {
   }
 
   /// Makes names that were created, replaced or removed in the directory of `path` survive a power cut.
-  static func synchronizeDirectory(of path: String) throws {
+  package static func synchronizeDirectory(of path: String) throws {
     let directory = directory(of: path)
     let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw CheckpointError.system("cannot be opened", directory) }
+    guard descriptor >= 0 else { throw FileError.system("cannot be opened", directory) }
     defer { close(descriptor) }
     // Some network file systems know no fsync of a directory.
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
-      throw CheckpointError.system("cannot be written to the disk", directory)
+      throw FileError.system("cannot be written to the disk", directory)
     }
   }
 
   /// Creates a directory and those above it, as far as they are missing.
-  static func createDirectory(_ path: String) throws {
+  package static func createDirectory(_ path: String) throws {
     if mkdir(path, 0o777) == 0 { return }
     let code = errno
     if code == ENOENT, path != directory(of: path), !path.isEmpty {
@@ -72,14 +73,14 @@ enum FileSystem {
     }
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return }
-    throw CheckpointError.system("directory cannot be created", path, code: code)
+    throw FileError.system("directory cannot be created", path, code: code)
   }
 
   /// The entries of a directory without `.` and `..`, sorted; none when the directory does not exist.
-  static func entries(of path: String) throws -> [String] {
+  package static func entries(of path: String) throws -> [String] {
     guard let stream = opendir(path) else {
       if errno == ENOENT { return [] }
-      throw CheckpointError.system("directory cannot be listed", path)
+      throw FileError.system("directory cannot be listed", path)
     }
     defer { closedir(stream) }
     var names: [String] = []
@@ -93,14 +94,14 @@ enum FileSystem {
   }
 
   /// What a symbolic link says, nil when there is none at `path`.
-  static func linkTarget(_ path: String) -> String? {
+  package static func linkTarget(_ path: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 4097)
     let length = readlink(path, &buffer, buffer.count - 1)
     return length < 0 ? nil : String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   /// Writes all bytes at the descriptor's position; false, with `errno`, when the system takes no more.
-  static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
+  package static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
     var rest = bytes[...]
     while !rest.isEmpty {
       let written = write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)

@@ -1,22 +1,26 @@
 internal import CHDF5
 import Foundation
 
-/// A file open for reading (its seal verified, if it has one), and what can be asked about it. To be used inside ``HDF5/run(_:)``.
-struct HDF5Reader: ~Copyable {
+/// A file open for reading, and what can be asked about it. To be used inside ``HDF5/run(_:)``.
+package struct HDF5Reader: ~Copyable {
   let file: FileHandle
-  let size: Int
-  let place: Place
+  package let size: Int
+  package let place: Place
 
-  /// Opens a regular file that bears the HDF5 signature, behind an intact seal if it is to be `sealed`; else an error
-  /// that says what the file is instead.
-  init(_ path: String, sealed: Bool, _ place: Place) throws {
+  /// Opens a regular file that bears the HDF5 signature; else an error that says what the file is instead.
+  ///
+  /// - Parameter vouched: looks at the file, given its descriptor and size, before the library does; true makes looking
+  ///   for the signature unnecessary.
+  package init(
+    _ path: String, _ place: Place, vouched: (_ descriptor: Int32, _ size: Int) throws -> Bool = { _, _ in false }
+  ) throws {
     while true {
       let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-      guard descriptor >= 0 else { throw CheckpointError.system("cannot be read", path) }
+      guard descriptor >= 0 else { throw FileError.system("cannot be read", path) }
       defer { close(descriptor) }
       do {
-        let size = try HDF5Reader.checkedSize(descriptor, sealed: sealed, place)
-        let access = try CheckpointFile.accessProperties(place)
+        let size = try HDF5Reader.checkedSize(descriptor, vouched, place)
+        let access = try PropertyHandle.access(place)
         // By its descriptor: `path` may be a link that leads to another file by now.
         let id = try HDF5.check(
           H5Fopen("/dev/fd/\(descriptor)", u2pl_h5f_acc_rdonly(), access.id), "H5Fopen", place)
@@ -36,17 +40,15 @@ struct HDF5Reader: ~Copyable {
     self.place = place
   }
 
-  private static func checkedSize(_ descriptor: Int32, sealed: Bool, _ place: Place) throws -> Int {
+  private static func checkedSize(
+    _ descriptor: Int32, _ vouched: (Int32, Int) throws -> Bool, _ place: Place
+  ) throws -> Int {
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw CheckpointError.system("cannot be read", place.file) }
+    guard fstat(descriptor, &status) == 0 else { throw FileError.system("cannot be read", place.file) }
     guard status.st_mode & S_IFMT == S_IFREG else { throw place.error("is not a file") }
     let size = Int(status.st_size)
     guard size > 0 else { throw place.error("is empty") }
-    if Seal.isPresent(descriptor) {
-      try Seal.verify(descriptor, fileSize: size, place)
-      return size
-    }
-    guard !sealed else { throw place.error("is not a checkpoint, or its beginning is damaged") }
+    if try vouched(descriptor, size) { return size }
     // The signature stands at the beginning, or after a user block of 512, 1024, 2048 … bytes.
     let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
     var offset = 0
@@ -59,7 +61,7 @@ struct HDF5Reader: ~Copyable {
   }
 
   /// The paths of all datasets below the root, sorted.
-  func datasetPaths() throws -> [String] {
+  package func datasetPaths() throws -> [String] {
     var paths: [String] = []
     try collect(group: "", depth: 0, &paths)
     return paths.sorted()
@@ -71,15 +73,15 @@ struct HDF5Reader: ~Copyable {
     for name in try links(of: group) {
       let path = group.isEmpty ? name : "\(group)/\(name)"
       switch try kind(of: path) {
-      case H5I_GROUP: try collect(group: path, depth: depth + 1, &paths)
-      case H5I_DATASET: paths.append(path)
-      default: throw place.at("'\(path)'").error("is neither a group nor a dataset")
+      case .group: try collect(group: path, depth: depth + 1, &paths)
+      case .dataset: paths.append(path)
+      case .other: throw place.at("'\(path)'").error("is neither a group nor a dataset")
       }
     }
   }
 
   /// The names in a group; `""` is the root.
-  func links(of group: String) throws -> [String] {
+  package func links(of group: String) throws -> [String] {
     let place = place.at("group '/\(group)'")
     let handle = GroupHandle(
       id: try HDF5.check(H5Gopen2(file.id, "/\(group)", u2pl_h5p_default()), "H5Gopen2", place))
@@ -99,15 +101,42 @@ struct HDF5Reader: ~Copyable {
     return links.map(\.name)
   }
 
-  /// What stands at `path`: a group, a dataset, or something else.
-  func kind(of path: String) throws -> H5I_type_t {
-    let object = ObjectHandle(
-      id: try HDF5.check(H5Oopen(file.id, path, u2pl_h5p_default()), "H5Oopen", place.at("'\(path)'")))
-    return H5Iget_type(object.id)
+  /// Whether there is something at `path`.
+  package func exists(_ path: String) throws -> Bool {
+    // Asked for step by step: HDF5 fails where a group on the way is missing.
+    var prefix = ""
+    for name in path.split(separator: "/") {
+      prefix += prefix.isEmpty ? String(name) : "/\(name)"
+      let found = H5Lexists(file.id, prefix, u2pl_h5p_default())
+      guard try HDF5.check(found, "H5Lexists", place.at("'/\(prefix)'")) > 0 else { return false }
+    }
+    return true
   }
 
-  func dataset(_ path: String) throws -> DatasetHandle {
+  package enum Kind { case group, dataset, other }
+
+  /// What stands at `path`.
+  package func kind(of path: String) throws -> Kind {
+    let object = ObjectHandle(
+      id: try HDF5.check(H5Oopen(file.id, path, u2pl_h5p_default()), "H5Oopen", place.at("'\(path)'")))
+    return switch H5Iget_type(object.id) {
+    case H5I_GROUP: .group
+    case H5I_DATASET: .dataset
+    default: .other
+    }
+  }
+
+  package func dataset(_ path: String) throws -> DatasetHandle {
     DatasetHandle(
       id: try HDF5.check(H5Dopen2(file.id, path, u2pl_h5p_default()), "H5Dopen2", place.at("dataset '\(path)'")))
+  }
+
+  /// The names of the root group's attributes.
+  package func attributeNames() throws -> [String] { try AttributeHandle.names(in: file, place) }
+
+  /// The value of an attribute of the root group, nil when there is none of this name.
+  package func attribute(_ name: String) throws -> AttributeValue? {
+    guard try HDF5.check(H5Aexists(file.id, name), "H5Aexists", place) > 0 else { return nil }
+    return try AttributeHandle.read(name, in: file, place.at("attribute '\(name)'"))
   }
 }

@@ -23,7 +23,7 @@ struct GroupHandle: ~Copyable {
 }
 
 /// An open dataset.
-struct DatasetHandle: ~Copyable {
+package struct DatasetHandle: ~Copyable {
   let id: hid_t
   deinit { H5Dclose(id) }
 }

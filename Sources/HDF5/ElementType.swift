@@ -1,10 +1,10 @@
 internal import CHDF5
 
-/// The types a checkpoint's datasets may have.
-enum ElementType: CaseIterable {
+/// The types of a ``StoredDataset``'s values.
+package enum ElementType: CaseIterable {
   case float32, float64, int32, int64, uint8
 
-  var name: String {
+  package var name: String {
     switch self {
     case .float32: "float32"
     case .float64: "float64"
@@ -14,7 +14,7 @@ enum ElementType: CaseIterable {
     }
   }
 
-  var size: Int {
+  package var size: Int {
     switch self {
     case .float32, .int32: 4
     case .float64, .int64: 8
@@ -35,7 +35,7 @@ enum ElementType: CaseIterable {
 }
 
 extension DatasetValues {
-  var type: ElementType {
+  package var type: ElementType {
     switch self {
     case .float32: .float32
     case .float64: .float64

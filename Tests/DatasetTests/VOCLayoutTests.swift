@@ -2,7 +2,7 @@ import Dataset
 import TestSupport
 import XCTest
 
-final class VOCSetTests: XCTestCase {
+final class VOCLayoutTests: XCTestCase {
   func testBlankLinesSpacesAndLineEndsDoNotMatter() throws {
     let scratch = try Scratch(self)
     try scratch.writePair(list: "\u{FEFF}a\r\n\n  \t\r\n  b\t\r\na")
@@ -48,7 +48,7 @@ final class VOCSetTests: XCTestCase {
     let elsewhere = try Scratch(self)
     try scratch.writePair()
     let list = try elsewhere.write("mine.txt", "a\n".utf8)
-    XCTAssertEqual(try VOCSet(root: scratch.path, list: list, classes: 5, labeled: true).count, 1)
+    XCTAssertEqual(try FileSet(root: scratch.path, list: list, layout: .voc, classes: 5, labeled: true).count, 1)
   }
 
   /// Real photographs, where the machine has them.
@@ -60,7 +60,7 @@ final class VOCSetTests: XCTestCase {
     guard FileManager.default.fileExists(atPath: path + "/splits/23/labeled.txt") else {
       throw XCTSkip("CamVid is not at \(path): reading real photographs was NOT tested")
     }
-    let set = try VOCSet(root: path, list: "splits/23/labeled.txt", classes: 11, labeled: true)
+    let set = try FileSet(root: path, list: "splits/23/labeled.txt", layout: .voc, classes: 11, labeled: true)
     XCTAssertEqual(set.count, 23)
     var seen = Set<UInt8>()
     for index in 0..<set.count {
@@ -72,7 +72,7 @@ final class VOCSetTests: XCTestCase {
     XCTAssertEqual(seen, Set(0...10).union([255]))
     XCTAssertThrowsError(
       try (0..<23).forEach {
-        try VOCSet(root: path, list: "splits/23/labeled.txt", classes: 10, labeled: true).check($0)
+        try FileSet(root: path, list: "splits/23/labeled.txt", layout: .voc, classes: 10, labeled: true).check($0)
       })
   }
 }

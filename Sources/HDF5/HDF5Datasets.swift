@@ -20,7 +20,7 @@ extension DatasetHandle {
       try HDF5.check(H5Pset_chunk(creation.id, Int32(chunk.count), chunk), "H5Pset_chunk", place)
       try HDF5.check(H5Pset_fletcher32(creation.id), "H5Pset_fletcher32", place)
     }
-    let link = try CheckpointFile.linkProperties(place)
+    let link = try PropertyHandle.link(place)
     let handle = DatasetHandle(
       id: try HDF5.check(
         H5Dcreate2(file.id, path, values.type.native, space.id, link.id, creation.id, u2pl_h5p_default()),
@@ -49,7 +49,7 @@ extension DatasetHandle {
   }
 
   /// The extents, `[]` for a scalar. A null dataspace (a dataset that can hold nothing) is an error.
-  func shape(_ place: Place) throws -> [Int] {
+  package func shape(_ place: Place) throws -> [Int] {
     let space = SpaceHandle(id: try HDF5.check(H5Dget_space(id), "H5Dget_space", place))
     guard H5Sget_simple_extent_type(space.id) != H5S_NULL else { throw place.error("has no dataspace") }
     let rank = try HDF5.check(H5Sget_simple_extent_ndims(space.id), "H5Sget_simple_extent_ndims", place)
@@ -61,8 +61,8 @@ extension DatasetHandle {
     }
   }
 
-  /// The stored element type, nil when it is none of those a checkpoint may have.
-  func elementType(_ place: Place) throws -> ElementType? {
+  /// The stored element type, nil when it is none of ``ElementType``'s.
+  package func elementType(_ place: Place) throws -> ElementType? {
     let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
     let size = H5Tget_size(type.id)
     switch H5Tget_class(type.id) {
@@ -73,8 +73,18 @@ extension DatasetHandle {
     }
   }
 
+  /// Where in the file the values begin, nil when they are not stored in one piece as they are.
+  package func offset(_ place: Place) throws -> Int? {
+    let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
+    let offset = H5Dget_offset(id)
+    guard H5Pget_layout(creation.id) == H5D_CONTIGUOUS, H5Pget_external_count(creation.id) == 0,
+      offset != haddr_t.max
+    else { return nil }
+    return Int(exactly: offset)
+  }
+
   /// Whether the elements are integers or floats of any size, which HDF5 converts to any other.
-  func isNumeric(_ place: Place) throws -> Bool {
+  package func isNumeric(_ place: Place) throws -> Bool {
     let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
     let kind = H5Tget_class(type.id)
     return kind == H5T_FLOAT || kind == H5T_INTEGER
@@ -83,7 +93,7 @@ extension DatasetHandle {
   /// All values, converted to `type` where they are stored as another.
   ///
   /// `fileSize` bounds what is believed: a damaged shape must not ask for more memory than the file can fill.
-  func read(shape: [Int], as type: ElementType, fileSize: Int, _ place: Place) throws -> DatasetValues {
+  package func read(shape: [Int], as type: ElementType, fileSize: Int, _ place: Place) throws -> DatasetValues {
     let count = try plausibleCount(of: shape, fileSize: fileSize, place)
     return switch type {
     case .float32: .float32(try elements(count, type, place))
@@ -107,8 +117,8 @@ extension DatasetHandle {
   /// The number of elements, once the bytes stored for them are known to be there.
   private func plausibleCount(of shape: [Int], fileSize: Int, _ place: Place) throws -> Int {
     let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
-    guard let count = CheckpointFile.product(shape), let elementSize = Int(exactly: H5Tget_size(type.id)),
-      let bytes = CheckpointFile.product([count, elementSize])
+    guard let count = elementCount(shape), let elementSize = Int(exactly: H5Tget_size(type.id)),
+      let bytes = elementCount([count, elementSize])
     else { throw place.error("its shape \(shape) is damaged") }
     if bytes == 0 { return 0 }
     guard let stored = Int(exactly: H5Dget_storage_size(id)), stored <= fileSize else {
@@ -148,7 +158,7 @@ extension DatasetHandle {
       pieces.append((extent - 1) / length + 1)
     }
     guard Int(rank) == shape.count, pieces.count == shape.count,
-      let count = CheckpointFile.product(pieces), count <= stored
+      let count = elementCount(pieces), count <= stored
     else { throw place.error("its chunks do not fit its shape \(shape): the file is damaged") }
   }
 }
@@ -160,4 +170,15 @@ extension SpaceHandle {
     let id = shape.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(shape.count), extents, nil)
     return SpaceHandle(id: try HDF5.check(id, "H5Screate", place))
   }
+}
+
+/// The number of elements of a shape (1 for `[]`), nil when it is no `Int`.
+package func elementCount(_ shape: [Int]) -> Int? {
+  var total = 1
+  for extent in shape {
+    let (value, overflow) = total.multipliedReportingOverflow(by: extent)
+    if overflow { return nil }
+    total = value
+  }
+  return total
 }

@@ -1,0 +1,100 @@
+import Foundation
+
+// The keys of the section `data` that say what the classes are called.
+
+extension Field where Owner == Configuration.Data {
+  /// A number, names, or a file of names; `kind`, which has names of its own, and `root`, which the file's path starts
+  /// from, are read before.
+  static var classes: Field {
+    let reference = KeyReference(
+      path: "classes", type: "a whole number, a list of names, or path of a file with a name a line", unit: "",
+      standard: "by kind: voc, cityscapes, classes.txt for folder, else required", range: "2 to 255 classes",
+      meaning:
+        "The classes, in the order of the labels 0, 1, …; 255 is never a class, its pixels are ignored. `voc` and "
+        + "`cityscapes` stand for the 21 and 19 names of these data sets.")
+    let given = Field(
+      "classes", reference, required: { _ in "21" },
+      read: { owner, item, path throws(ConfigurationError) in
+        (owner.classes, owner.classNames) = try classes(item, path: path, reference: reference, in: owner)
+      },
+      write: { data in
+        guard let names = data.classNames else { return "\(data.classes)" }
+        return "[" + names.map(quotedIfNeeded).joined(separator: ", ") + "]"
+      })
+    return Field(
+      name: given.name, references: given.references, checkKeys: given.checkKeys,
+      read: { owner, section, path throws(ConfigurationError) in
+        let standard: [Configuration.Data.Kind: String] = [
+          .voc: "voc", .cityscapes: "cityscapes", .folder: "classes.txt",
+        ]
+        guard section.mapping?["classes"] == nil, let text = standard[owner.kind] else {
+          return try given.read(&owner, section, path)
+        }
+        let item = Item(content: .scalar(text, quoted: false), place: section.place)
+        (owner.classes, owner.classNames) = try classes(item, path: path, reference: reference, in: owner)
+      }, write: given.write)
+  }
+
+  private static func classes(
+    _ item: Item, path: String, reference: KeyReference, in data: Owner
+  ) throws(ConfigurationError) -> (Int, [String]?) {
+    if let text = item.plainText, Double(text) != nil {
+      return (try ValueKind.integer(2...255, example: 21).read(item, path: path), nil)
+    }
+    let kind = ValueKind<String>.text(type: "the name of a class", example: "[background, person]")
+    var source = kind
+    source.type = reference.type
+    let items: [Item]
+    if let list = item.list {
+      items = list
+    } else if let names = item.text.flatMap({ Configuration.Data.builtInClasses[$0] }) {
+      return (names.count, names)
+    } else {
+      items = try lines(of: data.resolve(try source.read(item, path: path)), path: path, at: item.place)
+    }
+    guard (2...255).contains(items.count) else {
+      throw ConfigurationError(item.place, "\(path): \(items.count) names; there must be 2 to 255 classes")
+    }
+    var names: [String] = []
+    for item in items {
+      let name = try kind.read(item, path: path)
+      guard !names.contains(name) else {
+        throw ConfigurationError(item.place, "\(path): the name '\(clipped(name))' is given twice; names must differ")
+      }
+      names.append(name)
+    }
+    return (names.count, names)
+  }
+
+  /// The lines of a file that hold anything.
+  private static func lines(of file: String, path: String, at place: Place) throws(ConfigurationError) -> [Item] {
+    let text: String
+    do {
+      text = try String(contentsOfFile: file, encoding: .utf8)
+    } catch {
+      throw ConfigurationError(
+        place,
+        "\(path): cannot read the class names from '\(clipped(file))' (\(fileProblem(file))); write the path of a text "
+          + "file with a name a line, relative to data.root, or a list [background, person], or a number")
+    }
+    return text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated().compactMap { line in
+      let name = line.element.trimmingCharacters(in: .whitespaces)
+      let place = Place(source: file, line: line.offset + 1)
+      return name.isEmpty ? nil : Item(content: .scalar(name, quoted: true), place: place)
+    }
+  }
+}
+
+extension Configuration.Data {
+  /// Names of the classes of well-known data sets, in the order of the labels.
+  static let builtInClasses = [
+    "voc": [
+      "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+      "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+    ],
+    "cityscapes": [
+      "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+      "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+    ],
+  ]
+}

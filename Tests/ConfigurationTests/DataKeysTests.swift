@@ -1,0 +1,89 @@
+import Configuration
+import XCTest
+
+/// What depends on the kind of data: classes, the meaning of masks, colours.
+final class DataKeysTests: XCTestCase {
+  private func data(_ keys: String) throws -> Configuration.Data {
+    let yaml = "data: {\(keys), root: /d, labeled: a.txt}\nu2pl: {enabled: off}"
+    let value = try Configuration(yaml: yaml, source: "x.yaml")
+    let again = try Configuration(yaml: value.yaml(), source: "again.yaml")
+    XCTAssertEqual(again, value)
+    return value.data
+  }
+
+  /// Keys of `data` begin at column 8.
+  private func refused(
+    _ keys: String, at column: Int, says parts: String..., file: StaticString = #filePath, line: UInt = #line
+  ) {
+    let text = message(yaml: "data: {\(keys), root: /d, labeled: a.txt}\nu2pl: {enabled: off}", file: file, line: line)
+    XCTAssertTrue(text.hasPrefix("x.yaml:1:\(column): "), text, file: file, line: line)
+    for part in parts { XCTAssertTrue(text.contains(part), "lacks '\(part)': \(text)", file: file, line: line) }
+  }
+
+  func testEveryKindHasItsClasses() throws {
+    let voc = try data("kind: voc")
+    XCTAssertEqual([voc.classes, voc.classNames?.count], [21, 21])
+    XCTAssertEqual([voc.classNames?.first, voc.classNames?.last], ["background", "tvmonitor"])
+    let cityscapes = try data("kind: cityscapes")
+    XCTAssertEqual([cityscapes.classes, cityscapes.classNames?.count], [19, 19])
+    XCTAssertEqual([cityscapes.classNames?.first, cityscapes.classNames?.last], ["road", "bicycle"])
+    XCTAssertEqual(try data("kind: hdf5, classes: cityscapes").classNames, cityscapes.classNames)
+    XCTAssertEqual(try data("kind: cityscapes, classes: [a, b]").classNames, ["a", "b"])
+    refused("kind: hdf5", at: 7, says: "data.classes is missing", "classes: 21")
+    refused("kind: folder", at: 7, says: "data.classes", "'/d/classes.txt'", "no such file")
+    try withFolder(["classes.txt": "a\nb\nc\n"]) { root in
+      let yaml = "data: {kind: folder, root: \(root), labeled: a.txt}\nu2pl: {enabled: off}"
+      XCTAssertEqual(try Configuration(yaml: yaml, source: "x.yaml").data.classNames, ["a", "b", "c"])
+      // A packed file's paths start from the folder that it is in.
+      let packed = "data: {kind: hdf5, root: \(root)/x.h5, labeled: a.txt, classes: classes.txt}\nu2pl: {enabled: off}"
+      XCTAssertEqual(try Configuration(yaml: packed, source: "x.yaml").data.classNames, ["a", "b", "c"])
+    }
+  }
+
+  func testListsOfEveryKind() throws {
+    for kind in ["voc", "cityscapes", "folder, classes: 3", "hdf5, classes: 3"] {
+      XCTAssertEqual(try data("kind: \(kind)").labeled, .file("a.txt"))
+    }
+    let text = message(yaml: "data: {kind: cityscapes, root: /d, labeled: 4}")
+    XCTAssertTrue(text.contains("path of a list for data.kind cityscapes, found the number 4"), text)
+  }
+
+  func testLabelMap() throws {
+    let map = try data("kind: folder, classes: [sky, tree, '7'], label_map: {0: sky, 255: 1, 9: '7', 4: ignore}")
+      .labelMap
+    let expected: [UInt8: UInt8?] = [0: 0, 255: 1, 9: 2, 4: nil]
+    XCTAssertEqual(map?.classes, expected)
+    XCTAssertEqual(map?.ignoringOthers, false)
+    XCTAssertEqual(try data("classes: 3, label_map: {7: 2, other: ignore}").labelMap?.ignoringOthers, true)
+    XCTAssertNil(try data("kind: voc, label_map: null").labelMap)
+    let overridden = try Configuration(
+      yaml: "data: {root: /d, labeled: a, unlabeled: b, label_map: {1: 1, 2: 2}}", source: "x.yaml",
+      overrides: ["data.label_map.2=ignore", "data.label_map.3=cat"])
+    let changed: [UInt8: UInt8?] = [1: 1, 2: nil, 3: 8]
+    XCTAssertEqual(overridden.data.labelMap?.classes, changed)
+  }
+
+  func testBadLabelMaps() {
+    refused("classes: 3, label_map: {256: 0}", at: 32, says: "'256' is no stored value", "0 to 255")
+    refused("classes: 3, label_map: {-1: 0}", at: 32, says: "'-1' is no stored value")
+    refused("classes: 3, label_map: {0: 3}", at: 35, says: "data.label_map.0: 3 is no class", "0 to 2")
+    refused("classes: [sky, tree], label_map: {0: tre}", at: 45, says: "'tre' is no class", "did you mean 'tree'?")
+    refused("classes: 3, label_map: {0: sky}", at: 35, says: "'sky' is no class")
+    refused("classes: 3, label_map: {0: [1]}", at: 35, says: "expected a class or ignore", "a list of 1")
+    refused("classes: 3, label_map: {0: 1, other: 2}", at: 45, says: "expected ignore", "leave it out for an error")
+    refused("classes: 3, label_map: {other: ignore}", at: 31, says: "lists no value")
+    refused("classes: 3, label_map: 4", at: 31, says: "a section VALUE: CLASS", "the number 4", "{0: 0, 255: 1}")
+    refused("kind: cityscapes, label_map: {7: 0}", at: 37, says: "not for data.kind cityscapes")
+  }
+
+  func testPalette() throws {
+    XCTAssertNil(try data("kind: voc").palette)
+    XCTAssertEqual(try data("palette: cityscapes").palette, .cityscapes)
+    XCTAssertEqual(
+      try data("classes: 2, palette: [[0, 1, 2], [253, 254, 255]]").palette, .colors([[0, 1, 2], [253, 254, 255]]))
+    refused("classes: 3, palette: [[0, 1, 2]]", at: 29, says: "1 colours for 3 classes", "[red, green, blue]")
+    refused("classes: 2, palette: [[0, 1, 2], [1, 2]]", at: 41, says: "a colour [red, green, blue]", "a list of 2")
+    refused("classes: 2, palette: [[0, 1, 2], [1, 2, 256]]", at: 48, says: "256 is out of range: 0 to 255")
+    refused("classes: 2, palette: rainbow", at: 29, says: "voc, cityscapes, a list of", "'rainbow'")
+  }
+}

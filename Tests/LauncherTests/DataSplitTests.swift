@@ -1,0 +1,99 @@
+import Dataset
+import Foundation
+import XCTest
+
+/// `u2pl data split`: the same lists from the same seed, whatever the number of ranks.
+final class DataSplitTests: CommandTestCase {
+  private let count = 40
+
+  override func setUpWithError() throws {
+    try super.setUpWithError()
+    try write("all.txt", "\u{FEFF}" + (0..<count).map { " x\($0).png  y\($0).png\r\n" }.joined() + "\n")
+  }
+
+  private func lines(_ file: String) throws -> [String] {
+    try String(contentsOfFile: path(file), encoding: .utf8).split(separator: "\n").map(String.init)
+  }
+
+  func testSplits() throws {
+    let outcome = try run(["data", "split", "all.txt", "-o", "out", "--labeled", "1/16, 1/4,13", "--validation", "1/5"])
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    let validation = try lines("out/val.txt")
+    XCTAssertEqual(validation.count, 8)
+    var smaller = Set<String>()
+    // Of the 32 that are left.
+    for number in [2, 8, 13] {
+      let labeled = try lines("out/\(number)/labeled.txt"), unlabeled = try lines("out/\(number)/unlabeled.txt")
+      XCTAssertEqual([labeled.count, unlabeled.count], [number, 32 - number])
+      XCTAssertEqual(
+        Set(labeled + unlabeled + validation), Set((0..<count).map { "x\($0).png  y\($0).png" }), "lines as they stand")
+      XCTAssertTrue(smaller.isSubset(of: labeled))
+      smaller = Set(labeled)
+      XCTAssertTrue(outcome.output.contains("out/\(number)/labeled.txt: \(number) images"), outcome.output)
+    }
+  }
+
+  /// The lines are such that a configuration with the root `mine` reads them.
+  func testAFolderIsAListToo() throws {
+    for name in ["b.png", "a.jpg", "c.txt"] { try write("mine/images/\(name)", []) }
+    let outcome = try run(["data", "split", "mine/images", "-o", "out", "--labeled", "2"])
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertEqual(try lines("out/2/labeled.txt"), ["images/a.jpg", "images/b.png"])
+    XCTAssertFalse(FileManager.default.fileExists(atPath: path("out/2/unlabeled.txt")))
+  }
+
+  func testTheSeedDecides() throws {
+    for (folder, seed, ranks) in [("a", "7", nil), ("b", "7", 2), ("c", "8", nil)] as [(String, String, Int?)] {
+      let outcome = try run(
+        ["data", "split", "all.txt", "-o", folder, "--labeled", "10", "--seed", seed], ranks: ranks)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+    }
+    XCTAssertEqual(try lines("a/10/labeled.txt"), try lines("b/10/labeled.txt"))
+    XCTAssertNotEqual(try lines("a/10/labeled.txt"), try lines("c/10/labeled.txt"))
+    // What is there already stays, and stands in the way of others.
+    XCTAssertEqual(try run(["data", "split", "all.txt", "-o", "a", "--labeled", "10", "--seed", "7"]).status, 0)
+    try assertRefused(
+      ["data", "split", "all.txt", "-o", "a", "--labeled", "10", "--seed", "8"], saying: "a/10/labeled.txt exists")
+  }
+
+  /// One image in ten shows the second class: without balance as few of the chosen, with it half of them.
+  func testBalanced() throws {
+    for i in 0..<count {
+      for folder in ["images", "labels"] { try write("data/\(folder)/x\(i).png", []) }
+      let values = (0..<64).map { UInt8(i % 10 == 0 && $0 > 50 ? 1 : 0) }
+      try ImageFile.writePNG(
+        RGBImage(height: 8, width: 8, pixels: [UInt8](repeating: 9, count: 192)), to: path("data/images/x\(i).png"))
+      try ImageFile.writePNG(
+        LabelMap(height: 8, width: 8, values: values), palette: nil, to: path("data/labels/x\(i).png"))
+    }
+    try write("data/all.txt", (0..<count).map { "x\($0)\n" }.joined())
+    try write("mine.yaml", tinyConfiguration(data: "{kind: folder, root: data, labeled: all.txt, classes: 2}") + "\n")
+    let settings = ["--balanced", "mine.yaml", "--set", "u2pl.enabled=off"]
+    for (folder, ranks) in [("alone", nil), ("shared", 2)] as [(String, Int?)] {
+      let outcome = try run(
+        ["data", "split", "all.txt", "-o", folder, "--labeled", "4,8"] + settings, ranks: ranks)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      XCTAssertTrue(outcome.output.contains("each class in 4 to 8"), outcome.output)
+      let rare = try lines("\(folder)/8/labeled.txt").filter { (Int($0.dropFirst()) ?? 1) % 10 == 0 }
+      XCTAssertEqual(rare.count, 4)
+    }
+    XCTAssertEqual(try lines("alone/4/labeled.txt"), try lines("shared/4/labeled.txt"))
+    try FileManager.default.removeItem(atPath: path("data/labels/x7.png"))
+    try assertRefused(
+      ["data", "split", "all.txt", "-o", "z", "--labeled", "4"] + settings, saying: "data/all.txt, line 8", "no mask")
+  }
+
+  func testWhatCannotBeSplit() throws {
+    for (labeled, said) in [("41", "from 1 to 40"), ("0", "from 1 to 40"), ("1/0", "1/8"), ("many", "many")] {
+      try assertRefused(
+        ["data", "split", "all.txt", "-o", "out", "--labeled", labeled], at: [nil], saying: "--labeled \(labeled)", said
+      )
+    }
+    try assertRefused(["data", "split", "none.txt", "-o", "out", "--labeled", "1"], saying: "none.txt", "no such list")
+    try write("twice.txt", "a\nb\na\n")
+    try assertRefused(
+      ["data", "split", "twice.txt", "-o", "out", "--labeled", "1"], saying: "twice.txt", "a is there twice", "1 and 3")
+    let usage = try run(["data", "split", "all.txt", "-o", "out", "--labeled", "1", "--set", "a.b=1"])
+    XCTAssertEqual(usage.status, 64, usage.summary)
+  }
+}
