@@ -54,15 +54,12 @@ enum BufferPool {
     }
   }
 
-  /// Gives blocks back to the system.
-  ///
-  /// - Parameter all: also those that have been in use since the last call.
-  static func trim(all: Bool) {
+  static func trim() {
     let old = free.withLock { free in
       var old: [Block] = []
       for (size, blocks) in free.blocks {
-        let kept = all ? [] : blocks.filter { $0.generation == free.generation }
-        if kept.count < blocks.count { old += all ? blocks : blocks.filter { $0.generation != free.generation } }
+        let kept = blocks.filter { $0.generation == free.generation }
+        if kept.count < blocks.count { old += blocks.filter { $0.generation != free.generation } }
         free.blocks[size] = kept.isEmpty ? nil : kept
       }
       free.generation += 1
@@ -78,10 +75,7 @@ enum BufferPool {
 /// Gives back to the system what has not been in use since the last call.
 ///
 /// To be called between images of many sizes, whose maps would otherwise pile up; images of one size keep their storage.
-public func trimPooledStorage() { BufferPool.trim(all: false) }
-
-/// Gives all pooled storage back to the system.
-public func releasePooledStorage() { BufferPool.trim(all: true) }
+public func trimPooledStorage() { BufferPool.trim() }
 
 /// Bytes of pooled storage that nothing uses at the moment.
 package var pooledBytes: Int { BufferPool.freeBytes }
