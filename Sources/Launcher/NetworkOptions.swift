@@ -61,8 +61,7 @@ struct NetworkOptions: ParsableArguments {
         description: "\(checkpoint): the attribute config is missing; this is no checkpoint of a run")
     }
     let configuration = try Configuration(yaml: yaml, source: "\(checkpoint), attribute config", overrides: settings)
-    var group = network.rawValue
-    if network == .auto { group = attributes["semi_supervised_steps"] == .int(0) ? "student" : "teacher" }
+    let group = network == .auto ? CheckpointFile.evaluatedNetwork(checkpoint) : network.rawValue
     // Momentum and memory bank are many times larger than a network.
     let contents = try CheckpointFile.read(checkpoint, group: group)
     return (configuration, group, contents.datasets(in: group))

@@ -100,7 +100,13 @@ final class ColorJitterTests: XCTestCase {
     let value = color.max(), chroma = value - color.min()
     guard chroma > 0 else { return color }
     var hue: Double
-    if value == r { hue = (g - b) / chroma } else if value == g { hue = 2 + (b - r) / chroma } else { hue = 4 + (r - g) / chroma }
+    if value == r {
+      hue = (g - b) / chroma
+    } else if value == g {
+      hue = 2 + (b - r) / chroma
+    } else {
+      hue = 4 + (r - g) / chroma
+    }
     hue /= 6
     hue += turn
     hue -= floor(hue)
