@@ -30,7 +30,8 @@ package enum HDF5 {
 
   /// What the innermost entry of the error stack says.
   private static func innermostError() -> String {
-    let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 2048) { buffer in
+    var characters = [CChar](repeating: 0, count: 2048)
+    let text = characters.withUnsafeMutableBufferPointer { buffer in
       guard let start = buffer.baseAddress else { return "" }
       u2pl_h5e_innermost(start, buffer.count)
       return String(cString: start)

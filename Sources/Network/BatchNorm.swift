@@ -13,9 +13,8 @@ func channelReduction(
   let piece = max(1, 1 << 14 / channels)
   let pieces = (pixels + piece - 1) / piece
   let width = quantities * channels
-  return withUnsafeTemporaryAllocation(of: Double.self, capacity: samples * pieces * width) { partial in
-    partial.initialize(repeating: 0)
-    let base = partial.baseAddress!
+  return withScratch(of: Double.self, count: samples * pieces * width) { base in
+    base.initialize(repeating: 0, count: samples * pieces * width)
     parallelFor(samples * pieces) { index in
       let (sample, number) = (index / pieces, index % pieces)
       body(sample, number * piece..<min(pixels, (number + 1) * piece), base + index * width)

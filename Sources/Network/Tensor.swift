@@ -18,7 +18,20 @@ public final class Buffer: @unchecked Sendable {
   deinit { BufferPool.give(data, count) }
 }
 
-/// Free storage by size. Buffers come and go on the training thread; the lock is for those released elsewhere.
+/// Calls `body` with uninitialised pooled storage for `count` elements, 64-byte aligned; from any thread.
+///
+/// Not `withUnsafeTemporaryAllocation`: where that resorts to the heap, beyond 1 KiB, Swift 6.3.1 with -Ounchecked takes a
+/// register that the closure has used for an error that was thrown.
+package func withScratch<Element: BitwiseCopyable, Result>(
+  of: Element.Type, count: Int, _ body: (UnsafeMutablePointer<Element>) throws -> Result
+) rethrows -> Result {
+  let floats = (count * MemoryLayout<Element>.stride + 3) / 4
+  let data = BufferPool.take(floats)
+  defer { BufferPool.give(data, floats) }
+  return try body(UnsafeMutableRawPointer(data).bindMemory(to: Element.self, capacity: count))
+}
+
+/// Free storage by size. Tensors come and go on the training thread; the lock is for scratch of its helpers.
 enum BufferPool {
   private struct Block: @unchecked Sendable {
     let data: UnsafeMutablePointer<Float>

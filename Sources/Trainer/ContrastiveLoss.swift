@@ -128,9 +128,9 @@ package struct ContrastiveLoss {
     let n = settings.negatives, d = bank.features
     let inverseTemperature = Float(1 / settings.temperature)
     let queue = bank.queues[anchor.classNumber]
-    return withUnsafeTemporaryAllocation(of: Float.self, capacity: (n + 1) * (d + 3)) { scratch in
+    return withScratch(of: Float.self, count: (n + 1) * (d + 3)) { block in
       // Row 0 is the centroid, rows 1…N the negatives.
-      let block = scratch.baseAddress!, cosines = block + (n + 1) * d
+      let cosines = block + (n + 1) * d
       let inverseNorms = cosines + (n + 1), weights = inverseNorms + (n + 1)
       centroid.withUnsafeBufferPointer { block.update(from: $0.baseAddress!, count: d) }
       inverseNorms[0] = 1 / norm(block, d)

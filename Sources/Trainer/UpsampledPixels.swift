@@ -47,13 +47,12 @@ package struct UpsampledPixels {
     parallelFor(samples.count * height) { index in
       let sample = samples.lowerBound + index / height, y = index % height
       let floats = smallWidth * classes + 2 * classes * width + 2 * width
-      withUnsafeTemporaryAllocation(byteCount: floats * 4 + width, alignment: 64) { memory in
-        let base = memory.baseAddress!.bindMemory(to: Float.self, capacity: floats)
-        let blended = base, greatest = blended + smallWidth * classes
+      withScratch(of: Float.self, count: floats + (width + 3) / 4) { blended in
+        let greatest = blended + smallWidth * classes
         let row = Row(
           shifted: greatest + width, exps: greatest + width + classes * width,
           sum: greatest + width + 2 * classes * width,
-          best: (memory.baseAddress! + floats * 4).bindMemory(to: UInt8.self, capacity: width))
+          best: UnsafeMutableRawPointer(blended + floats).bindMemory(to: UInt8.self, capacity: width))
         upsampleRow(UnsafePointer(logits.sample(sample)), y, blended, into: row.shifted)
         softmax(row, greatest)
         body(sample, y, row)
@@ -131,13 +130,11 @@ package struct UpsampledPixels {
     [Float](unsafeUninitializedCapacity: classes * height * width) { out, count in
       let (out, width, plane) = (out.baseAddress!, self.width, self.height * self.width)
       parallelFor(height) { y in
-        // Not withUnsafeTemporaryAllocation: where it resorts to the heap, Swift 6.3.1 takes a register this closure has
-        // used for an error that was thrown.
-        let scratch = UnsafeMutablePointer<Float>.allocate(capacity: (smallWidth + width) * classes)
-        defer { scratch.deallocate() }
-        let row = scratch + smallWidth * classes
-        upsampleRow(UnsafePointer(logits.sample(sample)), y, scratch, into: row)
-        for c in 0..<classes { (out + c * plane + y * width).update(from: row + c * width, count: width) }
+        withScratch(of: Float.self, count: (smallWidth + width) * classes) { scratch in
+          let row = scratch + smallWidth * classes
+          upsampleRow(UnsafePointer(logits.sample(sample)), y, scratch, into: row)
+          for c in 0..<classes { (out + c * plane + y * width).update(from: row + c * width, count: width) }
+        }
       }
       count = classes * height * width
     }
