@@ -73,7 +73,7 @@ final class DataLayoutTests: CommandTestCase {
     try CheckpointFile.read(checkpoint(run, step: 3)).datasets
   }
 
-  func testTrainingAndEvaluationInEveryLayout() throws {
+  func testTrainingEvaluationAndPredictionInEveryLayout() throws {
     XCTAssertEqual(Set(labels(labeled[0], "voc").values), [0, 1, 2, 3, 255])
     let packed = try run(["data", "pack", "cityscapes.yaml", "-o", "packed.h5"], ranks: 2)
     XCTAssertEqual(packed.status, 0, packed.summary)
@@ -83,6 +83,9 @@ final class DataLayoutTests: CommandTestCase {
     XCTAssertEqual(expected.0.count, 6, "three steps and as many evaluations")
     let table = try evaluate("expected")
     XCTAssertTrue(table.contains("mIoU"), table)
+    let predicted = try predict("expected", "voc/JPEGImages")
+    XCTAssertEqual(predicted.count, labeled.count + unlabeled.count + validation.count)
+    let images = ["voc": "voc/JPEGImages", "cityscapes": "cityscapes/leftImg8bit", "folder": "folder/images"]
     for (layout, more) in [("voc", []), ("cityscapes", []), ("folder", []), ("cityscapes", settings)] {
       for ranks in [nil, 2] {
         let name = "\(layout)-\(more.count)-\(ranks ?? 1)"
@@ -90,6 +93,7 @@ final class DataLayoutTests: CommandTestCase {
         XCTAssertEqual(try metrics(name), expected.0, name)
         XCTAssertTrue(try state(name) == expected.1, "\(name): the checkpoint differs")
         XCTAssertEqual(try evaluate(name, ranks: ranks), table, name)
+        XCTAssertTrue(try predict(name, images[layout]!, ranks: ranks) == predicted, "\(name): predictions differ")
       }
     }
   }
@@ -104,6 +108,20 @@ final class DataLayoutTests: CommandTestCase {
     let outcome = try run(["evaluate", "--checkpoint", "\(name)/checkpoints/latest"], ranks: ranks)
     XCTAssertEqual(outcome.status, 0, outcome.summary)
     return outcome.output.replacing(/, [0-9.]+ s\)/, with: ")")
+  }
+
+  /// The files of classes that `u2pl predict` writes, by the names the images have in VOC's layout.
+  private func predict(_ name: String, _ images: String, ranks: Int? = nil) throws -> [String: Data] {
+    let outcome = try run(
+      ["predict", "--checkpoint", "\(name)/checkpoints/latest", images, "-o", "\(name)-out"], ranks: ranks)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    var files: [String: Data] = [:]
+    for file in try FileManager.default.subpathsOfDirectory(atPath: path("\(name)-out/index"))
+    where file.hasSuffix(".png") {
+      let stem = file.split(separator: "/").last!.replacing("_leftImg8bit", with: "")
+      files[stem] = FileManager.default.contents(atPath: path("\(name)-out/index/\(file)"))
+    }
+    return files
   }
 
   /// The lists of a packed file may be given as files, in any layout's form.

@@ -1,0 +1,51 @@
+import Foundation
+import XCTest
+
+/// `train --dry-run` says what a run will take, finds what is wrong with it, and leaves nothing behind.
+final class DryRunTests: CommandTestCase {
+  private func dryRun(_ settings: [String] = []) -> [String] {
+    ["train", "--config", "tiny.yaml", "--dry-run"] + settings.flatMap { ["--set", $0] }
+  }
+
+  func testItSaysWhatARunTakesOnAnyNumberOfRanks() throws {
+    let before = try FileManager.default.subpathsOfDirectory(atPath: directory).sorted()
+    for ranks in [nil, 1, 2, 4] as [Int?] {
+      let outcome = try run(dryRun(["batch={labeled: 4, unlabeled: 4}"]), ranks: ranks)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      let parts = [
+        "encoder: resnet18",  // of the resolved configuration
+        "high_rank: 4", "5 labeled, 7 unlabeled, 5 validation images", "million parameters", "maps of 33×33 images",
+        "the \(ranks ?? 1) ranks of", "s a step with labels alone", "3 epochs of 2 steps", "ready",
+      ]
+      for part in parts { XCTAssertTrue(outcome.output.contains(part), "“\(part)” is not said: \(outcome.summary)") }
+    }
+    XCTAssertEqual(try FileManager.default.subpathsOfDirectory(atPath: directory).sorted(), before)
+  }
+
+  /// More pixels need more memory and time, in proportion.
+  func testItGrowsWithTheBatch() throws {
+    func estimate(_ images: Int) throws -> (memory: Double, seconds: Double) {
+      let outcome = try run(
+        dryRun(["batch={labeled: \(images), unlabeled: \(images)}", "augment.crop=321", "data.size=321"]))
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      let memory = outcome.output.firstMatch(of: /images (\d+\.\d+) GiB, bank/).flatMap { Double($0.1) }
+      let seconds = outcome.output.firstMatch(of: /(\d+\.\d+) s with pseudo-labels/).flatMap { Double($0.1) }
+      return (try XCTUnwrap(memory, outcome.output), try XCTUnwrap(seconds, outcome.output))
+    }
+    let (few, many) = (try estimate(4), try estimate(64))
+    XCTAssertGreaterThan(many.memory / few.memory, 10)
+    XCTAssertGreaterThan(many.seconds / few.seconds, 4)
+  }
+
+  func testMemoryThatWillNotSuffice() throws {
+    try assertRefused(
+      dryRun(["batch={labeled: 512, unlabeled: 512}", "augment.crop=2049", "data.size=2049"]), at: [2],
+      saying: "of memory available", "fewer ranks", "batch.labeled", "augment.crop")
+  }
+
+  func testFilesThatAreMissing() throws {
+    try write("mine/list.txt", "nothing\n")
+    try write("voc.yaml", tinyConfiguration(data: "{root: mine, labeled: list.txt, unlabeled: list.txt, classes: 4}"))
+    try assertRefused(["train", "--config", "voc.yaml", "--dry-run"], saying: "list.txt")
+  }
+}
