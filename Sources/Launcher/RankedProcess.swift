@@ -9,9 +9,9 @@ import Trainer
 enum RankedProcess {
   /// Starts MPI, runs `body`, ends MPI.
   ///
-  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``IncompleteResult``) rank 0 reports and all leave in order; any
-  /// other error, such as an image that turns out to be damaged, happened on one rank, which takes the others down with
-  /// it.
+  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``RunStopped``, ``IncompleteResult``) rank 0
+  /// reports and all leave in order; any other error, such as an image that turns out to be damaged, happened on one rank,
+  /// which takes the others down with it.
   static func run(_ body: (Communicator) throws -> Void) throws {
     let ranks: Communicator
     do { ranks = try MPIEnvironment.start() } catch { Communicator.alone.abort("u2pl: \(error)", code: 1) }
@@ -23,6 +23,10 @@ enum RankedProcess {
       leave(ranks, place + failure.description, code: 2)
     } catch let error as TrainingError {
       leave(ranks, error.description, code: 1)
+    } catch let stopped as RunStopped {
+      if ranks.rank == 0 { say("\(stopped)") }
+      MPIEnvironment.finish()
+      exit(75)
     } catch let error as IncompleteResult {
       leave(ranks, error.description, code: 3)
     } catch {

@@ -16,6 +16,9 @@ struct Train: ParsableCommand {
 
       The number of ranks must divide both batch sizes. At 1, 2, 4, 8 … ranks the run computes the same bits, so it \
       can be resumed on another number.
+
+      SIGTERM, SIGINT and SIGUSR1, to any rank, end the run after its current step and a checkpoint, with exit code 75; a \
+      second SIGINT ends it at once. mpirun passes SIGUSR1 on; at SIGTERM and SIGINT it gives ranks only a second.
       """)
 
   @OptionGroup var options: ConfigurationOptions
@@ -42,6 +45,7 @@ struct Train: ParsableCommand {
       let directory = try runDirectory(configuration, ranks)
       var attributes: [String: AttributeValue] = ["version": .string(Version.number)]
       if let commit = Version.commit { attributes["git_commit"] = .string(commit) }
+      StopRequest.listen()
       let training = try TrainingRun(
         configuration, directory: directory, resume: resume.map { $0 == "latest" ? .latest : .path($0) }, ranks: ranks,
         attributes: attributes, facts: facts, say: RankedProcess.say)

@@ -14,7 +14,8 @@ struct U2PL: ParsableCommand {
         mpirun -n 2 --hostfile hostfiles/localhost u2pl train --config configs/shapes-demo.yaml
 
       Exit codes: 0 done; 1 the run failed; 2 bad input (a message says which file, where, and what to do); 3 some \
-      images could not be read, the others are done; 64 bad usage.
+      images could not be read, the others are done; 64 bad usage; 75 stopped by a signal after a checkpoint, to be \
+      resumed.
       """,
     version: Version.text,
     subcommands: [

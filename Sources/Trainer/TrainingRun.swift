@@ -81,7 +81,8 @@ public final class TrainingRun {
 
   /// Trains to the end. Collective.
   ///
-  /// - Throws: ``TrainingError`` on every rank alike; anything else on one rank, whose caller then has to abort the job.
+  /// - Throws: ``TrainingError``, and ``RunStopped`` after a signal (see ``StopRequest``), on every rank alike; anything else
+  ///   on one rank, whose caller then has to abort the job.
   public func run() throws {
     let loader = BatchLoader(sets, trainer, firstStep: trainer.step)
     defer { loader.stop() }
@@ -99,14 +100,36 @@ public final class TrainingRun {
       flippedBit?.apply(to: trainer)
       if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try trainer.compareReplicas() }
       try evaluateIfDue(report)
-      try checkpointIfDue()
+      let request = try stopRequest()
+      try checkpointIfDue(evenSo: request != nil)
+      if let request, trainer.step < schedule.totalSteps {
+        try finish("stopped after \(trainer.step) steps: \(request)")
+        throw RunStopped(
+          description: "\(request): stopped after step \(trainer.step - 1), whose end is in "
+            + "\(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it")
+      }
     }
+    try finish("finished after \(trainer.step) steps")
+  }
+
+  private func finish(_ lastWords: String) throws {
     try writer.finish()
     reportWriterErrors()
-    log.info("finished after \(trainer.step) steps")
+    log.info(lastWords)
     log.finish()
     metrics?.close()
     try trainer.close()
+  }
+
+  /// Which rank was asked to stop, and how; every rank gets the same answer, so that all leave after the same step.
+  private func stopRequest() throws -> String? {
+    // The number of the signal above that of the rank, so that the greatest names both.
+    let own = StopRequest.number
+    let greatest = try ranks.maximum([own == 0 ? 0 : Int64(own) << 32 | Int64(ranks.rank)])[0]
+    guard greatest > 0 else { return nil }
+    let request = "rank \(greatest & 0xFFFF_FFFF) received \(StopRequest.name(Int32(greatest >> 32)))"
+    log.info(request)
+    return request
   }
 
   // MARK: Starting
@@ -212,10 +235,12 @@ public final class TrainingRun {
   }
 
   /// Every so many steps, at the end, and after an evaluation better than all before: `best` has to lead somewhere.
-  private func checkpointIfDue() throws {
+  ///
+  /// - Parameter evenSo: whether one is written although none is due.
+  private func checkpointIfDue(evenSo: Bool) throws {
     let every = configuration.checkpoint.everySteps ?? trainer.schedule.stepsPerEpoch
     let due = trainer.step % every == 0 || trainer.step == trainer.schedule.totalSteps || best?.step == trainer.step
-    guard due else { return }
+    guard due || evenSo else { return }
     // What is written now is what a run will be resumed from.
     try trainer.compareReplicas()
     guard ranks.rank == 0 else { return }

@@ -1,0 +1,40 @@
+import Foundation
+import Synchronization
+
+/// A run that was asked to stop, has written a checkpoint, and can be gone on with.
+public struct RunStopped: Error, CustomStringConvertible, Sendable {
+  public let description: String
+}
+
+/// Signals that ask a run to write a checkpoint and leave: SIGTERM and SIGUSR1, as batch systems send before they take a node
+/// away, and SIGINT.
+///
+/// A handler may do next to nothing, so it notes the signal and the training loop looks after each step.
+public enum StopRequest {
+  private static let received = Atomic<Int32>(0)
+  private static let signals = [SIGTERM, SIGINT, SIGUSR1]
+
+  /// From now on these signals no longer end the process at once; a second SIGINT does.
+  public static func listen() {
+    // The first access makes the storage, which a handler must not.
+    received.store(0, ordering: .relaxed)
+    for number in signals {
+      signal(number) { number in
+        let before = StopRequest.received.exchange(number, ordering: .relaxed)
+        if number == SIGINT, before == SIGINT { _exit(130) }
+      }
+    }
+  }
+
+  /// The signal received last, 0 for none.
+  static var number: Int32 { received.load(ordering: .relaxed) }
+
+  static func name(_ number: Int32) -> String {
+    switch number {
+    case SIGTERM: "SIGTERM"
+    case SIGINT: "SIGINT"
+    case SIGUSR1: "SIGUSR1"
+    default: "signal \(number)"
+    }
+  }
+}
