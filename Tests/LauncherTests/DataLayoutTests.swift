@@ -118,7 +118,7 @@ final class DataLayoutTests: CommandTestCase {
     var files: [String: Data] = [:]
     for file in try FileManager.default.subpathsOfDirectory(atPath: path("\(name)-out/index"))
     where file.hasSuffix(".png") {
-      let stem = file.split(separator: "/").last!.replacing("_leftImg8bit", with: "")
+      let stem = String(file.split(separator: "/").last!).replacing("_leftImg8bit", with: "")
       files[stem] = FileManager.default.contents(atPath: path("\(name)-out/index/\(file)"))
     }
     return files
