@@ -56,13 +56,13 @@ public struct WeightsFit: Sendable {
     return parts.isEmpty ? nil : "has no \(parts.joined(separator: " and no ")), which starts from run.seed"
   }
 
-  /// What is wrong, a line a kind; empty when all fits.
+  /// What is wrong, a line a kind with every name; empty when all fits.
   public func problems(_ source: String) -> [String] {
     let lists = [
       ("missing", missing), ("unknown", unknown), ("misshapen", misshapen.map { "\($0.name) \($0.reason)" }),
     ]
     return lists.compactMap { what, names in
-      names.isEmpty ? nil : "\(source): \(names.count) \(what): \(Self.list(names))"
+      names.isEmpty ? nil : "\(source): \(names.count) \(what): \(names.joined(separator: ", "))"
     }
   }
 
