@@ -23,6 +23,7 @@ struct DryRun {
       "data      \(sets.labeled.count) labeled, \(sets.unlabeled?.count ?? 0) unlabeled, "
         + "\(sets.validation?.count ?? 0) validation images, all there")
     let size = try configuration.augment.crop.map { ($0.height, $0.width) } ?? sets.labeled.check(0)
+    say("          calibrating: some steps on small images …")
     let estimate = try RunEstimate(configuration, height: size.0, width: size.1, ranks: ranks)
     show(estimate, schedule)
     try ranks.together { try estimate.requireMemory(on: MPIEnvironment.host) }
