@@ -90,9 +90,10 @@ extension Communicator {
     var type: MPI_Datatype?
     try check(
       MPI_Type_contiguous(Int32(MemoryLayout<Element>.stride), u2pl_type_byte(), &type), "MPI_Type_contiguous")
-    defer { MPI_Type_free(&type) }
     try check(MPI_Type_commit(&type), "MPI_Type_commit")
-    return try body(type!)
+    let result = try body(type!)
+    try check(MPI_Type_free(&type), "MPI_Type_free")
+    return result
   }
 
   /// `values` of rank `root`, on every rank; all ranks pass as many elements. Corresponds to `MPI_Bcast`.

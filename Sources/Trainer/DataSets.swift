@@ -47,11 +47,15 @@ public struct DataSets: Sendable {
           }
         }
       }
-      guard let validation else { return }
-      for index in stride(from: ranks.rank, to: validation.count, by: ranks.size) {
-        try validation.placing(index) { try validation.check(index) }
-      }
+      try validation?.checkShare(of: ranks)
     }
+  }
+}
+
+extension ImageSet {
+  /// Looks over this rank's share of the entries. Makes no MPI call.
+  func checkShare(of ranks: Communicator) throws {
+    for index in stride(from: ranks.rank, to: count, by: ranks.size) { try placing(index) { try check(index) } }
   }
 }
 

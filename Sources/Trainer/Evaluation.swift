@@ -22,9 +22,7 @@ public struct Evaluator {
   ///
   /// - Throws: ``CollectiveFailure`` on every rank, naming the file.
   public func check(_ set: any ImageSet) throws {
-    try ranks.together {
-      for index in stride(from: ranks.rank, to: set.count, by: ranks.size) { try set.check(index) }
-    }
+    try ranks.together { try set.checkShare(of: ranks) }
   }
 
   /// Collective; rank r takes images r, r + size, …

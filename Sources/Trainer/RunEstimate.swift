@@ -30,9 +30,6 @@ public struct RunEstimate: Sendable {
   public let nodeBytes: Int
   public let availableBytes: Int
 
-  /// Bytes of a rank that writes no checkpoint.
-  public var rankBytes: Int { networkBytes + activationBytes + bankBytes }
-
   private struct Sample {
     /// Pixels of all images of a rank.
     let pixels: Int
@@ -43,7 +40,10 @@ public struct RunEstimate: Sendable {
   /// Trains some steps of one labeled and one unlabeled image a rank. Collective; changes no file.
   ///
   /// - Parameters height, width: of the images of the run.
+  /// - Throws: ``CollectiveFailure`` on every rank when they cannot share the batch of the run.
   public init(_ configuration: Configuration, height: Int, width: Int, ranks: Communicator) throws {
+    // The steps below have a batch of their own, which every rank count divides.
+    try ranks.together { try U2PLTrainer.requireShares(configuration, ranks: ranks.size) }
     let available = ProcessMemory.available
     let area = height * width, side = Int(Double(area).squareRoot())
     // Sizes of the form 32k + 1 leave no odd borders at any stride.
@@ -58,10 +58,12 @@ public struct RunEstimate: Sendable {
 
     var samples: [Sample] = []
     var parameters = 0, bank = 0
+    var node = ranks
     for side in sides {
       let trainer = try U2PLTrainer(
         small, schedule: Schedule(small, labeledCount: 1, unlabeledCount: 1), ranks: ranks)
       (parameters, bank) = (trainer.student.parameters.values.count, trainer.bank.bytesPerNode)
+      node = trainer.bank.nodes?.node ?? ranks
       samples.append(try Self.sample(trainer, side: side, images: withUnlabeled ? 2 : 1))
       try trainer.close()
       // Once to forget what the steps have used, once to give it back.
@@ -87,11 +89,10 @@ public struct RunEstimate: Sendable {
     networkBytes = parameters * 4 * (4 + 3)
     checkpointBytes = parameters * 4 * 3
 
-    let nodes = try NodeGroup(ranks)
-    ranksOnNode = nodes.node.size
+    ranksOnNode = node.size
     bankBytes = bank / ranksOnNode
     let own = networkBytes + activationBytes + bankBytes + (ranks.rank == 0 ? checkpointBytes : 0)
-    nodeBytes = Int(try nodes.node.sum([Int64(own)])[0])
+    nodeBytes = Int(try node.sum([Int64(own)])[0])
     availableBytes = available
     self.parameters = parameters
     (self.height, self.width) = (height, width)

@@ -129,10 +129,10 @@ extension U2PLTrainer {
     let samples = 0..<layout.localLabeled.count
     var labels = labels
     if let ohem = configuration.loss.ohem { try keepHardest(&labels, logits, pixels, ohem) }
-    var counts = [Int64](repeating: 0, count: 256)
-    for label in labels { counts[Int(label)] += 1 }
+    var counts = [Int64](repeating: 0, count: configuration.data.classes)
+    for label in labels where label != ignoreLabel { counts[Int(label)] += 1 }
     counts = try ranks.sum(counts)
-    let total = (0..<configuration.data.classes).reduce(0.0) { $0 + Double(counts[$1]) * (weights?[$1] ?? 1) }
+    let total = counts.indices.reduce(0.0) { $0 + Double(counts[$1]) * (weights?[$1] ?? 1) }
     let scale = total > 0 ? factor / total : 0
     let sums = pixels.crossEntropy(
       logits, samples: samples, labels: labels, weights: weights?.map { Float($0) }, scale: Float(scale),

@@ -33,7 +33,7 @@ public final class U2PLTrainer {
     let batch = configuration.batch
     let unlabeled = configuration.u2pl.enabled ? batch.unlabeled : 0
     try ranks.together {
-      try Self.requireShares(labeled: batch.labeled, unlabeled: unlabeled, ranks: ranks.size)
+      try Self.requireShares(configuration, ranks: ranks.size)
       try BLAS.load()
     }
     self.configuration = configuration
@@ -55,7 +55,10 @@ public final class U2PLTrainer {
       capacities: capacities, features: configuration.model.features, nodes: try NodeGroup(ranks))
   }
 
-  private static func requireShares(labeled: Int, unlabeled: Int, ranks: Int) throws {
+  /// - Throws: ``TrainingError`` when ranks cannot hold equal shares of the batch.
+  static func requireShares(_ configuration: Configuration, ranks: Int) throws {
+    let labeled = configuration.batch.labeled
+    let unlabeled = configuration.u2pl.enabled ? configuration.batch.unlabeled : 0
     let uneven = [("labeled", labeled), ("unlabeled", unlabeled)].filter { $0.1 % ranks != 0 }
     guard !uneven.isEmpty else { return }
     let advice = uneven.map { "--set batch.\($0.0)=\(($0.1 + ranks - 1) / ranks * ranks)" }

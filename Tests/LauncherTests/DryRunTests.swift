@@ -43,6 +43,11 @@ final class DryRunTests: CommandTestCase {
       saying: "of memory available", "fewer ranks", "batch.labeled", "augment.crop")
   }
 
+  /// The calibration's own batch suits any number of ranks; the run's does not.
+  func testABatchThatTheRanksCannotShare() throws {
+    try assertRefused(dryRun(["batch={labeled: 4, unlabeled: 5}"]), at: [2], saying: "must both be multiples of the 2")
+  }
+
   func testFilesThatAreMissing() throws {
     try write("mine/list.txt", "nothing\n")
     try write("voc.yaml", tinyConfiguration(data: "{root: mine, labeled: list.txt, unlabeled: list.txt, classes: 4}"))
