@@ -1,10 +1,9 @@
-internal import COneDNN
 import Compute
 
 /// A 2-D convolution with a square kernel, zero-padded by dilation · ⌊kernel / 2⌋.
 ///
-/// Runs one sample at a time, so that nothing a sample computes depends on its neighbours or their number. Compiled
-/// kernels are kept by map size, weights packed once per change.
+/// Runs one sample at a time, so that nothing a sample computes depends on its neighbours or their number. The method is
+/// chosen, and its kernels compiled, once for each map size.
 public final class Convolution {
   public let inputs: Int
   public let outputs: Int
@@ -15,18 +14,12 @@ public final class Convolution {
   let weight: ParameterEntry
   let bias: ParameterEntry?
   private unowned let parameters: Parameters
-  private var plans: [MapSize: Plan] = [:]
+  private let name: String
+  private var methods: [MapSize: any ConvolutionMethod] = [:]
   private var packed: [UInt64: Packed] = [:]
   private var savedInput: Tensor?
 
   private struct MapSize: Hashable { let height: Int, width: Int }
-
-  /// Compiled for one map size; the backward kernels on first use.
-  private struct Plan {
-    let forward: Primitive
-    var backwardData: Primitive?
-    var backwardWeights: Primitive?
-  }
 
   /// Weights in a layout some kernel asked for, as of a version of the parameters.
   private struct Packed { let buffer: Buffer, version: Int }
@@ -37,6 +30,7 @@ public final class Convolution {
     dilation: Int = 1, bias: Bool = false
   ) {
     self.parameters = parameters
+    self.name = name
     self.inputs = inputs
     self.outputs = outputs
     self.kernel = kernel
@@ -55,11 +49,13 @@ public final class Convolution {
   package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
     precondition(x.channels == inputs)
     let y = Tensor(count: x.count, height: outputSize(x.height), width: outputSize(x.width), channels: outputs)
-    let primitive = try plan(x.height, x.width).forward
-    let weights = try packedWeights(primitive)
-    let bias = bias.map { parameters.storage($0).baseAddress! }
-    for sample in 0..<x.count {
-      try primitive.execute(activation: x.sample(sample), weights: weights.data, bias: bias, result: y.sample(sample))
+    try ConvolutionMeter.measure(name, .forward, geometry(x), samples: x.count) {
+      let method = try method(x)
+      let weights = try packedWeights(method.forwardLayout, of: x, method.packForward)
+      let bias = bias.map { UnsafePointer(parameters.storage($0).baseAddress!) }
+      for sample in 0..<x.count {
+        try method.forward(x.sample(sample), packed: weights, bias: bias, into: y.sample(sample))
+      }
     }
     if pass.records { savedInput = x }
     return y
@@ -74,8 +70,10 @@ public final class Convolution {
   package func backward(_ dy: Tensor, _ pass: Pass, needsInput: Bool = true) throws -> Tensor? {
     guard let x = savedInput else { preconditionFailure("backward without a recorded forward pass") }
     savedInput = nil
-    let size = MapSize(height: x.height, width: x.width)
-    try weightGradient(x, dy, pass, size)
+    let method = try method(x)
+    try ConvolutionMeter.measure(name, .backwardWeights, geometry(x), samples: x.count) {
+      try weightGradient(x, dy, pass, method)
+    }
     try pass.ranks.gradientReady(weight.range)
     if let bias {
       biasGradient(dy, pass, into: parameters.gradient(bias))
@@ -84,23 +82,18 @@ public final class Convolution {
     guard needsInput else { return nil }
 
     let dx = Tensor(like: x)
-    let primitive = try plans[size]?.backwardData ?? Primitive(shape(size), u2pl_conv_backward_data)
-    plans[size]?.backwardData = primitive
-    let weights = try packedWeights(primitive)
-    for sample in 0..<x.count {
-      try primitive.execute(activation: dx.sample(sample), weights: weights.data, bias: nil, result: dy.sample(sample))
+    try ConvolutionMeter.measure(name, .backwardData, geometry(x), samples: x.count) {
+      let weights = try packedWeights(method.backwardLayout, of: x, method.packBackward)
+      for sample in 0..<x.count {
+        try method.backwardData(dy.sample(sample), packed: weights, into: dx.sample(sample))
+      }
     }
     return dx
   }
 
-  private func weightGradient(_ x: Tensor, _ dy: Tensor, _ pass: Pass, _ size: MapSize) throws {
-    let primitive = try plans[size]?.backwardWeights ?? Primitive(shape(size), u2pl_conv_backward_weights)
-    plans[size]?.backwardWeights = primitive
+  private func weightGradient(_ x: Tensor, _ dy: Tensor, _ pass: Pass, _ method: any ConvolutionMethod) throws {
     let sum = try pass.tree.reduce(pass.kind) { slot in
-      let gradient = Buffer(count: primitive.packedCount)
-      try primitive.execute(
-        activation: x.sample(slot), weights: gradient.data, bias: nil, result: dy.sample(slot))
-      return gradient
+      try method.weightGradient(x.sample(slot), dy.sample(slot))
     } combine: { left, right in
       let into = left.data, from = UnsafePointer(right.data)
       parallelRanges(left.count, grain: 1 << 15) { range in
@@ -108,7 +101,7 @@ public final class Convolution {
       }
       return left
     }
-    try primitive.unpack(sum!.data, into: parameters.gradient(weight).baseAddress!)
+    try method.unpackGradient(sum!, into: parameters.gradient(weight).baseAddress!)
   }
 
   private func biasGradient(_ dy: Tensor, _ pass: Pass, into gradient: UnsafeMutableBufferPointer<Float>) {
@@ -118,76 +111,34 @@ public final class Convolution {
     for channel in 0..<outputs { gradient[channel] = total[channel] }
   }
 
-  private func shape(_ size: MapSize) -> u2pl_conv_shape {
-    u2pl_conv_shape(
-      height: Int32(size.height), width: Int32(size.width), in_channels: Int32(inputs),
-      out_height: Int32(outputSize(size.height)), out_width: Int32(outputSize(size.width)),
-      out_channels: Int32(outputs), kernel: Int32(kernel), stride: Int32(stride), dilation: Int32(dilation),
-      pad: Int32(dilation * (kernel / 2)), bias: bias == nil ? 0 : 1)
+  private func geometry(_ x: Tensor) -> ConvolutionGeometry {
+    ConvolutionGeometry(
+      height: x.height, width: x.width, inputs: inputs, outHeight: outputSize(x.height),
+      outWidth: outputSize(x.width), outputs: outputs, kernel: kernel, stride: stride, dilation: dilation,
+      bias: bias != nil)
   }
 
-  private func plan(_ height: Int, _ width: Int) throws -> Plan {
-    let size = MapSize(height: height, width: width)
-    if let plan = plans[size] { return plan }
+  private func method(_ x: Tensor) throws -> any ConvolutionMethod {
+    let size = MapSize(height: x.height, width: x.width)
+    if let method = methods[size] { return method }
     // Whole-image evaluation meets as many sizes as there are images; code for old ones is not kept for ever.
-    if plans.count >= 32 { plans = plans.filter { $0.value.backwardWeights != nil } }
-    let plan = Plan(forward: try Primitive(shape(size), u2pl_conv_forward))
-    plans[size] = plan
-    return plan
+    if methods.count >= 32 { methods.removeAll() }
+    let method = try geometry(x).method()
+    methods[size] = method
+    return method
   }
 
-  private func packedWeights(_ primitive: Primitive) throws -> Buffer {
-    let known = packed[primitive.layout]
-    if let known, known.version == parameters.version { return known.buffer }
-    let buffer = known?.buffer ?? Buffer(count: primitive.packedCount)
-    try primitive.pack(parameters.storage(weight).baseAddress!, into: buffer.data)
-    packed[primitive.layout] = Packed(buffer: buffer, version: parameters.version)
+  /// Packed anew for each pass where the map is large, so that packing costs next to nothing and a copy of all weights
+  /// would; kept while the weights stay where it is small.
+  private func packedWeights(
+    _ layout: UInt64, of x: Tensor, _ pack: (UnsafePointer<Float>) throws -> Buffer
+  ) throws -> Buffer {
+    let weights = UnsafePointer(parameters.storage(weight).baseAddress!)
+    guard x.count * x.pixels < 2048 else { return try pack(weights) }
+    if let known = packed[layout], known.version == parameters.version { return known.buffer }
+    packed[layout] = nil
+    let buffer = try pack(weights)
+    packed[layout] = Packed(buffer: buffer, version: parameters.version)
     return buffer
   }
-}
-
-/// One compiled kernel of oneDNN.
-private final class Primitive {
-  private let handle: OpaquePointer
-  let packedCount: Int
-  let layout: UInt64
-
-  init(_ shape: u2pl_conv_shape, _ kind: u2pl_conv_kind) throws {
-    var shape = shape
-    guard let handle = u2pl_conv_create(&shape, kind) else {
-      throw ComputeError(
-        description: "no kernel for a convolution of \(shape.in_channels)→\(shape.out_channels) channels on a "
-          + "\(shape.height)×\(shape.width) map: \(String(cString: u2pl_onednn_error()))")
-    }
-    self.handle = handle
-    packedCount = u2pl_conv_packed_floats(handle)
-    layout = u2pl_conv_layout(handle)
-  }
-
-  deinit { u2pl_conv_destroy(handle) }
-
-  func pack(_ oihw: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) throws {
-    try check(u2pl_conv_pack(handle, oihw, packed))
-  }
-
-  func unpack(_ packed: UnsafePointer<Float>, into oihw: UnsafeMutablePointer<Float>) throws {
-    try check(u2pl_conv_unpack(handle, packed, oihw))
-  }
-
-  func execute(
-    activation: UnsafeMutablePointer<Float>, weights: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>
-  ) throws {
-    try check(u2pl_conv_execute(handle, activation, weights, bias, result))
-  }
-
-  private func check(_ status: Int32) throws {
-    guard status == 0 else { throw ComputeError(description: String(cString: u2pl_onednn_error())) }
-  }
-}
-
-/// What oneDNN is, for the log.
-public enum ConvolutionLibrary {
-  public static var version: String { String(cString: u2pl_onednn_version()) }
-  public static var instructionSet: String { String(cString: u2pl_onednn_isa()) }
 }

@@ -263,6 +263,7 @@ extension U2PLTrainer {
       logits: gradients.logits, representation: gradients.representation, auxiliary: gradients.auxiliary, pass)
     clock.mark("backward")
     switch configuration.reduction {
+    case _ where !exchangesGradients: break
     case .ordered: try exchange.finish()
     case .mpi: try ranks.unorderedAllReduce(student.parameters.gradients)
     }
@@ -296,7 +297,8 @@ extension U2PLTrainer {
       rate: configuration.model.dropout, philox: philox, step: step, slots: layout.globalSlots, network: network)
     return Pass(
       mode: .training, records: records, tree: layout.tree, kind: kind,
-      ranks: OrderedRanks(ranks: ranks, exchange: configuration.reduction == .ordered ? exchange : nil),
+      ranks: OrderedRanks(
+        ranks: ranks, exchange: configuration.reduction == .ordered && exchangesGradients ? exchange : nil),
       dropout: dropout)
   }
 

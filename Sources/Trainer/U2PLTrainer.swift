@@ -24,6 +24,8 @@ public final class U2PLTrainer {
   let layout: BatchLayout
   let philox: Philox
   var clock = PhaseClock()
+  /// False in a benchmark of what the exchange of gradients costs.
+  var exchangesGradients = true
 
   /// Starts from `run.seed`; ``load(weights:)`` and ``restore(_:)`` replace what that gives. Collective.
   ///

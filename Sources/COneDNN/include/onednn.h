@@ -41,6 +41,23 @@ int u2pl_conv_unpack(u2pl_conv *conv, const float *packed, float *oihw);
 /// 0, or an error status.
 int u2pl_conv_execute(u2pl_conv *conv, float *activation, float *weights, const float *bias, float *result);
 
+/// `batch` products C = A · B, float32, row-major: A is m × k with rows `a_row` apart, or, where `transposed`, stored as
+/// k × m with rows `a_row` apart; B is k × n and C m × n, dense. `…_stride`: from one product of the batch to the next.
+typedef struct {
+  int batch, m, k, n;
+  int transposed;
+  int64_t a_row, a_stride, b_stride, c_stride;
+} u2pl_matmul_shape;
+
+/// A compiled matrix product.
+typedef struct u2pl_matmul u2pl_matmul;
+
+/// NULL on failure; `u2pl_onednn_error` then says why.
+u2pl_matmul *u2pl_matmul_create(const u2pl_matmul_shape *shape);
+void u2pl_matmul_destroy(u2pl_matmul *matmul);
+/// 0, or an error status.
+int u2pl_matmul_execute(u2pl_matmul *matmul, const float *a, const float *b, float *c);
+
 /// Text of the last failure.
 const char *u2pl_onednn_error(void);
 /// Version such as "2.6.3".

@@ -1,13 +1,9 @@
+#include "engine.h"
 #include "onednn.h"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#if DNNL_VERSION_MAJOR != 2
-#error "this shim speaks oneDNN 2.x (Debian 12's libdnnl-dev); 3.x renames what u2pl_conv_create calls"
-#endif
 
 struct u2pl_conv {
   dnnl_primitive_t primitive;
@@ -17,33 +13,17 @@ struct u2pl_conv {
   char implementation[64];
 };
 
-static char problem[256];
-static dnnl_engine_t engine;
-static dnnl_stream_t stream;
-
-static int failed(dnnl_status_t status, const char *what) {
-  if (status == dnnl_success) return 0;
-  snprintf(problem, sizeof problem, "%s failed with oneDNN status %d", what, (int)status);
-  return 1;
-}
-
-static int start(void) {
-  if (stream) return 0;
-  return failed(dnnl_engine_create(&engine, dnnl_cpu, 0), "dnnl_engine_create") ||
-         failed(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "dnnl_stream_create");
-}
-
 static int describe(dnnl_memory_desc_t *md, int n, int c, int h, int w, dnnl_format_tag_t tag) {
   dnnl_dims_t dims = {n, c, h, w};
-  return failed(dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, tag), "dnnl_memory_desc_init_by_tag");
+  return u2pl_failed(dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, tag), "dnnl_memory_desc_init_by_tag");
 }
 
 static int create_memory(dnnl_memory_t *memory, const dnnl_memory_desc_t *md) {
-  return failed(dnnl_memory_create(memory, md, engine, DNNL_MEMORY_NONE), "dnnl_memory_create");
+  return u2pl_failed(dnnl_memory_create(memory, md, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create");
 }
 
 u2pl_conv *u2pl_conv_create(const u2pl_conv_shape *s, u2pl_conv_kind kind) {
-  if (start()) return NULL;
+  if (u2pl_engine_start()) return NULL;
   u2pl_conv *conv = calloc(1, sizeof *conv);
   if (!conv) return NULL;
   conv->kind = kind;
@@ -58,13 +38,13 @@ u2pl_conv *u2pl_conv_create(const u2pl_conv_shape *s, u2pl_conv_kind kind) {
       describe(&dst, 1, s->out_channels, s->out_height, s->out_width, dnnl_nhwc) ||
       describe(&any, s->out_channels, s->in_channels, s->kernel, s->kernel, dnnl_format_tag_any) ||
       describe(&conv->oihw, s->out_channels, s->in_channels, s->kernel, s->kernel, dnnl_oihw) ||
-      failed(dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x), what))
+      u2pl_failed(dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x), what))
     goto error;
 
   const dnnl_memory_desc_t *bias_md = s->bias && kind == u2pl_conv_forward ? &bias : NULL;
-  if (failed(dnnl_dilated_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct, &src, &any,
+  if (u2pl_failed(dnnl_dilated_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct, &src, &any,
                                                         bias_md, &dst, strides, dilates, pads, pads), what) ||
-      failed(dnnl_primitive_desc_create(&forward, &cd, NULL, engine, NULL), what))
+      u2pl_failed(dnnl_primitive_desc_create(&forward, &cd, NULL, u2pl_engine, NULL), what))
     goto error;
   if (kind == u2pl_conv_forward) {
     pd = forward;
@@ -76,14 +56,14 @@ u2pl_conv *u2pl_conv_create(const u2pl_conv_shape *s, u2pl_conv_kind kind) {
                                                                dilates, pads, pads)
             : dnnl_dilated_convolution_backward_weights_desc_init(&cd, dnnl_convolution_direct, &src, &any, NULL, &dst,
                                                                   strides, dilates, pads, pads);
-    if (failed(status, what) || failed(dnnl_primitive_desc_create(&pd, &cd, NULL, engine, forward), what)) goto error;
+    if (u2pl_failed(status, what) || u2pl_failed(dnnl_primitive_desc_create(&pd, &cd, NULL, u2pl_engine, forward), what)) goto error;
   }
   conv->packed = *dnnl_primitive_desc_query_md(
       pd, kind == u2pl_conv_backward_weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
   const char *name = NULL;
   dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
   snprintf(conv->implementation, sizeof conv->implementation, "%s", name ? name : "");
-  if (failed(dnnl_primitive_create(&conv->primitive, pd), "dnnl_primitive_create") ||
+  if (u2pl_failed(dnnl_primitive_create(&conv->primitive, pd), "dnnl_primitive_create") ||
       create_memory(&conv->activation, &src) || create_memory(&conv->weights, &conv->packed) ||
       create_memory(&conv->result, &dst) || (bias_md && create_memory(&conv->bias, &bias)))
     goto error;
@@ -128,14 +108,14 @@ static int reorder(const dnnl_memory_desc_t *from_md, const float *from, const d
   dnnl_primitive_desc_t pd = NULL;
   dnnl_primitive_t primitive = NULL;
   dnnl_memory_t source = NULL, target = NULL;
-  int status = failed(dnnl_reorder_primitive_desc_create(&pd, from_md, engine, to_md, engine, NULL), "weight reorder") ||
-               failed(dnnl_primitive_create(&primitive, pd), "weight reorder") ||
-               failed(dnnl_memory_create(&source, from_md, engine, (void *)from), "weight reorder") ||
-               failed(dnnl_memory_create(&target, to_md, engine, to), "weight reorder");
+  int status = u2pl_failed(dnnl_reorder_primitive_desc_create(&pd, from_md, u2pl_engine, to_md, u2pl_engine, NULL), "weight reorder") ||
+               u2pl_failed(dnnl_primitive_create(&primitive, pd), "weight reorder") ||
+               u2pl_failed(dnnl_memory_create(&source, from_md, u2pl_engine, (void *)from), "weight reorder") ||
+               u2pl_failed(dnnl_memory_create(&target, to_md, u2pl_engine, to), "weight reorder");
   if (!status) {
     dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}};
-    status = failed(dnnl_primitive_execute(primitive, stream, 2, args), "weight reorder") ||
-             failed(dnnl_stream_wait(stream), "weight reorder");
+    status = u2pl_failed(dnnl_primitive_execute(primitive, u2pl_stream, 2, args), "weight reorder") ||
+             u2pl_failed(dnnl_stream_wait(u2pl_stream), "weight reorder");
   }
   if (source) dnnl_memory_destroy(source);
   if (target) dnnl_memory_destroy(target);
@@ -156,35 +136,14 @@ int u2pl_conv_execute(u2pl_conv *conv, float *activation, float *weights, const 
   static const int names[3][3] = {{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
                                   {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
                                   {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST}};
-  if (failed(dnnl_memory_set_data_handle(conv->activation, activation), "convolution") ||
-      failed(dnnl_memory_set_data_handle(conv->weights, weights), "convolution") ||
-      failed(dnnl_memory_set_data_handle(conv->result, result), "convolution") ||
-      (conv->bias && failed(dnnl_memory_set_data_handle(conv->bias, (void *)bias), "convolution")))
+  if (u2pl_failed(dnnl_memory_set_data_handle(conv->activation, activation), "convolution") ||
+      u2pl_failed(dnnl_memory_set_data_handle(conv->weights, weights), "convolution") ||
+      u2pl_failed(dnnl_memory_set_data_handle(conv->result, result), "convolution") ||
+      (conv->bias && u2pl_failed(dnnl_memory_set_data_handle(conv->bias, (void *)bias), "convolution")))
     return 1;
   const int *name = names[conv->kind];
   dnnl_exec_arg_t args[] = {{name[0], conv->activation}, {name[1], conv->weights}, {name[2], conv->result},
                             {DNNL_ARG_BIAS, conv->bias}};
-  return failed(dnnl_primitive_execute(conv->primitive, stream, conv->bias ? 4 : 3, args), "convolution") ||
-         failed(dnnl_stream_wait(stream), "convolution");
-}
-
-const char *u2pl_onednn_error(void) { return problem; }
-
-const char *u2pl_onednn_version(void) {
-  static char text[32];
-  const dnnl_version_t *v = dnnl_version();
-  snprintf(text, sizeof text, "%d.%d.%d", v->major, v->minor, v->patch);
-  return text;
-}
-
-const char *u2pl_onednn_isa(void) {
-  switch (dnnl_get_effective_cpu_isa()) {
-    case dnnl_cpu_isa_sse41: return "sse41";
-    case dnnl_cpu_isa_avx: return "avx";
-    case dnnl_cpu_isa_avx2: return "avx2";
-    case dnnl_cpu_isa_avx512_core: return "avx512_core";
-    case dnnl_cpu_isa_avx512_core_vnni: return "avx512_core_vnni";
-    case dnnl_cpu_isa_avx512_core_bf16: return "avx512_core_bf16";
-    default: return "other";
-  }
+  return u2pl_failed(dnnl_primitive_execute(conv->primitive, u2pl_stream, conv->bias ? 4 : 3, args), "convolution") ||
+         u2pl_failed(dnnl_stream_wait(u2pl_stream), "convolution");
 }

@@ -1,0 +1,58 @@
+/// One way to compute a layer's convolution on maps of one size: oneDNN's direct kernels, Winograd's minimal filtering, or
+/// a sum over the taps that meet the map. Always one sample at a time, by products whose shapes the sample alone fixes.
+protocol ConvolutionMethod: AnyObject {
+  /// Equal where packed weights can be shared between methods of one layer.
+  var forwardLayout: UInt64 { get }
+  func packForward(_ oihw: UnsafePointer<Float>) throws -> Buffer
+  /// x [H, W, inputs] → y [H', W', outputs], with the bias added.
+  func forward(
+    _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>) throws
+
+  var backwardLayout: UInt64 { get throws }
+  func packBackward(_ oihw: UnsafePointer<Float>) throws -> Buffer
+  /// Gradient of y → gradient of x.
+  func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws
+
+  /// This sample's gradient of the weights, in a layout of the method's own that can be added up element by element.
+  func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer
+  func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) throws
+}
+
+/// What fixes a convolution on maps of one size.
+struct ConvolutionGeometry {
+  let height: Int, width: Int, inputs: Int
+  let outHeight: Int, outWidth: Int, outputs: Int
+  let kernel: Int, stride: Int, dilation: Int
+  let bias: Bool
+
+  var outPixels: Int { outHeight * outWidth }
+  /// Multiplications and additions of the plain definition for one sample, taps beyond the edge included.
+  var operations: Double { 2 * Double(kernel * kernel) * Double(inputs * outputs) * Double(outPixels) }
+  /// What part of the kernel's taps meets the map, on average over the output pixels.
+  var tapsInside: Double {
+    func axis(_ size: Int) -> Double {
+      (-(kernel / 2)...(kernel / 2)).reduce(0) { $0 + Double(max(0, size - abs($1) * dilation)) / Double(size) }
+        / Double(kernel)
+    }
+    return axis(height) * axis(width)
+  }
+  /// Stride 1, so that the output has the input's size and any tap is a shift.
+  var isShift: Bool { stride == 1 && kernel == 3 }
+
+  /// Whether so much of the kernel lies outside the map that the taps within are worth picking.
+  private var picksTaps: Bool { isShift && tapsInside < 0.65 && inputs >= 64 && outputs >= 64 }
+
+  /// The fastest method for these maps.
+  func method() throws -> any ConvolutionMethod {
+    if picksTaps { return TapConvolution(self) }
+    return WinogradConvolution.pays(self) ? WinogradConvolution(self) : try DirectConvolution(self)
+  }
+
+  /// What ``method()`` gives.
+  var methodName: String { picksTaps ? "taps" : WinogradConvolution.pays(self) ? "winograd" : "direct" }
+
+  var description: String {
+    "\(inputs)→\(outputs) \(kernel)×\(kernel)" + (stride > 1 ? "/\(stride)" : "")
+      + (dilation > 1 ? " d\(dilation)" : "") + " on \(height)×\(width)"
+  }
+}
