@@ -163,7 +163,6 @@ struct Predict: ParsableCommand {
       // No image's fault: the next result would fare no better.
       throw OutputFailure(description: "\(error)")
     }
-    trimPooledStorage()
   }
 }
 

@@ -61,8 +61,11 @@ package final class BatchNorm {
 
   private struct Saved {
     let y: Tensor
-    /// The output where ReLU was applied: its sign is ReLU's derivative.
+    let relu: Bool
+    /// The output where it cannot be told from y alone: its sign is ReLU's derivative.
     let rectified: Tensor?
+    /// What `apply` took: the output can be computed again.
+    let applied: [Float]
     let mean: [Float]
     let inverseDeviation: [Float]
     let count: Double
@@ -101,12 +104,22 @@ package final class BatchNorm {
       updateRunning(mean: means, squares: squares, count: count)
     }
     let scale = (0..<channels).map { gamma[$0] * inverseDeviation[$0] }
+    let applied = mean + meanRest + scale + beta
     let out = pass.records ? Tensor(like: y) : y
-    apply(y, mean + meanRest + scale + beta, residual, relu, into: out)
+    apply(y, applied, residual, relu, into: out)
     if pass.records {
       saved = Saved(
-        y: y, rectified: relu ? out : nil, mean: mean, inverseDeviation: inverseDeviation, count: count)
+        y: y, relu: relu, rectified: relu && residual != nil ? out : nil, applied: applied, mean: mean,
+        inverseDeviation: inverseDeviation, count: count)
     }
+    return out
+  }
+
+  /// The output of the recorded pass once more, which had no residual: a pass over memory, instead of a map kept for long.
+  func again() -> Tensor {
+    guard let saved, saved.rectified == nil else { preconditionFailure("nothing recorded to compute again") }
+    let out = Tensor(like: saved.y)
+    apply(saved.y, saved.applied, nil, saved.relu, into: out)
     return out
   }
 
@@ -118,10 +131,12 @@ package final class BatchNorm {
     self.saved = nil
     let channels = self.channels
     let (y, rectified) = (saved.y, saved.rectified)
+    let recomputes = saved.relu && rectified == nil
 
     // Σ g and Σ g·x̂ over the global batch, which are also the gradients of β and γ.
-    let sums = (saved.mean + saved.inverseDeviation).withUnsafeBufferPointer { constants in
+    let sums = (saved.mean + saved.inverseDeviation + saved.applied).withUnsafeBufferPointer { constants in
       let mean = constants.baseAddress!, inverse = mean + channels
+      let rest = inverse + 2 * channels, scale = rest + channels, beta = scale + channels
       return channelReduction(
         samples: y.count, pixels: y.pixels, channels: channels, quantities: 2
       ) { sample, range, sums in
@@ -133,6 +148,8 @@ package final class BatchNorm {
           if let o = out {
             for c in 0..<channels { g[c] = o[c] > 0 ? g[c] : 0 }
             out = o + channels
+          } else if recomputes {
+            for c in 0..<channels { g[c] = (at[c] - mean[c] - rest[c]) * scale[c] + beta[c] > 0 ? g[c] : 0 }
           }
           for c in 0..<channels {
             sums[c] += Double(g[c])

@@ -13,9 +13,16 @@ package final class ConvolutionUnit {
   }
 
   /// out = relu(norm(conv x) + residual).
-  package func forward(_ x: Tensor, residual: Tensor? = nil, _ pass: Pass) throws -> Tensor {
-    try norm.forward(try convolution.forward(x, pass), residual: residual, relu: relu, pass)
+  ///
+  /// - Parameter again: computes x once more in the backward pass, if it is not to be kept.
+  package func forward(
+    _ x: Tensor, again: (() -> Tensor)? = nil, residual: Tensor? = nil, _ pass: Pass
+  ) throws -> Tensor {
+    try norm.forward(try convolution.forward(x, again: again, pass), residual: residual, relu: relu, pass)
   }
+
+  /// The output of the recorded pass once more, until its backward pass; for units without residual.
+  func again() -> Tensor { norm.again() }
 
   /// Takes the gradient of the output, which becomes that of the residual; returns the gradient of the input.
   package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
@@ -72,10 +79,13 @@ package final class ResidualBlock {
   }
 
   package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
-    var y = x
-    for unit in units.dropLast() { y = try unit.forward(y, pass) }
+    var y = x, again: (() -> Tensor)?
+    for unit in units.dropLast() {
+      y = try unit.forward(y, again: again, pass)
+      again = unit.again
+    }
     let skip = try downsample?.forward(x, pass) ?? x
-    return try units.last!.forward(y, residual: skip, pass)
+    return try units.last!.forward(y, again: again, residual: skip, pass)
   }
 
   package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {

@@ -17,7 +17,13 @@ public final class Convolution {
   private let name: String
   private var methods: [MapSize: any ConvolutionMethod] = [:]
   private var packed: [UInt64: Packed] = [:]
-  private var savedInput: Tensor?
+  private var saved: Saved?
+
+  /// The input of a recorded pass, or how to compute it again.
+  private enum Saved {
+    case map(Tensor)
+    case recipe(() -> Tensor)
+  }
 
   private struct MapSize: Hashable { let height: Int, width: Int }
 
@@ -46,7 +52,9 @@ public final class Convolution {
   }
 
   /// x [N, H, W, inputs] → [N, H', W', outputs].
-  package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+  ///
+  /// - Parameter again: computes x once more, where that is cheaper than keeping it for the backward pass.
+  package func forward(_ x: Tensor, again: (() -> Tensor)? = nil, _ pass: Pass) throws -> Tensor {
     precondition(x.channels == inputs)
     let y = Tensor(count: x.count, height: outputSize(x.height), width: outputSize(x.width), channels: outputs)
     try ConvolutionMeter.measure(name, .forward, geometry(x), samples: x.count) {
@@ -57,7 +65,7 @@ public final class Convolution {
         try method.forward(x.sample(sample), packed: weights, bias: bias, into: y.sample(sample))
       }
     }
-    if pass.records { savedInput = x }
+    if pass.records { saved = again.map(Saved.recipe) ?? .map(x) }
     return y
   }
 
@@ -68,8 +76,13 @@ public final class Convolution {
   ///   - needsInput: false where nobody asks for the gradient of the input, as for the image.
   /// - Returns: the gradient of the input.
   package func backward(_ dy: Tensor, _ pass: Pass, needsInput: Bool = true) throws -> Tensor? {
-    guard let x = savedInput else { preconditionFailure("backward without a recorded forward pass") }
-    savedInput = nil
+    let x: Tensor
+    switch saved {
+    case .map(let map): x = map
+    case .recipe(let again): x = again()
+    case nil: preconditionFailure("backward without a recorded forward pass")
+    }
+    saved = nil
     let method = try method(x)
     try ConvolutionMeter.measure(name, .backwardWeights, geometry(x), samples: x.count) {
       try weightGradient(x, dy, pass, method)

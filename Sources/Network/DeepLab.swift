@@ -30,6 +30,13 @@ package final class ASPP {
     return concatenate([resizeBilinear(image, height: x.height, width: x.width)] + maps)
   }
 
+  /// The output of the recorded pass once more, until its backward pass.
+  func again() -> Tensor {
+    guard let savedSize else { preconditionFailure("nothing recorded to compute again") }
+    let image = resizeBilinear(pooled.again(), height: savedSize.height, width: savedSize.width)
+    return concatenate([image] + branches.map { $0.again() })
+  }
+
   package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
     let parts = split(gradient, channels: [Int](repeating: width, count: branches.count + 1))
     let dx = try branches[0].backward(parts[1], pass)
@@ -60,9 +67,11 @@ final class Head {
     dropouts = (DropoutLayer(layer), DropoutLayer(layer + 1))
   }
 
-  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
-    let y = dropouts.0.apply(try first.forward(x, pass), pass)
-    return try last.forward(dropouts.1.apply(try second.forward(y, pass), pass), pass)
+  func forward(_ x: Tensor, again: @escaping () -> Tensor, _ pass: Pass) throws -> Tensor {
+    let (first, second, dropouts) = (self.first, self.second, self.dropouts)
+    var y = dropouts.0.apply(try first.forward(x, again: again, pass), pass)
+    y = dropouts.1.apply(try second.forward(y, again: { dropouts.0.apply(first.again(), pass) }, pass), pass)
+    return try last.forward(y, again: { dropouts.1.apply(second.again(), pass) }, pass)
   }
 
   func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
@@ -85,7 +94,9 @@ final class AuxiliaryHead {
   }
 
   func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
-    try last.forward(dropout.apply(try first.forward(x, pass), pass), pass)
+    let (first, dropout) = (self.first, self.dropout)
+    let y = dropout.apply(try first.forward(x, pass), pass)
+    return try last.forward(y, again: { dropout.apply(first.again(), pass) }, pass)
   }
 
   func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
@@ -151,15 +162,27 @@ package final class Decoder {
 
   /// What both heads read: layer1's map and the context of layer4's, at layer1's size.
   package func join(low: Tensor, high: Tensor, _ pass: Pass) throws -> Tensor {
-    let context = fuseDropout.apply(try fuse.forward(try aspp.forward(high, pass), pass), pass)
+    let context = fuseDropout.apply(try fuse.forward(try aspp.forward(high, pass), again: aspp.again, pass), pass)
     if pass.records { savedSize = (context.height, context.width) }
-    let upsampled = resizeBilinear(context, height: low.height, width: low.width)
-    return concatenate([try lowUnit.forward(low, pass), upsampled])
+    return joined(low: try lowUnit.forward(low, pass), context)
   }
 
-  package func logits(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try classifier.forward(joined, pass) }
+  private func joined(low: Tensor, _ context: Tensor) -> Tensor {
+    concatenate([low, resizeBilinear(context, height: low.height, width: low.width)])
+  }
 
-  package func representation(_ joined: Tensor, _ pass: Pass) throws -> Tensor { try features.forward(joined, pass) }
+  /// What ``join(low:high:_:)`` gave in the recorded pass once more.
+  private func joinedAgain(_ pass: Pass) -> Tensor {
+    joined(low: lowUnit.again(), fuseDropout.apply(fuse.again(), pass))
+  }
+
+  package func logits(_ joined: Tensor, _ pass: Pass) throws -> Tensor {
+    try classifier.forward(joined, again: { [unowned self] in joinedAgain(pass) }, pass)
+  }
+
+  package func representation(_ joined: Tensor, _ pass: Pass) throws -> Tensor {
+    try features.forward(joined, again: { [unowned self] in joinedAgain(pass) }, pass)
+  }
 
   /// Takes the gradients of both heads' outputs, returns those of layer1's and layer4's maps.
   ///

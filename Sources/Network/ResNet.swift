@@ -113,8 +113,11 @@ package final class ResNet {
   }
 
   package func forward(_ image: Tensor, _ pass: Pass) throws -> (low: Tensor, middle: Tensor, high: Tensor) {
-    var x = image
-    for unit in stem { x = try unit.forward(x, pass) }
+    var x = image, again: (() -> Tensor)?
+    for unit in stem {
+      x = try unit.forward(x, again: again, pass)
+      again = unit.again
+    }
     x = pool.forward(x, pass)
     for block in layers[0] { x = try block.forward(x, pass) }
     let low = x

@@ -34,7 +34,7 @@ final class WinogradConvolution: ConvolutionMethod {
   /// Whether it is faster than the direct sum: not with few tiles, few channels, or tiles that mostly lie outside the map.
   static func pays(_ geometry: ConvolutionGeometry) -> Bool {
     guard geometry.isShift, geometry.inputs % 16 == 0, geometry.outputs % 16 == 0,
-      geometry.inputs * geometry.outputs >= 64 * 64
+      geometry.inputs >= 128, geometry.outputs >= 128
     else { return false }
     let tiles =
       AxisTile.cut(geometry.height, dilation: geometry.dilation).count

@@ -71,8 +71,7 @@ public struct CollectiveBenchmark {
         schedule: {epochs: 1, steps_per_epoch: 2, supervised_epochs: 0}
         """, source: "bench", overrides: [])
     let reports = try StepBenchmark(configuration, ranks: ranks).run(warmup: 1).reports
-    trimPooledStorage()
-    trimPooledStorage()
+    trimStorage()
     return Double(try ranks.maximum([Int64(reports[0].seconds * 1e6)])[0]) * 1e-6
   }
 

@@ -37,7 +37,6 @@ public struct Evaluator {
       var (image, labels) = try set.labeledImage(index)
       if let crop { (image, labels) = centered(image, labels, crop) }
       matrix.add(truth: labels.values, prediction: try inference.classes(network, image))
-      trimPooledStorage()
       progress(done + 1)
     }
     return ConfusionMatrix(classes: classes, counts: try ranks.sum(matrix.counts))

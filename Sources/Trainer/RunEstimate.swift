@@ -66,9 +66,7 @@ public struct RunEstimate: Sendable {
       node = trainer.bank.nodes?.node ?? ranks
       samples.append(try Self.sample(trainer, side: side, images: withUnlabeled ? 2 : 1))
       try trainer.close()
-      // Once to forget what the steps have used, once to give it back.
-      trimPooledStorage()
-      trimPooledStorage()
+      trimStorage()
     }
     let (labeled, unlabeled) = (configuration.batch.labeled / ranks.size, configuration.batch.unlabeled / ranks.size)
     let pixels = area * (withUnlabeled ? labeled + unlabeled : labeled)
@@ -85,8 +83,8 @@ public struct RunEstimate: Sendable {
       withUnlabeled
       ? time.base + perPass * Double(area * (4 * (labeled + unlabeled) + unlabeled)) : supervisedStep
     activationBytes = Int(memory.base + memory.slope * Double(pixels))
-    // Student, its gradient and momentum, teacher; packed for the forward and the backward pass, and for the teacher.
-    networkBytes = parameters * 4 * (4 + 3)
+    // Student, its gradient and momentum, teacher.
+    networkBytes = parameters * 4 * 4
     checkpointBytes = parameters * 4 * 3
 
     ranksOnNode = node.size
@@ -109,6 +107,7 @@ public struct RunEstimate: Sendable {
     let labels = (0..<side * side).map { UInt8($0 / 16 % classes) }
     let example = Example(height: side, width: side, pixels: pixels, labels: labels)
     var fastest = Double.infinity
+    resetPeakStorage()
     for step in 0..<5 {
       trainer.startClock()
       let report = try trainer.step(
@@ -116,7 +115,7 @@ public struct RunEstimate: Sendable {
       if step >= 2 { fastest = min(fastest, report.seconds) }
     }
     let slowest = Double(try trainer.ranks.maximum([Int64(fastest * 1e6)])[0]) * 1e-6
-    return Sample(pixels: side * side * images, seconds: slowest, bytes: pooledBytes)
+    return Sample(pixels: side * side * images, seconds: slowest, bytes: peakStorage)
   }
 
   /// - Throws: ``TrainingError`` when this node's memory will not suffice, saying what would help.
