@@ -62,7 +62,8 @@ package final class BatchNorm {
   private struct Saved {
     let y: Tensor
     let relu: Bool
-    /// The output where it cannot be told from y alone: its sign is ReLU's derivative.
+    let hasResidual: Bool
+    /// The output where it is kept: its sign is ReLU's derivative.
     let rectified: Tensor?
     /// What `apply` took: the output can be computed again.
     let applied: [Float]
@@ -85,7 +86,12 @@ package final class BatchNorm {
   }
 
   /// y [N, H, W, channels], which the layer takes over → output of the same shape.
-  package func forward(_ y: Tensor, residual: Tensor? = nil, relu: Bool, _ pass: Pass) throws -> Tensor {
+  ///
+  /// - Parameter keepsOutput: whether a rectified output that a residual was added to is kept for the backward pass, which
+  ///   is otherwise to be given what ``again(residual:)`` computes.
+  package func forward(
+    _ y: Tensor, residual: Tensor? = nil, relu: Bool, keepsOutput: Bool = true, _ pass: Pass
+  ) throws -> Tensor {
     let gamma = parameters.storage(weight), beta = parameters.storage(bias)
     let mean: [Float], inverseDeviation: [Float]
     var meanRest = [Float](repeating: 0, count: channels)
@@ -109,29 +115,36 @@ package final class BatchNorm {
     apply(y, applied, residual, relu, into: out)
     if pass.records {
       saved = Saved(
-        y: y, relu: relu, rectified: relu && residual != nil ? out : nil, applied: applied, mean: mean,
+        y: y, relu: relu, hasResidual: residual != nil,
+        rectified: relu && residual != nil && keepsOutput ? out : nil, applied: applied, mean: mean,
         inverseDeviation: inverseDeviation, count: count)
     }
     return out
   }
 
-  /// The output of the recorded pass once more, which had no residual: a pass over memory, instead of a map kept for long.
-  func again() -> Tensor {
-    guard let saved, saved.rectified == nil else { preconditionFailure("nothing recorded to compute again") }
+  /// The output of the recorded pass once more: a pass over memory, instead of a map kept for long.
+  func again(residual: Tensor? = nil) -> Tensor {
+    guard let saved, saved.hasResidual == (residual != nil) else {
+      preconditionFailure("nothing like that recorded to compute again")
+    }
     let out = Tensor(like: saved.y)
-    apply(saved.y, saved.applied, nil, saved.relu, into: out)
+    apply(saved.y, saved.applied, residual, saved.relu, into: out)
     return out
   }
 
   /// Takes the gradient of the output and returns that of y.
   ///
-  /// - Parameter gradient: overwritten by its product with ReLU's derivative, which is the gradient of the residual.
-  package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+  /// - Parameters:
+  ///   - gradient: overwritten by its product with ReLU's derivative, which is the gradient of the residual.
+  ///   - output: of the recorded pass, where it had a residual and was not kept.
+  package func backward(_ gradient: Tensor, output: Tensor? = nil, _ pass: Pass) throws -> Tensor {
     guard let saved else { preconditionFailure("backward without a recorded forward pass") }
     self.saved = nil
     let channels = self.channels
-    let (y, rectified) = (saved.y, saved.rectified)
-    let recomputes = saved.relu && rectified == nil
+    let y = saved.y
+    let rectified = saved.relu ? saved.rectified ?? output : nil
+    let recomputes = saved.relu && !saved.hasResidual
+    precondition(!saved.relu || recomputes || rectified != nil, "the output was not kept")
 
     // Σ g and Σ g·x̂ over the global batch, which are also the gradients of β and γ.
     let sums = (saved.mean + saved.inverseDeviation + saved.applied).withUnsafeBufferPointer { constants in

@@ -14,19 +14,22 @@ package final class ConvolutionUnit {
 
   /// out = relu(norm(conv x) + residual).
   ///
-  /// - Parameter again: computes x once more in the backward pass, if it is not to be kept.
+  /// - Parameters:
+  ///   - again: computes x once more in the backward pass, if it is not to be kept.
+  ///   - keepsOutput: as in ``BatchNorm``.
   package func forward(
-    _ x: Tensor, again: (() -> Tensor)? = nil, residual: Tensor? = nil, _ pass: Pass
+    _ x: Tensor, again: (() -> Tensor)? = nil, residual: Tensor? = nil, keepsOutput: Bool = true, _ pass: Pass
   ) throws -> Tensor {
-    try norm.forward(try convolution.forward(x, again: again, pass), residual: residual, relu: relu, pass)
+    try norm.forward(
+      try convolution.forward(x, again: again, pass), residual: residual, relu: relu, keepsOutput: keepsOutput, pass)
   }
 
   /// The output of the recorded pass once more, until its backward pass; for units without residual.
   func again() -> Tensor { norm.again() }
 
   /// Takes the gradient of the output, which becomes that of the residual; returns the gradient of the input.
-  package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
-    try convolution.backward(try norm.backward(gradient, pass), pass)!
+  package func backward(_ gradient: Tensor, output: Tensor? = nil, _ pass: Pass) throws -> Tensor {
+    try convolution.backward(try norm.backward(gradient, output: output, pass), pass)!
   }
 
   /// As ``backward(_:_:)`` for the first unit of a network: nobody asks for the gradient of the image.
@@ -78,21 +81,75 @@ package final class ResidualBlock {
       : nil
   }
 
-  package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
-    var y = x, again: (() -> Tensor)?
+  /// - Parameters:
+  ///   - again: computes x once more in the backward pass, if it is not to be kept.
+  ///   - keepsOutput: whether the output is kept for the backward pass, which is otherwise to be given it.
+  package func forward(
+    _ x: Tensor, again inputAgain: (() -> Tensor)? = nil, keepsOutput: Bool = true, _ pass: Pass
+  ) throws -> Tensor {
+    var y = x, again = inputAgain
     for unit in units.dropLast() {
       y = try unit.forward(y, again: again, pass)
       again = unit.again
     }
-    let skip = try downsample?.forward(x, pass) ?? x
-    return try units.last!.forward(y, again: again, residual: skip, pass)
+    let skip = try downsample?.forward(x, again: inputAgain, pass) ?? x
+    return try units.last!.forward(y, again: again, residual: skip, keepsOutput: keepsOutput, pass)
   }
 
-  package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
-    var inner = gradient
-    for unit in units.reversed() { inner = try unit.backward(inner, pass) }
+  /// The output of the recorded pass once more, until its backward pass, from the block's input.
+  func again(input: Tensor) -> Tensor { units.last!.norm.again(residual: downsample?.again() ?? input) }
+
+  /// - Parameter output: of the recorded pass, if it was not kept.
+  package func backward(_ gradient: Tensor, output: Tensor? = nil, _ pass: Pass) throws -> Tensor {
+    var inner = try units.last!.backward(gradient, output: output, pass)
+    for unit in units.dropLast().reversed() { inner = try unit.backward(inner, pass) }
     // The last unit has turned `gradient` into the gradient of the skip connection.
     inner.add(try downsample?.backward(gradient, pass) ?? gradient)
     return inner
+  }
+}
+
+/// Residual blocks one after the other, of whose outputs only the last is kept for the backward pass: the others are
+/// computed again, all at once, from the first block's input and what batch norm keeps anyway.
+///
+/// That is one pass over memory, no convolution, and halves what a deep encoder keeps beside batch norm's inputs.
+final class BlockChain {
+  private let blocks: [ResidualBlock]
+  /// Of the recorded pass.
+  private var input: Tensor?
+  /// Outputs computed again, while the backward pass needs them; none for the last block.
+  private var outputs: [Tensor?] = []
+
+  init(_ blocks: [ResidualBlock]) { self.blocks = blocks }
+
+  func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
+    if pass.records { input = x }
+    var y = x
+    for (i, block) in blocks.enumerated() {
+      let again: (() -> Tensor)? = i == 0 ? nil : { [unowned self] in output(i - 1) }
+      y = try block.forward(y, again: again, keepsOutput: i == blocks.count - 1, pass)
+    }
+    return y
+  }
+
+  func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
+    var gradient = gradient
+    for (i, block) in blocks.enumerated().reversed() {
+      gradient = try block.backward(gradient, output: i == blocks.count - 1 ? nil : output(i), pass)
+      if i < outputs.count { outputs[i] = nil }
+    }
+    (input, outputs) = (nil, [])
+    return gradient
+  }
+
+  private func output(_ block: Int) -> Tensor {
+    if outputs.isEmpty {
+      guard var x = input else { preconditionFailure("backward without a recorded forward pass") }
+      for block in blocks.dropLast() {
+        x = block.again(input: x)
+        outputs.append(x)
+      }
+    }
+    return outputs[block]!
   }
 }

@@ -1,6 +1,6 @@
 /// One way to compute a layer's convolution on maps of one size: oneDNN's direct kernels, Winograd's minimal filtering, or
 /// a sum over the taps that meet the map. Always one sample at a time, by products whose shapes the sample alone fixes.
-protocol ConvolutionMethod: AnyObject {
+package protocol ConvolutionMethod: AnyObject {
   /// Equal where packed weights can be shared between methods of one layer.
   var forwardLayout: UInt64 { get }
   func packForward(_ oihw: UnsafePointer<Float>) throws -> Buffer
@@ -19,17 +19,26 @@ protocol ConvolutionMethod: AnyObject {
 }
 
 /// What fixes a convolution on maps of one size.
-struct ConvolutionGeometry {
-  let height: Int, width: Int, inputs: Int
-  let outHeight: Int, outWidth: Int, outputs: Int
-  let kernel: Int, stride: Int, dilation: Int
-  let bias: Bool
+package struct ConvolutionGeometry {
+  package let height: Int, width: Int, inputs: Int
+  package let outHeight: Int, outWidth: Int, outputs: Int
+  package let kernel: Int, stride: Int, dilation: Int
+  package let bias: Bool
+
+  package init(
+    height: Int, width: Int, inputs: Int, outHeight: Int, outWidth: Int, outputs: Int, kernel: Int, stride: Int,
+    dilation: Int, bias: Bool
+  ) {
+    (self.height, self.width, self.inputs) = (height, width, inputs)
+    (self.outHeight, self.outWidth, self.outputs) = (outHeight, outWidth, outputs)
+    (self.kernel, self.stride, self.dilation, self.bias) = (kernel, stride, dilation, bias)
+  }
 
   var outPixels: Int { outHeight * outWidth }
   /// Multiplications and additions of the plain definition for one sample, taps beyond the edge included.
-  var operations: Double { 2 * Double(kernel * kernel) * Double(inputs * outputs) * Double(outPixels) }
+  package var operations: Double { 2 * Double(kernel * kernel) * Double(inputs * outputs) * Double(outPixels) }
   /// What part of the kernel's taps meets the map, on average over the output pixels.
-  var tapsInside: Double {
+  package var tapsInside: Double {
     func axis(_ size: Int) -> Double {
       (-(kernel / 2)...(kernel / 2)).reduce(0) { $0 + Double(max(0, size - abs($1) * dilation)) / Double(size) }
         / Double(kernel)
@@ -43,15 +52,15 @@ struct ConvolutionGeometry {
   private var picksTaps: Bool { isShift && tapsInside < 0.65 && inputs >= 64 && outputs >= 64 }
 
   /// The fastest method for these maps.
-  func method() throws -> any ConvolutionMethod {
+  package func method() throws -> any ConvolutionMethod {
     if picksTaps { return TapConvolution(self) }
     return WinogradConvolution.pays(self) ? WinogradConvolution(self) : try DirectConvolution(self)
   }
 
   /// What ``method()`` gives.
-  var methodName: String { picksTaps ? "taps" : WinogradConvolution.pays(self) ? "winograd" : "direct" }
+  package var methodName: String { picksTaps ? "taps" : WinogradConvolution.pays(self) ? "winograd" : "direct" }
 
-  var description: String {
+  package var description: String {
     "\(inputs)→\(outputs) \(kernel)×\(kernel)" + (stride > 1 ? "/\(stride)" : "")
       + (dilation > 1 ? " d\(dilation)" : "") + " on \(height)×\(width)"
   }

@@ -2,13 +2,13 @@ internal import COneDNN
 import Compute
 
 /// oneDNN's own convolution, whose weights it wants blocked in a way of its choice.
-final class DirectConvolution: ConvolutionMethod {
+package final class DirectConvolution: ConvolutionMethod {
   private let shape: u2pl_conv_shape
   private let forwardKernel: Primitive
   private var backwardDataKernel: Primitive?
   private var backwardWeightsKernel: Primitive?
 
-  init(_ geometry: ConvolutionGeometry) throws {
+  package init(_ geometry: ConvolutionGeometry) throws {
     shape = u2pl_conv_shape(
       height: Int32(geometry.height), width: Int32(geometry.width), in_channels: Int32(geometry.inputs),
       out_height: Int32(geometry.outHeight), out_width: Int32(geometry.outWidth),
@@ -30,24 +30,24 @@ final class DirectConvolution: ConvolutionMethod {
     return primitive
   }
 
-  var forwardLayout: UInt64 { forwardKernel.layout }
-  var backwardLayout: UInt64 { get throws { try backwardDataPrimitive().layout } }
+  package var forwardLayout: UInt64 { forwardKernel.layout }
+  package var backwardLayout: UInt64 { get throws { try backwardDataPrimitive().layout } }
 
-  func packForward(_ oihw: UnsafePointer<Float>) throws -> Buffer { try forwardKernel.packed(oihw) }
-  func packBackward(_ oihw: UnsafePointer<Float>) throws -> Buffer { try backwardDataPrimitive().packed(oihw) }
+  package func packForward(_ oihw: UnsafePointer<Float>) throws -> Buffer { try forwardKernel.packed(oihw) }
+  package func packBackward(_ oihw: UnsafePointer<Float>) throws -> Buffer { try backwardDataPrimitive().packed(oihw) }
 
-  func forward(
+  package func forward(
     _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
   ) throws {
     try forwardKernel.execute(activation: .init(mutating: x), weights: packed.data, bias: bias, result: y)
   }
 
-  func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
+  package func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
     try backwardDataPrimitive().execute(
       activation: dx, weights: packed.data, bias: nil, result: .init(mutating: dy))
   }
 
-  func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
+  package func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
     let primitive = try backwardWeightsPrimitive()
     let gradient = Buffer(count: primitive.packedCount)
     try primitive.execute(
@@ -55,7 +55,7 @@ final class DirectConvolution: ConvolutionMethod {
     return gradient
   }
 
-  func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) throws {
+  package func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) throws {
     try backwardWeightsPrimitive().unpack(gradient.data, into: oihw)
   }
 }

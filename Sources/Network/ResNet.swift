@@ -52,7 +52,7 @@ package final class ResNet {
 
   private let stem: [ConvolutionUnit]
   private let pool = MaxPool()
-  private let layers: [[ResidualBlock]]
+  private let layers: [[BlockChain]]
 
   package init(_ parameters: Parameters, _ shape: EncoderShape) {
     let prefix = "encoder"
@@ -105,7 +105,10 @@ package final class ResNet {
       layers.append(blocks)
       outputs.append(out)
     }
-    self.layers = layers
+    // Eight outputs computed again at once take less than what the layers above have given back by then.
+    self.layers = layers.map { blocks in
+      stride(from: 0, to: blocks.count, by: 8).map { BlockChain(Array(blocks[$0..<min($0 + 8, blocks.count)])) }
+    }
     residualBlocks = layers.flatMap { $0 }
     lowChannels = outputs[0]
     middleChannels = outputs[2]

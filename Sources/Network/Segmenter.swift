@@ -98,10 +98,18 @@ public final class Segmenter {
   public func backward(
     logits: Tensor, representation: Tensor?, auxiliary gradient: Tensor? = nil, _ pass: Pass
   ) throws {
-    parameters.gradients.update(repeating: 0)
+    // Layers write all of their gradients; those of a head that no loss depends on are 0.
+    if representation == nil { clearGradients("decoder.representation.") }
+    if gradient == nil { clearGradients("auxor.") }
     let middle = try gradient.flatMap { try auxiliary?.backward($0, pass) }
     let maps = try decoder.backward(logits: logits, representation: representation, pass)
     try encoder.backward(low: maps.low, middle: middle, high: maps.high, pass)
+  }
+
+  private func clearGradients(_ prefix: String) {
+    for entry in parameters.entries where entry.kind == .parameter && entry.name.hasPrefix(prefix) {
+      parameters.gradient(entry).update(repeating: 0)
+    }
   }
 
   /// Kaiming-normal weights (fan-out), biases 0, batch norm 1 and 0, running statistics 0 and 1.

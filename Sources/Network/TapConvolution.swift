@@ -1,55 +1,9 @@
 import Compute
 
-/// Weights as one inputs × outputs matrix a tap, and back.
-enum TapWeights {
-  /// OIHW of a 3×3 convolution → 9 × inputs × outputs.
-  static func pack(_ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int) -> Buffer {
-    let result = Buffer(count: 9 * inputs * outputs)
-    let to = result.data
-    parallelRanges(inputs, grain: 16) { range in
-      for output in 0..<outputs {
-        for input in range {
-          let from = oihw + (output * inputs + input) * 9
-          for tap in 0..<9 { to[(tap * inputs + input) * outputs + output] = from[tap] }
-        }
-      }
-    }
-    return result
-  }
-
-  /// OIHW of a 3×3 convolution → 9 × outputs × inputs.
-  static func packTransposed(_ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int) -> Buffer {
-    let result = Buffer(count: 9 * inputs * outputs)
-    let to = result.data
-    parallelFor(outputs) { output in
-      let from = oihw + output * inputs * 9
-      for tap in 0..<9 {
-        let line = to + (tap * outputs + output) * inputs
-        for input in 0..<inputs { line[input] = from[input * 9 + tap] }
-      }
-    }
-    return result
-  }
-
-  /// 9 × inputs × outputs → OIHW.
-  static func unpack(
-    _ taps: UnsafePointer<Float>, inputs: Int, outputs: Int, into oihw: UnsafeMutablePointer<Float>
-  ) {
-    parallelRanges(outputs, grain: 16) { range in
-      for input in 0..<inputs {
-        for tap in 0..<9 {
-          let from = taps + (tap * inputs + input) * outputs
-          for output in range { oihw[(output * inputs + input) * 9 + tap] = from[output] }
-        }
-      }
-    }
-  }
-}
-
 /// A 3×3 convolution of stride 1 whose dilation is large for its map, as a sum of matrix products, one for each tap, over
 /// the pixels where the tap meets the map: what falls outside costs nothing. With a dilation of at least the map's size
 /// only the centre is left, a 1×1 convolution.
-final class TapConvolution: ConvolutionMethod {
+package final class TapConvolution: ConvolutionMethod {
   private let geometry: ConvolutionGeometry
   private let taps: [Tap]
   private var forwardProducts: [Int: MatrixProduct] = [:]
@@ -65,7 +19,7 @@ final class TapConvolution: ConvolutionMethod {
     var pixels: Int { rows.count * columns.count }
   }
 
-  init(_ geometry: ConvolutionGeometry) {
+  package init(_ geometry: ConvolutionGeometry) {
     self.geometry = geometry
     func valid(_ size: Int, _ shift: Int) -> Range<Int> {
       let low = max(0, -shift), high = min(size, size - shift)
@@ -82,18 +36,19 @@ final class TapConvolution: ConvolutionMethod {
 
   // MARK: Forward and backward to the input
 
-  var forwardLayout: UInt64 { 3 }
-  var backwardLayout: UInt64 { 4 }
+  package var forwardLayout: UInt64 { 3 }
+  package var backwardLayout: UInt64 { 4 }
 
-  func packForward(_ oihw: UnsafePointer<Float>) -> Buffer {
-    TapWeights.pack(oihw, inputs: geometry.inputs, outputs: geometry.outputs)
+  package func packForward(_ oihw: UnsafePointer<Float>) -> Buffer {
+    TapWeights.pack(oihw, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number))
   }
 
-  func packBackward(_ oihw: UnsafePointer<Float>) -> Buffer {
-    TapWeights.packTransposed(oihw, inputs: geometry.inputs, outputs: geometry.outputs)
+  package func packBackward(_ oihw: UnsafePointer<Float>) -> Buffer {
+    TapWeights.packTransposed(
+      oihw, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number))
   }
 
-  func forward(
+  package func forward(
     _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
   ) throws {
     let (k, n) = (geometry.inputs, geometry.outputs)
@@ -110,7 +65,7 @@ final class TapConvolution: ConvolutionMethod {
     }
   }
 
-  func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
+  package func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
     let (k, n) = (geometry.outputs, geometry.inputs)
     for tap in taps { try multiply(dy, tap, from: (0, 0), packed, k, n, &backwardProducts, into: dx, at: tap.shift) }
   }
@@ -157,7 +112,7 @@ final class TapConvolution: ConvolutionMethod {
   // MARK: Backward to the weights
 
   /// Layout: 9 taps × inputs × outputs.
-  func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
+  package func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
     let (inputs, outputs) = (geometry.inputs, geometry.outputs)
     let gradient = Buffer(count: 9 * inputs * outputs)
     if taps.count < 9 { gradient.data.update(repeating: 0, count: gradient.count) }
@@ -176,7 +131,7 @@ final class TapConvolution: ConvolutionMethod {
     return gradient
   }
 
-  func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) {
+  package func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) {
     TapWeights.unpack(gradient.data, inputs: geometry.inputs, outputs: geometry.outputs, into: oihw)
   }
 }

@@ -4,7 +4,7 @@ import Compute
 ///
 /// A dilated convolution is d² dense ones on every d-th row and column, so tiles are cut on those grids. With T tiles, the
 /// products are 36 of T × inputs by inputs × outputs.
-final class WinogradConvolution: ConvolutionMethod {
+package final class WinogradConvolution: ConvolutionMethod {
   private typealias W = WinogradTransform
 
   private let geometry: ConvolutionGeometry
@@ -32,7 +32,7 @@ final class WinogradConvolution: ConvolutionMethod {
   }
 
   /// Whether it is faster than the direct sum: not with few tiles, few channels, or tiles that mostly lie outside the map.
-  static func pays(_ geometry: ConvolutionGeometry) -> Bool {
+  package static func pays(_ geometry: ConvolutionGeometry) -> Bool {
     guard geometry.isShift, geometry.inputs % 16 == 0, geometry.outputs % 16 == 0,
       geometry.inputs >= 128, geometry.outputs >= 128
     else { return false }
@@ -42,7 +42,7 @@ final class WinogradConvolution: ConvolutionMethod {
     return tiles >= 40 && 36 * tiles <= 5 * geometry.outPixels
   }
 
-  init(_ geometry: ConvolutionGeometry) {
+  package init(_ geometry: ConvolutionGeometry) {
     self.geometry = geometry
     rows = AxisTile.cut(geometry.height, dilation: geometry.dilation)
     columns = AxisTile.cut(geometry.width, dilation: geometry.dilation)
@@ -55,24 +55,24 @@ final class WinogradConvolution: ConvolutionMethod {
 
   // MARK: Forward and backward to the input
 
-  var forwardLayout: UInt64 { 1 }
-  var backwardLayout: UInt64 { 2 }
+  package var forwardLayout: UInt64 { 1 }
+  package var backwardLayout: UInt64 { 2 }
 
-  func packForward(_ oihw: UnsafePointer<Float>) -> Buffer {
+  package func packForward(_ oihw: UnsafePointer<Float>) -> Buffer {
     let (inputs, outputs) = (geometry.inputs, geometry.outputs)
     return transformedFilters(rows: inputs, columns: outputs) { input, output in
       (UnsafePointer(oihw + (output * inputs + input) * 9), inputs * 9, false)
     }
   }
 
-  func packBackward(_ oihw: UnsafePointer<Float>) -> Buffer {
+  package func packBackward(_ oihw: UnsafePointer<Float>) -> Buffer {
     let inputs = geometry.inputs
     return transformedFilters(rows: geometry.outputs, columns: inputs) { output, input in
       (UnsafePointer(oihw + (output * inputs + input) * 9), 9, true)
     }
   }
 
-  func forward(
+  package func forward(
     _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
   ) throws {
     let product = try forwardProduct ?? product(geometry.inputs, geometry.outputs, inputPlane, outputPlane)
@@ -83,7 +83,7 @@ final class WinogradConvolution: ConvolutionMethod {
     writeOutput(result.data, channels: geometry.outputs, plane: outputPlane, bias: bias, into: y)
   }
 
-  func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
+  package func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
     let product = try backwardProduct ?? product(geometry.outputs, geometry.inputs, outputPlane, inputPlane)
     backwardProduct = product
     let transformed = transformedInput(dy, channels: geometry.outputs, plane: outputPlane)
@@ -99,7 +99,7 @@ final class WinogradConvolution: ConvolutionMethod {
   // MARK: Backward to the weights
 
   /// Layout: 9 taps × inputs × outputs.
-  func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
+  package func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
     let (inputs, outputs) = (geometry.inputs, geometry.outputs)
     let a = transformedInput(x, channels: inputs, plane: inputPlane)
     let b = transformedGradient(dy)
@@ -140,7 +140,7 @@ final class WinogradConvolution: ConvolutionMethod {
     return gradient
   }
 
-  func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) {
+  package func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) {
     TapWeights.unpack(gradient.data, inputs: geometry.inputs, outputs: geometry.outputs, into: oihw)
   }
 

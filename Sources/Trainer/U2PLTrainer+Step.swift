@@ -45,10 +45,11 @@ extension U2PLTrainer {
 
     report.loss = report.supervised + report.unsupervised + configuration.u2pl.lambdaC * report.contrastive  // 9
     try requireFinite(report, batch)
-    try learn(gradients, studentPass)
     let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)  // 10
-    ExponentialMovingAverage.update(
-      teacher.parameters, from: student.parameters, factor: a, buffers: configuration.teacher.buffers == .ema)
+    try learn(gradients, studentPass, average: (teacher.parameters, a))
+    if configuration.teacher.buffers == .ema {
+      ExponentialMovingAverage.updateBuffers(teacher.parameters, from: student.parameters, factor: a)
+    }
     clock.mark("update")
   }
 
@@ -258,7 +259,9 @@ extension U2PLTrainer {
     }
   }
 
-  private func learn(_ gradients: Gradients, _ pass: Pass) throws {
+  private func learn(
+    _ gradients: Gradients, _ pass: Pass, average: (teacher: Parameters, factor: Double)? = nil
+  ) throws {
     try student.backward(
       logits: gradients.logits, representation: gradients.representation, auxiliary: gradients.auxiliary, pass)
     clock.mark("backward")
@@ -268,7 +271,7 @@ extension U2PLTrainer {
     case .mpi: try ranks.unorderedAllReduce(student.parameters.gradients)
     }
     clock.mark("gradient exchange")
-    optimizer.update(student, step: step)
+    optimizer.update(student, step: step, average: average)
   }
 
   /// The losses are the same on all ranks, so all stop together.

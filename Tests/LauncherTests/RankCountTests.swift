@@ -62,7 +62,9 @@ final class RankCountTests: CommandTestCase {
 
   /// Killed at five random moments, each time resumed on another number of ranks.
   func testKilledAtRandomStepsAndResumedOnOtherRanks() throws {
-    let settings = everything + ["checkpoint.every_steps=2"]
+    // So many steps that the run cannot end before it has been killed five times, however late the kills come.
+    let epochs = 8
+    let settings = everything + ["checkpoint.every_steps=2", "schedule.epochs=\(epochs)"]
     try train("whole", settings)
     var random = SystemRandomNumberGenerator()
     let seed = UInt64.random(in: 0...UInt64.max, using: &random)
@@ -90,6 +92,19 @@ final class RankCountTests: CommandTestCase {
       ranks = [1, 2, 4, 8].filter { $0 != ranks }[below(3)]
     }
     XCTAssertGreaterThanOrEqual(kills, 5, "the run ended before it was killed five times; seed \(seed)")
-    try assertSame("whole", "run", lastStep: steps)
+    try assertSame("whole", "run", lastStep: epochs * 5)
+  }
+
+  /// Maps and channels large enough for Winograd's method, and ASPP's dilations beyond the map.
+  func testLargeMaps() throws {
+    let settings = [
+      "data={kind: shapes, size: 97, labeled: 4, unlabeled: 4, validation: 2, classes: 4}",
+      "batch={labeled: 4, unlabeled: 4}", "model.width=128", "model.features=128", "schedule.epochs=3",
+      "schedule.steps_per_epoch=1", "schedule.supervised_epochs=1",
+    ]
+    for ranks in [1, 2, 4] {
+      try train("on\(ranks)", settings, ranks: ranks)
+      try assertSame("on1", "on\(ranks)", lastStep: 3)
+    }
   }
 }

@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Network
+import Network
 
 /// Buffers of many sizes share one stretch of memory, without overlap, and leave nothing behind.
 final class StorageTests: XCTestCase {
