@@ -48,8 +48,11 @@ package struct ConvolutionGeometry {
   /// Stride 1, so that the output has the input's size and any tap is a shift.
   var isShift: Bool { stride == 1 && kernel == 3 }
 
-  /// Whether so much of the kernel lies outside the map that the taps within are worth picking.
-  private var picksTaps: Bool { isShift && tapsInside < 0.65 && inputs >= 64 && outputs >= 64 }
+  /// Whether so much of the kernel lies outside the map that the taps within are worth picking: on a small map only where
+  /// next to nothing is left, for then a product's matrix costs more to read than its few pixels to multiply.
+  private var picksTaps: Bool {
+    isShift && inputs >= 64 && outputs >= 64 && tapsInside < (outPixels >= 400 ? 0.65 : 0.3)
+  }
 
   /// The fastest method for these maps.
   package func method() throws -> any ConvolutionMethod {

@@ -52,8 +52,8 @@ package final class TapConvolution: ConvolutionMethod {
     _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
   ) throws {
     let (k, n) = (geometry.inputs, geometry.outputs)
-    for tap in taps {
-      try multiply(x, tap, from: tap.shift, packed, k, n, &forwardProducts, into: y, at: (0, 0))
+    for (place, tap) in taps.enumerated() {
+      try multiply(x, tap, from: tap.shift, packed.data + place * k * n, k, n, &forwardProducts, into: y, at: (0, 0))
     }
     guard let bias else { return }
     parallelRanges(geometry.outPixels, grain: 1 << 8) { range in
@@ -67,20 +67,23 @@ package final class TapConvolution: ConvolutionMethod {
 
   package func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
     let (k, n) = (geometry.outputs, geometry.inputs)
-    for tap in taps { try multiply(dy, tap, from: (0, 0), packed, k, n, &backwardProducts, into: dx, at: tap.shift) }
+    for (place, tap) in taps.enumerated() {
+      try multiply(
+        dy, tap, from: (0, 0), packed.data + place * k * n, k, n, &backwardProducts, into: dx, at: tap.shift)
+    }
   }
 
   /// Adds to `target` at the tap's pixels, moved by `at`, the product of `source`'s pixels, moved by `from`, and the tap's
-  /// matrix; the first tap sets.
+  /// matrix; the centre sets.
   private func multiply(
-    _ source: UnsafePointer<Float>, _ tap: Tap, from: (y: Int, x: Int), _ packed: Buffer, _ k: Int, _ n: Int,
+    _ source: UnsafePointer<Float>, _ tap: Tap, from: (y: Int, x: Int), _ matrix: UnsafePointer<Float>, _ k: Int,
+    _ n: Int,
     _ products: inout [Int: MatrixProduct], into target: UnsafeMutablePointer<Float>, at: (y: Int, x: Int)
   ) throws {
     let product =
       try products[tap.pixels]
       ?? MatrixProduct(batch: 1, m: tap.pixels, k: k, n: n, strides: (tap.pixels * k, k * n, tap.pixels * n))
     products[tap.pixels] = product
-    let matrix = packed.data + tap.number * k * n
     let (gathered, pixels) = gather(source, tap, from, channels: k)
     if tap.number == 4 { return try product.execute(pixels, matrix, target) }
     let result = Buffer(count: tap.pixels * n)
@@ -111,12 +114,11 @@ package final class TapConvolution: ConvolutionMethod {
 
   // MARK: Backward to the weights
 
-  /// Layout: 9 taps × inputs × outputs.
+  /// Layout: taps that meet the map × inputs × outputs.
   package func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
     let (inputs, outputs) = (geometry.inputs, geometry.outputs)
-    let gradient = Buffer(count: 9 * inputs * outputs)
-    if taps.count < 9 { gradient.data.update(repeating: 0, count: gradient.count) }
-    for tap in taps {
+    let gradient = Buffer(count: taps.count * inputs * outputs)
+    for (place, tap) in taps.enumerated() {
       let product =
         try weightProducts[tap.pixels]
         ?? MatrixProduct(
@@ -125,13 +127,14 @@ package final class TapConvolution: ConvolutionMethod {
       weightProducts[tap.pixels] = product
       let (a, source) = gather(x, tap, tap.shift, channels: inputs)
       let (b, result) = gather(dy, tap, (0, 0), channels: outputs)
-      try product.execute(source, result, gradient.data + tap.number * inputs * outputs)
+      try product.execute(source, result, gradient.data + place * inputs * outputs)
       withExtendedLifetime((a, b)) {}
     }
     return gradient
   }
 
   package func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) {
-    TapWeights.unpack(gradient.data, inputs: geometry.inputs, outputs: geometry.outputs, into: oihw)
+    TapWeights.unpack(
+      gradient.data, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number), into: oihw)
   }
 }

@@ -7,23 +7,25 @@ import Compute
 enum TapWeights {
   private static let edge = 16
 
-  /// OIHW → 9 × inputs × outputs, of which the matrices of `taps` are written.
+  /// OIHW → taps × inputs × outputs.
   static func pack(_ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int]) -> Buffer {
-    let result = Buffer(count: 9 * inputs * outputs)
+    let result = Buffer(count: taps.count * inputs * outputs)
     let to = result.data
     parallelRanges(outputs, grain: edge) { range in
-      let width = range.count
       withScratch(of: Float.self, count: 9 * edge * edge) { block in
         for first in stride(from: 0, to: inputs, by: edge) {
           let count = min(edge, inputs - first)
           for (column, output) in range.enumerated() {
             let from = oihw + (output * inputs + first) * 9
-            for i in 0..<count * 9 { block[i * edge + column] = from[i] }
+            for (place, tap) in taps.enumerated() {
+              let line = block + place * edge * edge + column
+              for i in 0..<count { line[i * edge] = from[i * 9 + tap] }
+            }
           }
-          for i in 0..<count {
-            for tap in taps {
-              (to + (tap * inputs + first + i) * outputs + range.lowerBound).update(
-                from: block + (i * 9 + tap) * edge, count: width)
+          for place in taps.indices {
+            for i in 0..<count {
+              (to + (place * inputs + first + i) * outputs + range.lowerBound).update(
+                from: block + (place * edge + i) * edge, count: range.count)
             }
           }
         }
@@ -32,38 +34,40 @@ enum TapWeights {
     return result
   }
 
-  /// OIHW → 9 × outputs × inputs, of which the matrices of `taps` are written.
+  /// OIHW → taps × outputs × inputs.
   static func packTransposed(_ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int]) -> Buffer {
-    let result = Buffer(count: 9 * inputs * outputs)
+    let result = Buffer(count: taps.count * inputs * outputs)
     let to = result.data
     parallelFor(outputs) { output in
       let from = oihw + output * inputs * 9
-      for tap in taps {
-        let line = to + (tap * outputs + output) * inputs
+      for (place, tap) in taps.enumerated() {
+        let line = to + (place * outputs + output) * inputs
         for input in 0..<inputs { line[input] = from[input * 9 + tap] }
       }
     }
     return result
   }
 
-  /// 9 × inputs × outputs → OIHW.
+  /// taps × inputs × outputs → OIHW; 0 for the other taps.
   static func unpack(
-    _ taps: UnsafePointer<Float>, inputs: Int, outputs: Int, into oihw: UnsafeMutablePointer<Float>
+    _ matrices: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int], into oihw: UnsafeMutablePointer<Float>
   ) {
     parallelRanges(outputs, grain: edge) { range in
-      let width = range.count
-      withScratch(of: Float.self, count: 9 * edge * edge) { block in
+      withScratch(of: Float.self, count: edge * edge) { block in
+        if taps.count < 9 {
+          (oihw + range.lowerBound * inputs * 9).update(repeating: 0, count: range.count * inputs * 9)
+        }
         for first in stride(from: 0, to: inputs, by: edge) {
           let count = min(edge, inputs - first)
-          for i in 0..<count {
-            for tap in 0..<9 {
-              (block + (i * 9 + tap) * edge).update(
-                from: taps + (tap * inputs + first + i) * outputs + range.lowerBound, count: width)
+          for (place, tap) in taps.enumerated() {
+            for i in 0..<count {
+              (block + i * edge).update(
+                from: matrices + (place * inputs + first + i) * outputs + range.lowerBound, count: range.count)
             }
-          }
-          for (column, output) in range.enumerated() {
-            let to = oihw + (output * inputs + first) * 9
-            for i in 0..<count * 9 { to[i] = block[i * edge + column] }
+            for (column, output) in range.enumerated() {
+              let to = oihw + (output * inputs + first) * 9 + tap
+              for i in 0..<count { to[i * 9] = block[i * edge + column] }
+            }
           }
         }
       }

@@ -141,7 +141,8 @@ package final class WinogradConvolution: ConvolutionMethod {
   }
 
   package func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) {
-    TapWeights.unpack(gradient.data, inputs: geometry.inputs, outputs: geometry.outputs, into: oihw)
+    TapWeights.unpack(
+      gradient.data, inputs: geometry.inputs, outputs: geometry.outputs, taps: Array(0..<9), into: oihw)
   }
 
   // MARK: Transforms
