@@ -1,13 +1,13 @@
 import Foundation
 
 /// What the system says a process is at.
-enum ProcessState: String, Codable {
+package enum ProcessState: String, Codable {
   case stopped, gone, wedged, computing, idle
 
   /// A process of this host.
   ///
   /// One thread in state D is enough for ``wedged``: the training thread then waits for it, by whatever means.
-  static func of(_ pid: Int32) -> ProcessState {
+  package static func of(_ pid: Int32) -> ProcessState {
     guard let main = letter("/proc/\(pid)/stat") else { return .gone }
     switch main {
     case "T", "t": return .stopped

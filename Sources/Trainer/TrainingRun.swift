@@ -26,6 +26,7 @@ public final class TrainingRun {
   private let attributes: [String: AttributeValue]
   private let say: (String) -> Void
   private let flippedBit: FlippedBit?
+  private(set) var resumedFrom: String?
   private var metrics: MetricsFile?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
@@ -180,6 +181,7 @@ public final class TrainingRun {
       let path = try ranks.broadcast(found?.path ?? "", from: 0)
       if !path.isEmpty {
         try trainer.restore(found?.contents, path: path)
+        resumedFrom = path
         try restoreEvaluation(found?.contents)
         var setAside: [String] = []
         try ranks.together {

@@ -114,7 +114,8 @@ private final class WatchdogThread: @unchecked Sendable {
       status.write(to: file(rank))
       guard isObserving.load(ordering: .relaxed) else { continue }
       for rank in strangers {
-        guard let status = RankStatus(file: file(rank), rank: rank, board.places[rank]) else { continue }
+        let place = board.places[rank]
+        guard let status = RankStatus(file: file(rank), rank: rank, host: place.host, pid: place.pid) else { continue }
         remote.withLock { $0[rank] = status }
       }
     }
