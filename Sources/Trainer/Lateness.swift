@@ -61,6 +61,8 @@ package struct Lateness {
     guard !verdicts.contains(where: { $0.value == .working }) else { return nil }
     let unseen = verdicts.filter { $0.value == .unseen }.map(\.key)
     if !unseen.isEmpty {
+      // It may be in the same long phase.
+      guard own.quiet >= limit * Double(own.patience) else { return nil }
       return
         "\(unseen.map(places).joined(separator: ", ")) cannot be seen from \(own.host), and every other rank waits: "
         + "look at the logs there. \(wait)"

@@ -28,7 +28,7 @@ package enum ProcessState: String, Codable {
   /// For messages.
   func description(pid: Int32) -> String {
     switch self {
-    case .stopped: "stopped (process state T, as after kill -STOP; kill -CONT \(pid) lets a process go on)"
+    case .stopped: "stopped (process state T: by kill -STOP, a debugger, or a suspended job)"
     case .gone: "crashed (there is no process \(pid) any more)"
     case .wedged: "waiting for a disk or file system that does not answer (process state D)"
     case .computing: "computing (process state R)"

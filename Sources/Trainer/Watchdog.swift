@@ -140,10 +140,9 @@ private final class WatchdogThread: @unchecked Sendable {
       }
       listen(elapsed)
       let status = own
-      let limit = self.limit * Double(status.patience)
-      if status.call != nil, quiet >= limit {
-        accuse(status)
-      } else if status.call == nil, quiet >= limit + Watchdog.grace {
+      if status.call != nil {
+        if quiet >= limit { accuse(status) }
+      } else if quiet >= limit * Double(status.patience) + Watchdog.grace {
         let state = ProcessState.of(getpid())
         end(
           "\(status.place) (pid \(status.pid)) has not gone on for \(Int(quiet)) s and is "

@@ -39,12 +39,14 @@ final class WatchdogTests: CommandTestCase {
     for part in parts {
       XCTAssertTrue(outcome.errors.contains(part), "“\(part)” is not said: \(outcome.summary)", line: line)
     }
-    for pid in pids {
-      // mpirun has gone; what it has killed may take a moment to be gone too.
-      let limit = ProcessInfo.processInfo.systemUptime + 2
-      while isThere(pid), ProcessInfo.processInfo.systemUptime < limit { usleep(10_000) }
-      XCTAssertFalse(isThere(pid), "process \(pid) is left", line: line)
-    }
+    assertNothingIsLeft(of: pids, line: line)
+  }
+
+  /// What has been killed may take a moment to be gone.
+  private func assertNothingIsLeft(of pids: [pid_t], line: UInt = #line) {
+    let limit = ProcessInfo.processInfo.systemUptime + 2
+    while pids.contains(where: isThere), ProcessInfo.processInfo.systemUptime < limit { usleep(10_000) }
+    XCTAssertEqual(pids.filter(isThere), [], "processes are left", line: line)
   }
 
   func testAStoppedRankIsNamed() throws {
@@ -164,7 +166,7 @@ final class WatchdogTests: CommandTestCase {
     XCTAssertNotEqual(outcome.status, 0, outcome.summary)
     XCTAssertTrue(
       outcome.errors.contains("rank 1 on node02 (pid \(pids[1])) is without a sign of life"), outcome.summary)
-    for pid in pids { XCTAssertFalse(isThere(pid), "process \(pid) is left") }
+    assertNothingIsLeft(of: pids)
   }
 
   /// Not of a process that has ended and that nobody has waited for.

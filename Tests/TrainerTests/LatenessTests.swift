@@ -74,6 +74,9 @@ final class LatenessTests: XCTestCase {
     let text = try XCTUnwrap(accusation([1: view(nil), 2: waiter]))
     XCTAssertTrue(text.hasPrefix("rank 1 on node01 cannot be seen from node01, and every other rank waits"), text)
     XCTAssertNil(accusation([1: view(nil), 2: view(status(2, quiet: 1))]))
+    // While all start up, it may be looking its share of the images over.
+    let early = status(0, phase: "start-up", in: "MPI_Allreduce", quiet: 100, patience: 10)
+    XCTAssertNil(lateness.accusation(by: early, of: [1: view(nil), 2: waiter], places: { "rank \($0)" }))
   }
 
   /// A file of another life of the run, or half a file, is none.
