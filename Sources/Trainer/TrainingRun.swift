@@ -70,6 +70,7 @@ public final class TrainingRun {
     writer = CheckpointWriter(run: directory, keep: configuration.checkpoint.keep)
     watchdog.attach(log)
     log.start(facts)
+    log.noteCrashes()
     try withLastWords {
       try start(resume)
       metrics = try ranks.together {

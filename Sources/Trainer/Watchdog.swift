@@ -196,7 +196,11 @@ private final class WatchdogThread: @unchecked Sendable {
       written.signal()
     }
     _ = written.wait(timeout: .now() + 2)
-    if !speaks { sleep(4) }
+    if !speaks {
+      // The launcher ends it, or, where it cannot be reached, nobody does.
+      signal(SIGTERM, SIG_DFL)
+      sleep(6)
+    }
     FileHandle.standardError.write(Data("u2pl: error: \(message)\n".utf8))
     // What is in the pipe is passed on before the launcher takes note of the end.
     usleep(200_000)

@@ -87,4 +87,30 @@ final class RankLogTests: CommandTestCase {
       XCTAssertTrue((last["message"] as? String ?? "").contains("is of another model"), "\(last)")
     }
   }
+
+  /// A signal that nobody expects.
+  func testACrashLeavesItsLastWords() throws {
+    let command = try Command(training("run", ["schedule.epochs=10000"]), ranks: 2, in: directory)
+    wait(for: command, "run", lines: 5)
+    let victim = try XCTUnwrap(command.descendants.last)
+    kill(victim, SIGBUS)
+    let outcome = command.wait(limit: 30)
+    XCTAssertFalse(outcome.timedOut, outcome.summary)
+    XCTAssertNotEqual(outcome.status, 0, outcome.summary)
+    let last = try json(try lines("run", 1).last ?? "")
+    XCTAssertEqual(last["rank"] as? Int, 1)
+    XCTAssertEqual(last["level"] as? String, "error")
+    let message = last["message"] as? String ?? ""
+    XCTAssertNotNil(message.wholeMatch(of: /crashed by SIGBUS in [a-z ]+ of step \d+/), message)
+    XCTAssertGreaterThan(last["step"] as? Int ?? 0, 1)
+    // The time is written by hand there.
+    let text = try String(contentsOfFile: path("run/logs/rank-0001.log"), encoding: .utf8).split(separator: "\n")
+    XCTAssertTrue(try XCTUnwrap(text.last).hasSuffix(" error: \(message)"), "\(text.last ?? "")")
+    let formatter = DateFormatter()
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.dateFormat = "yyyy-MM-dd HH:mm:ss.SSS"
+    let time = try XCTUnwrap(formatter.date(from: last["time"] as? String ?? ""), "\(last)")
+    XCTAssertLessThan(abs(time.timeIntervalSinceNow), 60)
+    XCTAssertGreaterThanOrEqual(last["time"] as? String ?? "", String(text[text.count - 2].prefix(23)))
+  }
 }
