@@ -4,8 +4,9 @@ import Synchronization
 
 /// The last words of a process that crashes: a line in both of its logs with the signal, the phase and the step.
 ///
-/// A signal handler may allocate nothing and take no lock, so it puts the line together from bytes that are there already,
-/// and hands the signal on to whoever listened before (Open MPI, the runtime, or nobody).
+/// A signal handler may allocate nothing and take no lock, so it puts the line together from bytes that are there already.
+/// Then a fault goes to whoever listened before (the runtime, which shows where it was), and a signal that was sent ends the
+/// process.
 enum CrashNote {
   private static let signals: [(number: Int32, name: StaticString)] = [
     (SIGSEGV, "SIGSEGV"), (SIGBUS, "SIGBUS"), (SIGILL, "SIGILL"), (SIGFPE, "SIGFPE"), (SIGTRAP, "SIGTRAP"),
@@ -32,12 +33,16 @@ enum CrashNote {
     length = 0
     for (number, _) in signals {
       var action = Action()
-      action.__sigaction_handler.sa_handler = { CrashNote.note($0) }
+      action.sa_flags = SA_SIGINFO
+      // The kernel's codes are positive, those of senders are not (sigaction(2)).
+      action.__sigaction_handler.sa_sigaction = { number, info, _ in
+        CrashNote.note(number, isFault: info!.pointee.si_code > 0 && number != SIGTRAP)
+      }
       sigaction(number, &action, &before[Int(number)])
     }
   }
 
-  private static func note(_ number: Int32) {
+  private static func note(_ number: Int32, isFault: Bool) {
     if !isWritten.exchange(true, ordering: .relaxed) {
       length = 0
       time()
@@ -57,8 +62,13 @@ enum CrashNote {
       put("}\n")
       _ = write(json, line.baseAddress, length)
     }
-    sigaction(number, &before[Int(number)], nil)
-    raise(number)
+    if isFault {
+      // It comes again as soon as this returns.
+      sigaction(number, &before[Int(number)], nil)
+    } else {
+      signal(number, SIG_DFL)
+      raise(number)
+    }
   }
 
   private static func message(_ number: Int32) {
