@@ -111,14 +111,18 @@ package struct StatusBoard: Sendable {
 
   /// Memory of a node, mapped until the process ends; nil on all of its ranks where any cannot have it. Collective.
   private static func share(_ byteCount: Int, _ node: Communicator) throws -> UnsafeMutableRawPointer? {
-    let path = try node.broadcast("\(SharedSpace.directory)/u2pl-status-\(getpid())", from: 0)
+    // Of no other job on the node, also where containers have process numbers of their own; nor what one has left.
+    let name = "u2pl-status-\(getpid())-\(DispatchTime.now().uptimeNanoseconds)"
+    let path = try node.broadcast("\(SharedSpace.directory)/\(name)", from: 0)
+    var isOurs = false
     if node.rank == 0 {
-      let descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+      let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      isOurs = descriptor >= 0
       // Written, not only made longer: a page that the disk has no room for would end the process by a signal.
       let zeros = [UInt8](repeating: 0, count: byteCount)
       let isComplete = descriptor >= 0 && write(descriptor, zeros, byteCount) == byteCount
-      if descriptor >= 0 { close(descriptor) }
-      if !isComplete { unlink(path) }
+      if isOurs { close(descriptor) }
+      if isOurs, !isComplete { unlink(path) }
     }
     try node.barrier()
     let descriptor = open(path, O_RDWR | O_CLOEXEC)
@@ -129,7 +133,7 @@ package struct StatusBoard: Sendable {
       close(descriptor)
     }
     let areShared = try node.minimum([base == nil ? 0 : 1])[0] == 1
-    if node.rank == 0 { unlink(path) }
+    if isOurs { unlink(path) }
     return areShared ? base : nil
   }
 }

@@ -10,8 +10,8 @@ enum RankedProcess {
   /// Starts MPI, runs `body`, ends MPI.
   ///
   /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``NonFiniteNumber``, ``RunStopped``,
-  /// ``IncompleteResult``) rank 0 reports and all leave in order; any other error, such as an image that turns out to be damaged, happened on one rank,
-  /// which takes the others down with it.
+  /// ``IncompleteResult``) rank 0 reports and all leave in order; any other error, such as an image that turns out to be
+  /// damaged, happened on one rank, which takes the others down with it.
   static func run(_ body: (Communicator) throws -> Void) throws {
     let ranks: Communicator
     do { ranks = try MPIEnvironment.start() } catch { Communicator.alone.abort("u2pl: \(error)", code: 1) }

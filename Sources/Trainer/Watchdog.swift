@@ -29,9 +29,6 @@ final class Watchdog: Sendable {
   /// Where the last words go too, once there is a run directory.
   func attach(_ log: RankLog) { thread.attach(log) }
 
-  /// Nobody is watched any more.
-  func stop() { thread.stop() }
-
   deinit { thread.stop() }
 }
 
