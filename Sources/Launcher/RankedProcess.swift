@@ -9,9 +9,9 @@ import Trainer
 enum RankedProcess {
   /// Starts MPI, runs `body`, ends MPI.
   ///
-  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``RunStopped``, ``IncompleteResult``) rank 0
-  /// reports and all leave in order; any other error, such as an image that turns out to be damaged, happened on one rank,
-  /// which takes the others down with it.
+  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``NonFiniteNumber``, ``RunStopped``,
+  /// ``IncompleteResult``) rank 0 reports and all leave in order; any other error, such as an image that turns out to be
+  /// damaged, happened on one rank, which takes the others down with it.
   static func run(_ body: (Communicator) throws -> Void) throws {
     let ranks: Communicator
     do { ranks = try MPIEnvironment.start() } catch { Communicator.alone.abort("u2pl: \(error)", code: 1) }
@@ -22,6 +22,8 @@ enum RankedProcess {
       let place = ranks.size > 1 && failure.rank > 0 ? "rank \(failure.rank): " : ""
       leave(ranks, place + failure.description, code: 2)
     } catch let error as TrainingError {
+      leave(ranks, error.description, code: 1)
+    } catch let error as NonFiniteNumber {
       leave(ranks, error.description, code: 1)
     } catch let stopped as RunStopped {
       if ranks.rank == 0 { say("\(stopped)") }
@@ -51,16 +53,19 @@ enum RankedProcess {
   /// Gives this rank its threads: those asked for, or the node's cores shared out. Collective.
   ///
   /// - Returns: facts for the log; warnings are shown by rank 0.
-  static func setThreads(_ wanted: Int?, ranks: Communicator) throws -> [String] {
+  static func setThreads(_ wanted: Int?, ranks: Communicator) throws -> ProcessFacts {
     let cores = try ranks.nodeCores()
     let threads = wanted ?? cores.threadsPerRank
     ThreadPool.threads = threads
-    var facts = [
-      "host \(MPIEnvironment.host), pid \(ProcessInfo.processInfo.processIdentifier), rank \(ranks.rank) of \(ranks.size)",
-      "\(cores.ranks) ranks on this node share \(cores.shared) of its \(cores.online) cores; this one may use \(cores.own), "
-        + "and runs \(threads) threads",
-      "oneDNN \(ConvolutionLibrary.version) (\(ConvolutionLibrary.instructionSet)), OpenBLAS kernels \(BLAS.core), "
-        + "u2pl \(Version.text)",
+    var facts = ProcessFacts()
+    (facts.rank, facts.ranks) = (ranks.rank, ranks.size)
+    facts.oneDNN = "\(ConvolutionLibrary.version) (\(ConvolutionLibrary.instructionSet))"
+    facts.version = Version.text
+    facts.lines = [
+      "host \(facts.host), pid \(facts.pid), rank \(ranks.rank) of \(ranks.size)",
+      "\(cores.ranks) ranks on this node share \(cores.shared) of its \(cores.online) cores; this one may use \(cores.own) "
+        + "(\(facts.binding)), and runs \(threads) threads",
+      "\(facts.cpu); oneDNN \(facts.oneDNN), OpenBLAS kernels \(facts.blas), MPI \(facts.mpi), u2pl \(facts.version)",
     ]
     var warnings: [String] = []
     if cores.ranks * threads > cores.shared {
@@ -73,7 +78,7 @@ enum RankedProcess {
           + "cores; mpirun --bind-to none lets u2pl use all")
     }
     if ranks.rank == 0 { warnings.forEach(say) }
-    facts += warnings
+    facts.lines += warnings
     return facts
   }
 }
