@@ -2,24 +2,24 @@ internal import CSpawn
 import Foundation
 
 /// A program that was started, its two outputs line by line, and its end. One thread deals with all of them.
-final class ChildProcess {
-  enum Stream { case output, errors }
+package final class ChildProcess {
+  package enum Stream { case output, errors }
 
   /// How a program ended.
-  enum End: Equatable {
+  package enum End: Equatable {
     case exit(Int32)
     case signal(Int32)
   }
 
   let process: pid_t
-  private(set) var end: End?
+  package private(set) var end: End?
   private var descriptors: [Int32]
   private var rests: [[UInt8]] = [[], []]
 
   /// Starts a program, looked for in PATH. It is killed when the thread that calls this ends.
   ///
   /// - Throws: ``SupervisorError`` where it cannot be started.
-  init(_ line: [String], environment: [String: String]) throws {
+  package init(_ line: [String], environment: [String: String]) throws {
     var output = [Int32](repeating: -1, count: 2), errors = output
     guard u2pl_pipe(&output) == 0, u2pl_pipe(&errors) == 0 else {
       let reason = String(cString: strerror(errno))
@@ -64,7 +64,7 @@ final class ChildProcess {
 
   /// Hands on the lines that have arrived, and notes whether the program has ended. What it has started may still hold its
   /// outputs open; nobody waits for that.
-  func poll(_ line: (Stream, String) -> Void) {
+  package func poll(_ line: (Stream, String) -> Void) {
     if end == nil { reap() }
     for index in 0...1 { read(index, line) }
   }

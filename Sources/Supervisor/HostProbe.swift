@@ -16,14 +16,14 @@ package struct HostFacts: Equatable, Sendable {
   }
 
   /// Prints `u2pl-host`, the processors allowed, all processors, the distinct cores, and the instructions.
-  static let script =
+  package static let script =
     "f=\" $(grep -m1 ^flags /proc/cpuinfo) \"; i=base; case \"$f\" in *\" avx2 \"*) i=avx2;; esac; "
     + "case \"$f\" in *\" avx512f avx512dq \"*\" avx512bw avx512vl \"*) i=avx512;; esac; "
     + "echo u2pl-host $(env -u OMP_NUM_THREADS nproc) $(nproc --all) "
     + "$(cat /sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list | sort -u | grep -c .) $i"
 
   /// From what ``script`` prints; a login shell may have said something before.
-  init?(_ output: [String]) {
+  package init?(_ output: [String]) {
     guard let line = output.last(where: { $0.hasPrefix("u2pl-host ") }) else { return nil }
     let words = line.split(separator: " ").map(String.init)
     let numbers = words.dropFirst().compactMap { Int($0) }

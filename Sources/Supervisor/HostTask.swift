@@ -1,13 +1,13 @@
 import Foundation
 
 /// A shell script that runs on several hosts at the same time, each for a limited time.
-final class HostTask {
+package final class HostTask {
   /// What a host has answered.
-  struct Answer {
-    let status: ChildProcess.End?
-    let output: [String]
+  package struct Answer {
+    package let status: ChildProcess.End?
+    package let output: [String]
     /// Its last error, for a message.
-    let reason: String
+    package let reason: String
   }
 
   private(set) var answers: [String: Answer] = [:]
@@ -16,7 +16,8 @@ final class HostTask {
   private let started = ProcessInfo.processInfo.systemUptime
 
   /// Starts the script on all hosts at once.
-  init(_ script: String, on hosts: [String], shell: RemoteShell, seconds: Double, environment: [String: String]) {
+  package init(_ script: String, on hosts: [String], shell: RemoteShell, seconds: Double, environment: [String: String])
+  {
     limit = ProcessInfo.processInfo.systemUptime + seconds
     for host in hosts {
       do {
@@ -44,7 +45,7 @@ final class HostTask {
       guard running[index].child.end != nil || late && isTooLittle(running[index].output) else { continue }
       let (host, child, output, errors) = running.remove(at: index)
       let last = errors.last { !$0.trimmingCharacters(in: .whitespaces).isEmpty }?.trimmingCharacters(in: .whitespaces)
-      let reason: String
+      package let reason: String
       switch child.end {
       case .exit(let code): reason = last ?? "exit code \(code)"
       case .signal(let number): reason = last ?? "signal \(number)"
@@ -58,7 +59,7 @@ final class HostTask {
   }
 
   /// Waits for the end of it.
-  func finish() -> [String: Answer] {
+  package func finish() -> [String: Answer] {
     while !poll() { ChildProcess.wait(for: children, seconds: 0.1) }
     return answers
   }

@@ -4,8 +4,8 @@ import Foundation
 ///
 /// As with `mpirun`, a host that is listed several times has the sum of its slots, one for each line without `slots`; one
 /// that is listed once and without has as many as cores. Hosts are names, or addresses of IPv4 or IPv6.
-enum Hostfile {
-  static func read(_ path: String) throws -> Allocation {
+package enum Hostfile {
+  package static func read(_ path: String) throws -> Allocation {
     guard let bytes = FileManager.default.contents(atPath: path) else {
       throw SupervisorError("\(path): the hostfile cannot be read; is the path right?")
     }
@@ -16,7 +16,7 @@ enum Hostfile {
   }
 
   /// - Parameter source: what messages call the file.
-  static func parse(_ text: String, source: String) throws -> Allocation {
+  package static func parse(_ text: String, source: String) throws -> Allocation {
     var names: [String] = []
     var entries: [String: [Int?]] = [:]
     // A carriage return and line feed are one character.

@@ -27,17 +27,34 @@ package struct MPIRunLine {
   /// Further variables to pass on, `NAME` or `NAME=VALUE`.
   let passed: [String]
 
+  package init(
+    plan: RankPlan, facts: [String: HostFacts], binding: Binding, oversubscribe: Bool, mark: String,
+    instructions: HostFacts.Instructions?, hostfilePath: String, program: [String], environment: [String: String],
+    passed: [String]
+  ) {
+    self.plan = plan
+    self.facts = facts
+    self.binding = binding
+    self.oversubscribe = oversubscribe
+    self.mark = mark
+    self.instructions = instructions
+    self.hostfilePath = hostfilePath
+    self.program = program
+    self.environment = environment
+    self.passed = passed
+  }
+
   /// More threads than cores somewhere: a rank that waits has to let go of its core.
   private var isCrowded: Bool { plan.shares.contains { $0.ranks * plan.threads > facts[$0.host]?.cores ?? 0 } }
 
   private var hasLongAddress: Bool { plan.hosts.contains { $0.contains(":") } }
 
   /// The contents of the file at ``hostfilePath``, where one is needed.
-  var hostfile: String? {
+  package var hostfile: String? {
     hasLongAddress ? plan.shares.map { "\($0.host) slots=\($0.ranks)\n" }.joined() : nil
   }
 
-  var words: [String] {
+  package var words: [String] {
     var words = ["mpirun"]
     if geteuid() == 0 { words.append("--allow-run-as-root") }
     words += ["-n", "\(plan.ranks)"]
@@ -65,7 +82,7 @@ package struct MPIRunLine {
   }
 
   /// As one would type it.
-  var text: String { words.map(Self.quoted).joined(separator: " ") }
+  package var text: String { words.map(Self.quoted).joined(separator: " ") }
 
   private func parameter(_ name: String, _ value: String) -> [String] { ["--mca", name, value] }
 

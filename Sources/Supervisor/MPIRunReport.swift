@@ -1,23 +1,25 @@
 /// What `mpirun` says of its ranks, as Open MPI 4.1 words it, in boxes of dashed lines among the ranks' own messages.
-struct MPIRunReport {
+package struct MPIRunReport {
   /// The rank that a signal ended, where, and the signal.
-  private(set) var killed: (rank: Int, host: String, signal: Int32)?
+  package private(set) var killed: (rank: Int, host: String, signal: Int32)?
   /// The first rank that gave up by itself, and its exit code.
-  private(set) var exited: (rank: Int, code: Int32)?
+  package private(set) var exited: (rank: Int, code: Int32)?
   /// The first host whose daemon is gone.
-  private(set) var lostHost: String?
+  package private(set) var lostHost: String?
   /// The last error message of a rank, without what is before `error: `.
-  private(set) var message: String?
+  package private(set) var message: String?
   /// The first line of a box that is not about ranks, such as a program that is missing.
-  private(set) var complaint: String?
+  package private(set) var complaint: String?
 
   private var box: [String]?
 
+  package init() {}
+
   /// Whether something has been said that ends an attempt, soon if not yet.
-  var isFailure: Bool { killed != nil || exited != nil || lostHost != nil }
+  package var isFailure: Bool { killed != nil || exited != nil || lostHost != nil }
 
   /// Takes a line of `mpirun`'s errors. Returns those to show: a rank's own, and boxes that are no news about ranks.
-  mutating func add(_ line: String) -> [String] {
+  package mutating func add(_ line: String) -> [String] {
     if isRule(line) {
       guard let lines = box else {
         box = []
@@ -38,7 +40,7 @@ struct MPIRunReport {
   }
 
   /// A box that has not been closed.
-  mutating func finish() -> [String] {
+  package mutating func finish() -> [String] {
     guard let lines = box else { return [] }
     box = nil
     return close(lines)

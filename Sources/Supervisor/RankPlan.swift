@@ -3,16 +3,26 @@ package struct RankPlan: Equatable, Sendable {
   package struct Share: Equatable, Sendable {
     package let host: String
     package let ranks: Int
+
+    package init(host: String, ranks: Int) {
+      self.host = host
+      self.ranks = ranks
+    }
   }
 
   /// Hosts with at least one rank. Ranks are numbered through them in this order.
   package let shares: [Share]
   package let threads: Int
 
+  package init(shares: [Share], threads: Int) {
+    self.shares = shares
+    self.threads = threads
+  }
+
   package var ranks: Int { shares.reduce(0) { $0 + $1.ranks } }
   package var hosts: [String] { shares.map(\.host) }
 
-  func host(ofRank rank: Int) -> String? {
+  package func host(ofRank rank: Int) -> String? {
     var first = 0
     for share in shares {
       if (first..<first + share.ranks).contains(rank) { return share.host }
@@ -33,11 +43,11 @@ package struct RankPlan: Equatable, Sendable {
 /// The first attempt fixes the threads of a rank, which the bits depend on; later ones keep them, and take the number of
 /// ranks of the first if the hosts that are left have room for it, else the largest power of two that fits and divides the
 /// batch.
-struct Planner {
+package struct Planner {
   /// Labeled and unlabeled images a step; 0 where there are none. What the number of ranks must divide.
-  let batch: (labeled: Int, unlabeled: Int)
+  package let batch: (labeled: Int, unlabeled: Int)
   /// What the configuration says; nil for cores / ranks.
-  let threads: Int?
+  package let threads: Int?
   private let first: RankPlan
   /// The most ranks that a slot gets.
   private let factor: Int
@@ -49,7 +59,7 @@ struct Planner {
   ///   - facts: of the hosts that answer.
   ///   - wanted: the number of ranks, nil for as many as there is room for.
   /// - Throws: ``SupervisorError`` where the number is impossible.
-  init(
+  package init(
     _ allocation: Allocation, facts: [String: HostFacts], wanted: Int?, oversubscribe: Bool,
     batch: (labeled: Int, unlabeled: Int), threads: Int?
   ) throws {
@@ -79,7 +89,7 @@ struct Planner {
   }
 
   /// Plans an attempt on the hosts that answer; nil where none does.
-  func plan(_ facts: [String: HostFacts]) -> RankPlan? {
+  package func plan(_ facts: [String: HostFacts]) -> RankPlan? {
     let rooms = slots.compactMap { entry -> (host: String, room: Int)? in
       guard let host = facts[entry.name] else { return nil }
       let most = (entry.slots ?? host.cores) * factor
@@ -94,7 +104,7 @@ struct Planner {
   }
 
   /// Whether two plans compute the same bits: powers of two, or the same number.
-  static func computeSameBits(_ a: RankPlan, _ b: RankPlan) -> Bool {
+  package static func computeSameBits(_ a: RankPlan, _ b: RankPlan) -> Bool {
     a.threads == b.threads && (a.ranks == b.ranks || [a, b].allSatisfy { $0.ranks & ($0.ranks - 1) == 0 })
   }
 

@@ -2,15 +2,15 @@ internal import CSpawn
 import Foundation
 
 /// How this machine runs something on a host: as `mpirun` does, or by a shell where the host is this machine itself.
-struct RemoteShell {
+package struct RemoteShell {
   /// Such as `ssh -o BatchMode=yes`; the host and the command follow. nil where hosts are reached through Slurm.
-  let agent: [String]
+  package let agent: [String]
   private let own: Set<String>
   private let isSlurm: Bool
 
   /// - Parameters:
   ///   - allocation: of whose hosts is found out which of them is this machine.
-  init(_ allocation: Allocation, environment: [String: String]) {
+  package init(_ allocation: Allocation, environment: [String: String]) {
     let name = ProcessInfo.processInfo.hostName
     let names = ["localhost", name, String(name.prefix { $0 != "." })]
     own = Set(allocation.hosts.map(\.name).filter { names.contains($0) || u2pl_is_own_address($0) != 0 })
@@ -36,7 +36,7 @@ struct RemoteShell {
 
   /// The command line that runs a shell script on a host. The script has to do without `'` and line breaks: the agent may
   /// hand it to any login shell.
-  func line(_ script: String, on host: String) -> [String] {
+  package func line(_ script: String, on host: String) -> [String] {
     if isOwn(host) { return ["/bin/sh", "-c", script] }
     if isSlurm { return agent + ["--nodelist=\(host)", "/bin/sh", "-c", script] }
     return agent + [host, "exec /bin/sh -c '\(script)'"]

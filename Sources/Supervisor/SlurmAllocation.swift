@@ -1,9 +1,9 @@
 /// The hosts of a Slurm job, from the environment that `sbatch` and `salloc` give its programs.
-enum SlurmAllocation {
+package enum SlurmAllocation {
   /// nil outside of a job.
   ///
   /// - Throws: ``SupervisorError`` naming the variable that makes no sense.
-  static func read(_ environment: [String: String]) throws -> Allocation? {
+  package static func read(_ environment: [String: String]) throws -> Allocation? {
     guard let list = environment["SLURM_JOB_NODELIST"] ?? environment["SLURM_NODELIST"], !list.isEmpty else {
       return nil
     }
@@ -29,7 +29,7 @@ enum SlurmAllocation {
   }
 
   /// `node[01-03,07],gpu5` is node01, node02, node03, node07 and gpu5. Numbers keep their leading zeros.
-  static func expand(_ list: String) throws -> [String] {
+  package static func expand(_ list: String) throws -> [String] {
     var names: [String] = []
     for part in try split(list) {
       names += try expand(part: part)
@@ -81,7 +81,7 @@ enum SlurmAllocation {
   }
 
   /// `4(x2),2` is 4, 4, 2.
-  static func repeated(_ text: String) throws -> [Int] {
+  package static func repeated(_ text: String) throws -> [Int] {
     var counts: [Int] = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       guard let match = part.wholeMatch(of: /([0-9]{1,6})(?:\(x([0-9]{1,6})\))?/), let count = Int(match.1), count > 0,

@@ -125,17 +125,21 @@ package final class Supervisor {
     let stepsBefore = history.lastSteps
     let lastStepAt = history.lastStepAt
     try attempt.run(&state) { [self] steps, isFirst in
-      let now = ProcessInfo.processInfo.systemUptime
-      if isFirst, let lastStepAt {
-        let pause = now - lastStepAt
-        log.say("the ranks compute again, \(Self.seconds(pause)) after the last step before the failure")
-        log.event(["event": "first step", "attempt": history.count + 1, "step": steps, "seconds": pause])
+      let pause = lastStepAt.map { ProcessInfo.processInfo.systemUptime - $0 }
+      if isFirst {
+        if let pause {
+          log.say("the ranks compute again, \(Self.seconds(pause)) after the last step before the failure")
+        }
+        var event: [String: Any] = ["event": "first step", "attempt": history.count + 1, "step": steps]
+        event["resumed_from"] = attempt.resumedFrom
+        event["seconds"] = pause
+        log.event(event)
       }
-      if let lastStepAt, let stepsBefore, steps > stepsBefore, !history.hasCaughtUp {
-        log.event(["event": "caught up", "attempt": history.count + 1, "step": steps, "seconds": now - lastStepAt])
+      if let pause, let stepsBefore, steps > stepsBefore, !history.hasCaughtUp {
+        log.say("the lost steps are made up for, \(Self.seconds(pause)) after that step")
         history.hasCaughtUp = true
       }
-      history.lastStepAt = now
+      history.lastStepAt = ProcessInfo.processInfo.systemUptime
     }
     history.add(attempt, steps: state.steps, newestCheckpoint: state.newestCheckpoint)
     var end: [String: Any] = [

@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Supervisor
+import Supervisor
 
 final class HostfileTests: XCTestCase {
   private func hosts(_ text: String) throws -> [HostSlots] { try Hostfile.parse(text, source: "f").hosts }

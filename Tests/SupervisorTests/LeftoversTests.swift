@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Supervisor
+import Supervisor
 
 /// What an attempt has left on a host is found by the run's mark, and ended; nothing else is.
 final class LeftoversTests: XCTestCase {

@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Supervisor
+import Supervisor
 
 /// The command line of mpirun, and what it says in the end. The texts are those of Open MPI 4.1.4.
 final class MPIRunTests: XCTestCase {

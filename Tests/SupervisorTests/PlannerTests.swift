@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Supervisor
+import Supervisor
 
 final class PlannerTests: XCTestCase {
   private func facts(_ cores: [String: Int]) -> [String: HostFacts] {

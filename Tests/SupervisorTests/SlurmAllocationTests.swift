@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Supervisor
+import Supervisor
 
 /// What Slurm puts into the environment of a job; its documentation (sbatch, OUTPUT ENVIRONMENT VARIABLES) has the forms.
 final class SlurmAllocationTests: XCTestCase {
