@@ -11,6 +11,16 @@ struct Failure: Equatable {
   let text: String
   /// Whether a program has given up by itself: with the same state it would do so again.
   var isOwnWill: Bool { code != nil && signal == nil }
+
+  /// What its signal mostly means.
+  var hint: String {
+    switch signal {
+    case SIGKILL where rank != nil: " (by somebody, or by the kernel for want of memory: dmesg tells)"
+    case SIGBUS: " (shared memory or a mapped file has no room, or its disk fails)"
+    case SIGILL: " (an instruction that this CPU does not have)"
+    default: ""
+    }
+  }
 }
 
 /// One `mpirun`, from its start to its end.
@@ -168,9 +178,9 @@ final class Attempt {
       return .failed(Failure(host: host, text: "mpirun has lost \(host): the connection to its daemon there broke"))
     }
     if let (rank, host, signal) = report.killed {
-      let text =
-        "rank \(rank) on \(plan.host(ofRank: rank) ?? host) was killed by \(signalName(signal))\(Self.hint(signal))"
-      return .failed(Failure(rank: rank, host: plan.host(ofRank: rank) ?? host, signal: signal, text: text))
+      let place = plan.host(ofRank: rank) ?? host
+      let text = "rank \(rank) on \(place) was killed by \(signalName(signal))"
+      return .failed(Failure(rank: rank, host: place, signal: signal, text: text))
     }
     if case .signal(let number) = end, report.exited == nil {
       let host = ProcessInfo.processInfo.hostName
@@ -190,14 +200,4 @@ final class Attempt {
   }
 
   private static func firstLine(_ text: String) -> String { String(text.prefix { !$0.isNewline }) }
-
-  /// What a signal mostly means.
-  private static func hint(_ signal: Int32) -> String {
-    switch signal {
-    case SIGKILL: " (by somebody, or by the kernel for want of memory: dmesg tells)"
-    case SIGBUS: " (shared memory or a mapped file has no room, or its disk fails)"
-    case SIGILL: " (an instruction that this CPU does not have)"
-    default: ""
-    }
-  }
 }

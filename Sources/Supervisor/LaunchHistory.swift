@@ -61,12 +61,14 @@ struct LaunchHistory {
   /// Attempts since the last that made progress.
   var withoutProgress: Int { entries.reversed().prefix { !$0.progress }.count }
 
-  /// Whether the last two have given up by themselves, saying the same, at the same step: the run is the same each time, so
-  /// the third would too. What a host or the network does is never the same.
+  /// Whether in the last two the same rank has given up by itself, saying the same, at the same step: the run is the same
+  /// each time, so the third would do so too.
   var repeatsItself: Bool {
     guard entries.count >= 2 else { return false }
     let (a, b) = (entries[entries.count - 2], entries[entries.count - 1])
-    guard let first = a.failure, let second = b.failure, first.isOwnWill, second.isOwnWill else { return false }
+    guard let first = a.failure, let second = b.failure, first.isOwnWill, second.isOwnWill, first.rank != nil else {
+      return false
+    }
     return first.text == second.text && first.text.contains(": ") && a.steps == b.steps
       && a.resumedFrom == b.resumedFrom
   }

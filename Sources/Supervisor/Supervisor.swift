@@ -90,10 +90,12 @@ package final class Supervisor {
           log.say("this is not tried again: the same input would be refused again (exit code \(code))")
           return code
         case .interrupted:
-          log.say("ended at once, at the second interrupt; the last checkpoint is \(checkpointName)")
+          log.say("ended at once, at the second interrupt; \(lastCheckpoint)")
           return 130
         case .failed(let failure):
-          log.say("attempt \(history.count) has failed after \(Self.seconds(history.lastSeconds)): \(failure.text)")
+          log.say(
+            "attempt \(history.count) has failed after \(Self.seconds(history.lastSeconds)): \(failure.text)\(failure.hint)"
+          )
         }
       } else {
         history.add(noHostAnswers: allocation.hosts.map(\.name), steps: state.steps)
@@ -252,11 +254,13 @@ package final class Supervisor {
   // MARK: Ends
 
   private func stopped() -> Int32 {
-    log.say("stopped by \(signalName(StopSignals.received ?? 0)); the last checkpoint is \(checkpointName)")
+    log.say("stopped by \(signalName(StopSignals.received ?? 0)); \(lastCheckpoint)")
     return StopSignals.isUrgent ? 130 : 75
   }
 
-  private var checkpointName: String { state.newestCheckpoint.map { "of step \($0)" } ?? "none yet" }
+  private var lastCheckpoint: String {
+    state.newestCheckpoint.map { "the last checkpoint is of step \($0)" } ?? "there is no checkpoint yet"
+  }
 
   private func giveUp() -> String? {
     if history.hadCheckpoint, state.newestCheckpoint == nil {
@@ -274,7 +278,7 @@ package final class Supervisor {
     log.say("given up: \(reason)")
     for line in history.summary { log.say("  " + line) }
     log.say(
-      "the last checkpoint is \(checkpointName); when the cause is mended, --resume latest goes on; what the ranks and "
+      "\(lastCheckpoint); when the cause is mended, --resume latest goes on; what the ranks and "
         + "mpirun said is in \(state.directory.logsPath)")
     return 1
   }

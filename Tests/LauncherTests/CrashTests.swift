@@ -13,16 +13,20 @@ final class CrashTests: CommandTestCase {
     guard FileManager.default.isExecutableFile(atPath: python) else {
       throw XCTSkip("\(python) is missing, nothing is tested; install python3")
     }
-    let line = [python, Self.script, "--kills", "\(kills)", "--directory", path("runs"), "--program", try Command.program()]
+    let line = [
+      python, Self.script, "--kills", "\(kills)", "--directory", path("runs"), "--program", try Command.program(),
+    ]
     let outcome = try Command(line: line, in: directory).wait(limit: 400)
     XCTAssertFalse(outcome.timedOut, outcome.summary)
     XCTAssertEqual(outcome.status, 0, outcome.summary)
 
-    let rows = outcome.output.split(separator: "\n").filter { $0.wholeMatch(of: / +\d+ +\d+  .* (ok|NOT ok)/) != nil }
+    let rows = outcome.output.split(separator: "\n").filter { $0.wholeMatch(of: #/ +\d+ +\d+  .* (ok|NOT ok)/#) != nil }
     XCTAssertEqual(rows.count, kills, outcome.summary)
     XCTAssertTrue(rows.allSatisfy { $0.hasSuffix("  ok") }, outcome.summary)
     let namespaces = !outcome.output.contains("SKIPPED")
-    for kind in ["rank 0 ", "rank 1 ", "rank 0, writing", "all ranks", "mpirun", "launch"] + (namespaces ? ["orted"] : []) {
+    for kind in ["rank 0 ", "rank 1 ", "rank 0, writing", "all ranks", "mpirun", "launch"]
+      + (namespaces ? ["orted"] : [])
+    {
       XCTAssertTrue(rows.contains { $0.contains("  \(kind)") }, "nobody has killed \(kind): \(outcome.output)")
     }
     // Not by the script's word alone.

@@ -4,7 +4,8 @@ import XCTest
 /// `u2pl launch`: a run that loses ranks, hosts or mpirun itself goes on by itself, and computes what it would have computed.
 final class LaunchTests: CommandTestCase {
   private let settings = [
-    "batch.labeled=4", "batch.unlabeled=4", "schedule.epochs=4", "schedule.steps_per_epoch=8", "checkpoint.every_steps=3",
+    "batch.labeled=4", "batch.unlabeled=4", "schedule.epochs=4", "schedule.steps_per_epoch=8",
+    "checkpoint.every_steps=3",
   ]
   private let steps = 32
 
@@ -74,12 +75,14 @@ final class LaunchTests: CommandTestCase {
       outcome.output.contains(/launch: attempt 1 has failed after .*: rank [01] on localhost was killed by SIGKILL/),
       outcome.summary)
     XCTAssertTrue(
-      outcome.output.contains(/launch: attempt 2 has failed after .*: mpirun on \S+ was killed by SIGKILL/), outcome.summary)
+      outcome.output.contains(/launch: attempt 2 has failed after .*: mpirun on \S+ was killed by SIGKILL/),
+      outcome.summary)
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 3\n"), outcome.summary)
     // What mpirun says of it is in the log, and the progress goes through once.
     XCTAssertFalse(outcome.errors.contains("mpirun noticed"), outcome.summary)
     XCTAssertTrue(try text("run/logs/launch.log").contains("mpirun noticed that process rank"))
-    XCTAssertEqual(outcome.output.split(separator: "\n").filter { $0.contains("  step 32/32  ") }.count, 1, outcome.output)
+    XCTAssertEqual(
+      outcome.output.split(separator: "\n").filter { $0.contains("  step 32/32  ") }.count, 1, outcome.output)
     assertNothingIsLeft()
   }
 
@@ -110,7 +113,7 @@ final class LaunchTests: CommandTestCase {
       while try events("run").filter({ $0["event"] as? String == "first step" }).count < attempt, command.isRunning,
         ProcessInfo.processInfo.systemUptime < limit
       { usleep(5000) }
-      if let rank = programs(command, named: "/u2pl").last { kill(rank, SIGSEGV) }
+      if let rank = programs(command, named: "/u2pl").last { kill(rank, SIGKILL) }
     }
     let outcome = command.wait(limit: 60)
     XCTAssertEqual(outcome.status, 1, outcome.summary)
@@ -122,9 +125,10 @@ final class LaunchTests: CommandTestCase {
         outcome.output.contains(
           try Regex(
             "launch:   attempt \(attempt), 2 ranks, .* s, from the beginning, to step \\d+: rank 1 on localhost was killed by "
-              + "SIGSEGV \\(no new checkpoint\\)")), outcome.summary)
+              + "SIGKILL \\(no new checkpoint\\)")), outcome.summary)
     }
-    XCTAssertTrue(outcome.output.contains("launch: the last checkpoint is none yet;"), outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("launch: there is no checkpoint yet; when the cause is mended"), outcome.summary)
     assertNothingIsLeft()
   }
 
@@ -139,7 +143,8 @@ final class LaunchTests: CommandTestCase {
       XCTAssertTrue(outcome.output.contains("received SIGUSR1: stopped after step "), outcome.summary)
       XCTAssertEqual(outcome.errors, "", outcome.summary)
       let done = try metrics(name).filter { !$0.contains("evaluation") }.count
-      XCTAssertTrue(FileManager.default.fileExists(atPath: checkpoint(name, step: done)), "no checkpoint of step \(done)")
+      XCTAssertTrue(
+        FileManager.default.fileExists(atPath: checkpoint(name, step: done)), "no checkpoint of step \(done)")
       assertNothingIsLeft()
       _ = try launched(launching(name, train: ["--resume", "latest"]))
       try assertSame("whole", name, lastStep: steps)
@@ -171,13 +176,18 @@ final class LaunchTests: CommandTestCase {
       launching("run", ["batch.labeled=3"]), at: [nil],
       saying: "-n 2: the ranks must divide the batch, which has 3 labeled and 2 unlabeled images a step; -n 1 does")
     try write("hosts", "localhost slots=2\nnode02 slots=\n")
-    try assertRefused(launching("run", options: ["--hostfile", "hosts"]), at: [nil], saying: "hosts:2: slots= is no number of ranks")
+    try assertRefused(
+      launching("run", options: ["--hostfile", "hosts"]), at: [nil], saying: "hosts:2: slots= is no number of ranks")
     try write("one", "localhost slots=1\n")
-    try assertRefused(launching("run", options: ["--hostfile", "one"]), at: [nil], saying: "-n 2: one has 1 slot; -n 1")
+    try assertRefused(
+      launching("run", options: ["--hostfile", "one"]), at: [nil], saying: "-n 2: one has 1 slot; -n 1")
     // What only the ranks find.
-    let settings = ["data={kind: folder, root: nosuch, labeled: a.txt, unlabeled: b.txt, validation: c.txt, classes: 4}"]
+    let settings = [
+      "data={kind: folder, root: nosuch, labeled: a.txt, unlabeled: b.txt, validation: c.txt, classes: 4}"
+    ]
     let outcome = try launched(launching("bad", settings), status: 2)
-    XCTAssertEqual(outcome.errors.split(separator: "\n").filter { $0.hasPrefix("u2pl: error: ") }.count, 1, outcome.summary)
+    XCTAssertEqual(
+      outcome.errors.split(separator: "\n").filter { $0.hasPrefix("u2pl: error: ") }.count, 1, outcome.summary)
     XCTAssertEqual(outcome.output.split(separator: "\n").filter { $0.contains("mpirun ") }.count, 1, outcome.summary)
   }
 
@@ -217,9 +227,12 @@ final class LaunchTests: CommandTestCase {
 
   func testItSaysWhatItWouldDo() throws {
     let outcome = try launched(
-      launching("run", ["compute.threads=null"], options: ["--dry-run", "-x", "A=b c"]), environment: ["OMP_PLACES": "cores"])
-    XCTAssertTrue(outcome.output.contains(/localhost: \d+ slots, \d+ cores, /), outcome.summary)
-    XCTAssertTrue(outcome.output.contains(/ -n 2 --host localhost:2 .* -x OMP_PLACES -x 'A=b c' .*--set compute.threads=\d+\n/), outcome.summary)
+      launching("run", ["compute.threads=null"], options: ["--dry-run", "-x", "A=b c"]),
+      environment: ["OMP_PLACES": "cores"])
+    XCTAssertTrue(outcome.output.contains(#/localhost: \d+ slots, \d+ cores, /#), outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains(#/ -n 2 --host localhost:2 .* -x OMP_PLACES -x 'A=b c' .*--set compute.threads=\d+\n/#),
+      outcome.summary)
     XCTAssertFalse(FileManager.default.fileExists(atPath: path("run")))
   }
 
@@ -230,7 +243,8 @@ final class LaunchTests: CommandTestCase {
       (["launch", "--max-restarts", "-1", "--", "train", "--config", "tiny.yaml"], "--max-restarts"),
       (["launch", "-x", "1A", "--", "train", "--config", "tiny.yaml"], "-x 1A: it takes NAME"),
       (["launch", "--probe-seconds", "0", "--", "train", "--config", "tiny.yaml"], "--probe-seconds"),
-      (["launch", "--", "train"], "--config"), (["launch", "--", "train", "--config", "tiny.yaml", "--nosuch"], "--nosuch"),
+      (["launch", "--", "train"], "--config"),
+      (["launch", "--", "train", "--config", "tiny.yaml", "--nosuch"], "--nosuch"),
     ] {
       let outcome = try launched(arguments, status: 64)
       XCTAssertTrue(outcome.errors.contains(part), outcome.summary)
@@ -241,7 +255,9 @@ final class LaunchTests: CommandTestCase {
 
   /// Hosts are reached by srun, of which there is none here: one that notes how it was called stands in.
   func testInsideASlurmJob() throws {
-    try write("bin/srun", "#!/bin/sh\necho \"$@\" >> \"$SRUN_CALLS\"\nwhile [ \"$1\" != /bin/sh ]; do shift; done\nexec \"$@\"\n")
+    try write(
+      "bin/srun",
+      "#!/bin/sh\necho \"$@\" >> \"$SRUN_CALLS\"\nwhile [ \"$1\" != /bin/sh ]; do shift; done\nexec \"$@\"\n")
     try write("bin/ssh", "#!/bin/sh\nexit 255\n")
     for name in ["srun", "ssh"] {
       try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path("bin/\(name)"))
@@ -250,22 +266,60 @@ final class LaunchTests: CommandTestCase {
       "SLURM_JOB_ID": "4711", "SLURM_JOB_NODELIST": "u2plnode[01-02],u2plgpu5", "SLURM_TASKS_PER_NODE": "4(x2),2",
       "PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")", "SRUN_CALLS": path("calls"),
     ]
-    let line = ["launch", "--dry-run", "--", "train", "--config", "tiny.yaml", "--run", "run", "--set", "batch={labeled: 8, unlabeled: 8}"]
+    let line = [
+      "launch", "--dry-run", "--", "train", "--config", "tiny.yaml", "--run", "run", "--set",
+      "batch={labeled: 8, unlabeled: 8}",
+    ]
     let outcome = try launched(line, environment: job)
-    XCTAssertTrue(outcome.output.contains("8 ranks × 1 thread on u2plnode01 (3), u2plnode02 (3), u2plgpu5 (2)"), outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("8 ranks × 1 thread on u2plnode01 (3), u2plnode02 (3), u2plgpu5 (2)"), outcome.summary)
     XCTAssertTrue(outcome.output.contains(" -n 8 --host u2plnode01:3,u2plnode02:3,u2plgpu5:2 "), outcome.summary)
     let calls = try text("calls")
     for host in ["u2plnode01", "u2plnode02", "u2plgpu5"] {
-      XCTAssertTrue(calls.contains("--overlap --quiet --nodes=1 --ntasks=1 --input=none --nodelist=\(host) /bin/sh -c "), calls)
+      XCTAssertTrue(
+        calls.contains("--overlap --quiet --nodes=1 --ntasks=1 --input=none --nodelist=\(host) /bin/sh -c "), calls)
     }
     job["SLURM_TASKS_PER_NODE"] = "4(x3),2"
     let refused = try launched(line, status: 2, environment: job)
     XCTAssertTrue(refused.errors.contains("SLURM_TASKS_PER_NODE=4(x3),2 is for 4 nodes"), refused.summary)
   }
 
-  func testTheBatchScriptIsASoundScript() throws {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").standardizedFileURL
+  /// Programs that stand in for u2pl and scontrol note what they are asked.
+  func testTheBatchScriptRequeuesAJobThatWasStopped() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
+      .standardizedFileURL
     let script = root.appendingPathComponent("configs/slurm/u2pl.sbatch").path
     try tool("/bin/bash", ["-n", script], package: "bash")
+    for option in ["--signal=B:USR1@120", "--requeue", "--no-kill", "--open-mode=append"] {
+      XCTAssertTrue(try String(contentsOfFile: script, encoding: .utf8).contains("#SBATCH \(option)\n"), option)
+    }
+    try write("bin/scontrol", "#!/bin/sh\necho \"$@\" > requeued\n")
+    for (name, code, signal) in [
+      ("signalled", 75, true), ("done", 0, false), ("refused", 2, false), ("failed", 1, false),
+    ] {
+      let waiting = "trap 'exit \(code)' USR1; touch ready; while :; do sleep 0.05; done"
+      try write("bin/u2pl", "#!/bin/sh\necho \"$@\" > asked\n\(signal ? waiting : "exit \(code)")\n")
+      for program in ["scontrol", "u2pl"] {
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path("bin/\(program)"))
+      }
+      let command = try Command(
+        line: ["bash", script, "a.yaml", "--set", "run.seed=1"], in: directory,
+        environment: [
+          "PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")", "U2PL": path("bin/u2pl"),
+          "SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "u2pl",
+        ])
+      let limit = ProcessInfo.processInfo.systemUptime + patience
+      while signal, !FileManager.default.fileExists(atPath: path("ready")), ProcessInfo.processInfo.systemUptime < limit
+      {
+        usleep(5000)
+      }
+      if signal { command.send(SIGUSR1) }
+      let outcome = command.wait(limit: patience)
+      XCTAssertEqual(outcome.status, Int32(code), "\(name): \(outcome.summary)")
+      XCTAssertEqual(
+        try text("asked"), "launch -- train --config a.yaml --run runs/u2pl-4711 --resume latest --set run.seed=1\n")
+      XCTAssertEqual(try? text("requeued"), code == 75 ? "requeue 4711\n" : nil, name)
+      try? FileManager.default.removeItem(atPath: path("requeued"))
+    }
   }
 }
