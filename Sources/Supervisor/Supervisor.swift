@@ -204,10 +204,14 @@ package final class Supervisor {
     guard StopSignals.received == nil else { return nil }
     for name in names {
       guard let answer = task.answers[name] else { continue }
-      if HostFacts(answer.output) == nil { log.say("\(name) does not answer: \(answer.reason)") }
+      if HostFacts(answer.output) == nil {
+        log.say("\(name) does not answer: \(answer.reason)")
+      } else if Leftovers.parse(answer.output) == nil {
+        log.say("\(name) has not said that nothing is left of earlier attempts, so it is not used: \(answer.reason)")
+      }
       warn(ofLeft: answer, on: name)
     }
-    let facts = task.answers.compactMapValues { HostFacts($0.output) }
+    let facts = task.answers.compactMapValues { Leftovers.parse($0.output) == nil ? nil : HostFacts($0.output) }
     if isFirst, facts.isEmpty {
       throw SupervisorError(
         "none of the hosts of \(allocation.source) answers; each must be reached without a password by: "
