@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,11 @@ int u2pl_is_own_address(const char *name) {
   }
   freeaddrinfo(found);
   return own;
+}
+
+void u2pl_unbind(void) {
+  cpu_set_t cores;
+  if (sched_getaffinity(getppid(), sizeof cores, &cores) == 0) sched_setaffinity(0, sizeof cores, &cores);
 }
 
 int u2pl_pipe(int ends[2]) {

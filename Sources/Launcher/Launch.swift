@@ -113,6 +113,7 @@ struct Launch: ParsableCommand {
     guard !MPIEnvironment.isLaunched else {
       refuse("launch starts the ranks by itself; run it once, without mpirun or srun")
     }
+    OwnProcess.unbindIfBound()
     do {
       let training = try training()
       let configuration = try Configuration.load(path: training.options.config, overrides: training.options.overrides)

@@ -111,3 +111,12 @@ package enum ParentProcess {
     if ProcessInfo.processInfo.environment[Leftovers.variable] != nil { u2pl_die_with_parent() }
   }
 }
+
+/// For a process that starts a ``Supervisor``.
+package enum OwnProcess {
+  /// Takes back what variables such as OMP_PLACES, which are meant for the ranks, have done to this process.
+  package static func unbindIfBound() {
+    let variables = ["OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY"]
+    if variables.contains(where: { ProcessInfo.processInfo.environment[$0] != nil }) { u2pl_unbind() }
+  }
+}

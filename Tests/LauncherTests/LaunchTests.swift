@@ -182,10 +182,9 @@ final class LaunchTests: CommandTestCase {
     try assertRefused(
       launching("run", options: ["--hostfile", "one"]), at: [nil], saying: "-n 2: one has 1 slot; -n 1")
     // What only the ranks find.
-    let settings = [
-      "data={kind: folder, root: nosuch, labeled: a.txt, unlabeled: b.txt, validation: c.txt, classes: 4}"
-    ]
-    let outcome = try launched(launching("bad", settings), status: 2)
+    try write(
+      "bad.yaml", tinyConfiguration(data: "{kind: folder, root: nosuch, labeled: a.txt, unlabeled: b.txt, classes: 4}"))
+    let outcome = try launched(["launch", "-n", "2", "--", "train", "--config", "bad.yaml", "--run", "bad"], status: 2)
     XCTAssertEqual(
       outcome.errors.split(separator: "\n").filter { $0.hasPrefix("u2pl: error: ") }.count, 1, outcome.summary)
     XCTAssertEqual(outcome.output.split(separator: "\n").filter { $0.contains("mpirun ") }.count, 1, outcome.summary)
@@ -210,6 +209,7 @@ final class LaunchTests: CommandTestCase {
 
   /// A checkpoint to begin with is begun with again until the run has one of its own.
   func testACheckpointToBeginWith() throws {
+    let settings = settings + ["checkpoint.keep=100"]
     try train("whole", settings)
     let begin = ["--resume", checkpoint("whole", step: 21)]
     let command = try launch(launching("run", settings + ["checkpoint.every_steps=6"], train: begin))

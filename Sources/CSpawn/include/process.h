@@ -27,6 +27,10 @@ int u2pl_reap(pid_t process, int *exit_code, int *signal_number);
 /// Whether this machine has the address that `name` resolves to.
 int u2pl_is_own_address(const char *name);
 
+/// Lets this process run on the cores its parent may run on. Where OMP_PLACES or the like is set, libgomp has bound it to
+/// a few of them when it was loaded, and whatever it starts would inherit that.
+void u2pl_unbind(void);
+
 /// Makes a pipe that no program started meanwhile inherits; its reading end does not block. 0 or -1 with errno.
 int u2pl_pipe(int ends[2]);
 
