@@ -68,12 +68,17 @@ package struct Planner {
     slots = allocation.hosts
     let there = slots.filter { facts[$0.name] != nil }.map { (host: $0.name, room: $0.slots ?? facts[$0.name]!.cores) }
     let total = there.reduce(0) { $0 + $1.room }
+    guard total > 0 else {
+      throw SupervisorError(
+        "none of the hosts of \(allocation.source) answers; each must be reached without a password, by ssh or by what "
+          + "OMPI_MCA_plm_rsh_agent says")
+    }
     let largest = Self.largest(within: total, batch: batch)
     let ranks = wanted ?? largest
     guard Self.divides(ranks, batch) else {
       throw SupervisorError(
         "-n \(ranks): the ranks must divide the batch, which has \(batch.labeled) labeled and \(batch.unlabeled) "
-          + "unlabeled images a step; -n \(Self.largest(within: min(ranks, max(total, 1)), batch: batch)) does")
+          + "unlabeled images a step; -n \(Self.largest(within: min(ranks, total), batch: batch)) does")
     }
     guard ranks <= total || oversubscribe else {
       throw SupervisorError(

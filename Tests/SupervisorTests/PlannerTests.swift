@@ -83,6 +83,9 @@ final class PlannerTests: XCTestCase {
         XCTAssertTrue("\($0)".hasPrefix(part), "\($0)")
       }
     }
+    XCTAssertThrowsError(try planner([("a", 4)], [:], ranks: 4, oversubscribe: true)) {
+      XCTAssertTrue("\($0)".hasPrefix("none of the hosts of f answers"), "\($0)")
+    }
     // One of the hosts of the file does not answer.
     XCTAssertThrowsError(try planner([("a", 2), ("b", 2)], ["a": 2], ranks: 4)) {
       XCTAssertTrue("\($0)".contains("2 slots on the hosts that answer; -n 2"), "\($0)")
