@@ -9,7 +9,7 @@ import Trainer
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Trains: alone as one rank, or under mpirun.",
+    abstract: "Trains: alone as one rank, or under mpirun; u2pl launch restarts it when something fails.",
     discussion: """
       A run directory holds config.yaml (every default written out), metrics.jsonl (a line a step), checkpoints/ and a \
       log for each rank in logs/. Without --run and run.directory it is runs/NAME after the configuration's file, or \
