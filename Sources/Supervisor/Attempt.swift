@@ -7,11 +7,10 @@ struct Failure: Equatable {
   var host: String?
   var signal: Int32?
   var code: Int32?
+  /// The last words of a rank that has given up by itself.
+  var words: String?
   /// In one line, such as `rank 1 on node02 was killed by SIGKILL`.
   let text: String
-  /// Whether a program has given up by itself: with the same state it would do so again.
-  var isOwnWill: Bool { code != nil && signal == nil }
-
   /// What its signal mostly means.
   var hint: String {
     switch signal {
@@ -195,7 +194,7 @@ final class Attempt {
     let place = "rank \(exited.rank)" + (plan.host(ofRank: exited.rank).map { " on \($0)" } ?? "")
     return .failed(
       Failure(
-        rank: exited.rank, host: plan.host(ofRank: exited.rank), code: exited.code,
+        rank: exited.rank, host: plan.host(ofRank: exited.rank), code: exited.code, words: words,
         text: "\(place) ended with exit code \(exited.code)" + (words.map { ": \(Self.firstLine($0))" } ?? "")))
   }
 

@@ -61,16 +61,13 @@ struct LaunchHistory {
   /// Attempts since the last that made progress.
   var withoutProgress: Int { entries.reversed().prefix { !$0.progress }.count }
 
-  /// Whether in the last two the same rank has given up by itself, saying the same, at the same step: the run is the same
-  /// each time, so the third would do so too.
+  /// Whether in the last two a rank has given up by itself, saying the same, at the same step: the run is the same each time,
+  /// so the third would do so too.
   var repeatsItself: Bool {
     guard entries.count >= 2 else { return false }
     let (a, b) = (entries[entries.count - 2], entries[entries.count - 1])
-    guard let first = a.failure, let second = b.failure, first.isOwnWill, second.isOwnWill, first.rank != nil else {
-      return false
-    }
-    return first.text == second.text && first.text.contains(": ") && a.steps == b.steps
-      && a.resumedFrom == b.resumedFrom
+    guard let words = a.failure?.words, words == b.failure?.words else { return false }
+    return a.steps == b.steps && a.resumedFrom == b.resumedFrom
   }
 
   /// Seconds to wait before the next attempt: `first`, doubled for each without progress, up to a minute.

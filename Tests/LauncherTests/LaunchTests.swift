@@ -132,6 +132,26 @@ final class LaunchTests: CommandTestCase {
     assertNothingIsLeft()
   }
 
+  /// What the run itself does wrong it would do wrong each time.
+  func testAFailureThatRepeatsItselfIsGivenUp() throws {
+    let settings = [
+      "schedule={epochs: 2, steps_per_epoch: 6, supervised_epochs: 1}", "integrity.every_steps=4",
+    ]
+    let outcome = try launched(
+      launching("run", settings, options: ["--max-restarts", "10"]), status: 1,
+      environment: ["U2PL_TEST_FLIP_BIT": "1:7:optimizer/momentum/decoder.classifier.8.bias", "U2PL_TESTING": "1"])
+    XCTAssertTrue(
+      outcome.output.contains("launch: given up: it has failed twice in the same way at the same step"), outcome.summary
+    )
+    // The first has left a checkpoint that the other two went on from.
+    XCTAssertTrue(
+      outcome.output.contains(
+        #/launch:   attempt 3, 2 ranks, .* s, from step 6, to step 8: rank [01] on localhost ended with exit code 1: .*copies of/#
+      ),
+      outcome.summary)
+    XCTAssertFalse(outcome.output.contains("attempt 4"), outcome.summary)
+  }
+
   func testSignalsEndItWithACheckpoint() throws {
     try train("whole", settings)
     for (number, name) in [(SIGTERM, "term"), (SIGINT, "int"), (SIGUSR1, "usr1")] {
