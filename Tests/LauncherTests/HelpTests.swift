@@ -4,8 +4,16 @@ import XCTest
 final class HelpTests: CommandTestCase {
   func testEveryCommandExplainsItself() throws {
     let commands: [(command: [String], says: [String])] = [
-      ([], ["train", "evaluate", "predict", "inspect", "weights", "data", "bench", "mpirun", "Exit codes"]),
+      ([], ["train", "launch", "evaluate", "predict", "inspect", "weights", "data", "bench", "mpirun", "Exit codes"]),
       (["train"], ["--config <file>", "--set <key=value>", "--resume <latest|path>", "--run <dir>", "mpirun"]),
+      (
+        ["launch"],
+        [
+          "-n <ranks>", "--hostfile <file>", "--max-restarts <count>", "--oversubscribe", "--probe-seconds <seconds>",
+          "-x",
+          "--dry-run", "-- train", "Exit codes: 0",
+        ]
+      ),
       (
         ["evaluate"],
         [
