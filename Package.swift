@@ -28,6 +28,7 @@ let package = Package(
     .target(name: "HDF5", dependencies: ["CHDF5"]),
     .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "HDF5"], swiftSettings: numeric),
     .target(name: "Checkpoint", dependencies: ["HDF5"]),
+    .target(name: "RunLogs"),
     .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
     .target(
       name: "Trainer",
@@ -38,7 +39,7 @@ let package = Package(
     .executableTarget(
       name: "Launcher",
       dependencies: [
-        "Trainer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Trainer", "RunLogs", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     .target(
@@ -55,6 +56,7 @@ let package = Package(
       resources: [.copy("Expected")]),
     .testTarget(name: "DatasetTests", dependencies: ["Dataset", "HDF5", "TestSupport"]),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"]),
+    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs"]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(
       name: "TrainerTests", dependencies: ["Trainer", "TestSupport"],

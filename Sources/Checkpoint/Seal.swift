@@ -32,8 +32,11 @@ enum Seal {
     let bytes = found.split(separator: UInt8(ascii: "\n")).dropFirst().first.flatMap {
       Int(String(decoding: $0, as: UTF8.self).dropFirst("bytes ".count))
     }
-    if let bytes, fileSize - size < bytes {
-      throw place.error("is truncated: \(fileSize - size) of \(bytes) bytes follow its first \(size)")
+    guard let bytes else { throw place.error("its beginning is damaged") }
+    // Before anything is read: a file grown by a terabyte of holes would keep the checksum busy for long.
+    if fileSize - size != bytes {
+      let how = fileSize - size < bytes ? "is truncated" : "has grown"
+      throw place.error("\(how): \(fileSize - size) of \(bytes) bytes follow its first \(size)")
     }
     guard found == (try text(descriptor, bytes: fileSize - size, place)) else {
       throw place.error("is damaged or was changed after it was written: its checksum does not match")
