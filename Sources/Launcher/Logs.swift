@@ -12,7 +12,7 @@ struct Logs: ParsableCommand {
       """)
 
   @Argument(help: ArgumentHelp("The run's directory, such as runs/NAME.", valueName: "run"))
-  var run: String
+  var path: String
 
   @Option(
     name: .customLong("rank"),
@@ -44,7 +44,7 @@ struct Logs: ParsableCommand {
 
   func run() throws {
     do {
-      let logs = try RunLogs(run: run, ranks: ranks?.ranks)
+      let logs = try RunLogs(run: path, ranks: ranks?.ranks)
       if slowest { try showSlowest(logs) } else { try show(logs) }
     } catch let error as LogError {
       RankedProcess.show("u2pl: error: \(error)", isError: true)
