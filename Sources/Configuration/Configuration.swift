@@ -15,6 +15,7 @@ public struct Configuration: Sendable, Equatable {
   public var teacher = Teacher()
   public var checkpoint = Checkpoint()
   public var integrity = Integrity()
+  public var watchdog = Watchdog()
   public var evaluate = Evaluate()
   public var compute = Compute()
   public var reduction = Reduction.ordered
@@ -224,6 +225,8 @@ extension Configuration {
     public var weightDecay = 1e-4
     /// Exponent of the schedule.
     public var power = 0.9
+    /// L2 norm that the global gradient is scaled down to; nil for no clipping.
+    public var clipNorm: Double?
   }
 
   public struct Schedule: Sendable, Equatable {
@@ -309,6 +312,11 @@ extension Configuration {
   public struct Integrity: Sendable, Equatable {
     /// nil for checkpoints only.
     public var everySteps: Int? = 200
+  }
+
+  public struct Watchdog: Sendable, Equatable {
+    /// nil for off.
+    public var seconds: Int? = 300
   }
 
   public struct Evaluate: Sendable, Equatable {

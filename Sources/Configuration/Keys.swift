@@ -15,6 +15,7 @@ extension Configuration: Section {
       Field(section: "teacher", \.teacher, start: { _ in Teacher() }),
       Field(section: "checkpoint", \.checkpoint, start: { _ in Checkpoint() }),
       Field(section: "integrity", \.integrity, start: { _ in Integrity() }),
+      Field(section: "watchdog", \.watchdog, start: { _ in Watchdog() }),
       Field(section: "evaluate", \.evaluate, start: { _ in Evaluate() }),
       Field(section: "compute", \.compute, start: { _ in Compute() }),
       Field(
@@ -153,6 +154,11 @@ extension Configuration.Optimizer: Section {
       Field(
         "power", \.power, in: .init(), .number("at least 0, at most 100", example: 0.9) { (0...100).contains($0) },
         "Exponent of the schedule `learning_rate · (1 − k/K)^power`, k the step, K all steps."),
+      Field(
+        "clip_norm", \.clipNorm, in: .init(),
+        .orNull(.number("above 0, at most 1000000", example: 10) { $0 > 0 && $0 <= 1e6 }),
+        "The global gradient is scaled down to this L2 norm where it is longer, and its norm is in `metrics.jsonl`; null "
+          + "leaves it as it is."),
     ]
   }
 }
@@ -278,6 +284,17 @@ extension Configuration.Integrity: Section {
         "every_steps", \.everySteps, in: .init(), .orNull(.integer(1...Int.largest, example: 100)), unit: "steps",
         "Steps between comparisons of all ranks' parameters, momentum and memory bank, bit for bit; a difference ends the "
           + "run. They are compared before every checkpoint too; null means only then.")
+    ]
+  }
+}
+
+extension Configuration.Watchdog: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "seconds", \.seconds, in: .init(), .orOff(.integer(1...1_000_000, example: 300)), unit: "s",
+        "A rank that shows no progress for so long is late: those that wait for it name it and end the run. Start-up, and "
+          + "the writing of a checkpoint, may take ten times as long; `off` lets ranks wait for ever.")
     ]
   }
 }

@@ -8,7 +8,7 @@ public struct Batch: Sendable {
   public let labeled: [Example]
   /// By slot; empty before the step that first uses unlabeled images.
   public let unlabeled: [Example]
-  /// What messages call the images: those of `labeled`, then those of `unlabeled`.
+  /// Where the images lie: those of `labeled`, then those of `unlabeled`.
   public let identifiers: [String]
 
   public init(step: Int, labeled: [Example], unlabeled: [Example], identifiers: [String]) {
@@ -52,7 +52,7 @@ public final class BatchLoader: Sendable {
             let example = labeledAugmentation.apply(
               image, labels, normalization: normalization, philox: philox, stream: .labeledAugmentation, slot: slot,
               step: step)
-            return (example, labeled.identifier(index))
+            return (example, labeled.source(index).image)
           }
           var second: [(Example, String)] = []
           if let unlabeled, let unlabeledSampler, step >= unlabeledFromStep {
@@ -61,7 +61,7 @@ public final class BatchLoader: Sendable {
               let example = unlabeledAugmentation.apply(
                 try unlabeled.image(index), nil, normalization: normalization, philox: philox,
                 stream: .unlabeledAugmentation, slot: slot, step: step)
-              return (example, unlabeled.identifier(index))
+              return (example, unlabeled.source(index).image)
             }
           }
           return Batch(

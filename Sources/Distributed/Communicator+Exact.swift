@@ -152,6 +152,6 @@ extension Communicator {
       MPI_Sendrecv(
         outgoing.baseAddress, Int32(outgoing.count * stride), u2pl_type_byte(), Int32(destination), 0,
         incoming.baseAddress, Int32(incoming.count * stride), u2pl_type_byte(), Int32(source), 0, handle,
-        u2pl_status_ignore()), "MPI_Sendrecv")
+        u2pl_status_ignore()), "MPI_Sendrecv", with: worldRank(source))
   }
 }

@@ -44,6 +44,9 @@ public final class Communicator {
     if finalized == 0 { MPI_Comm_free(&copy) }
   }
 
+  /// What a rank of this group is called in messages: its number in the world; nil in a part of it, whose ranks have others.
+  func worldRank(_ rank: Int) -> Int? { owned ? nil : rank }
+
   /// True where distance doubling forms the slot tree: at 1, 2, 4, 8 … ranks.
   public var isPowerOfTwo: Bool { size & (size - 1) == 0 }
 

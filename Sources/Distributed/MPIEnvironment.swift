@@ -37,6 +37,21 @@ public enum MPIEnvironment {
     if initialized != 0, finalized == 0 { MPI_Finalize() }
   }
 
+  /// The library's own name and version, such as `Open MPI v4.1.4`; nil where it is not running.
+  /// Corresponds to `MPI_Get_library_version`.
+  public static var library: String? {
+    var initialized: Int32 = 0
+    MPI_Initialized(&initialized)
+    guard initialized != 0 else { return nil }
+    var length: Int32 = 0
+    let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1) {
+      $0.initialize(repeating: 0)
+      MPI_Get_library_version($0.baseAddress!, &length)
+      return String(cString: $0.baseAddress!)
+    }
+    return text.split(whereSeparator: { $0 == "," || $0.isNewline }).first.map(String.init)
+  }
+
   /// The name of this host.
   public static var host: String { ProcessInfo.processInfo.hostName }
 }

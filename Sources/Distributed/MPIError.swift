@@ -19,11 +19,13 @@ public struct CollectiveFailure: Error, CustomStringConvertible, Sendable {
   public let description: String
 }
 
-/// The one place where return codes of MPI are looked at.
+/// The one place where calls of MPI are made, timed and published (``Activity``), and their return codes looked at.
 ///
+/// - Parameter partner: the rank of the world that the call waits for, where it is one alone.
 /// - Throws: ``MPIError``. Communicators return errors because ``MPIEnvironment`` sets `MPI_ERRORS_RETURN` on the world,
 ///   which those made from it inherit.
-func check(_ code: Int32, _ call: String) throws {
+func check(_ body: @autoclosure () -> Int32, _ call: StaticString, with partner: Int? = nil) throws {
+  let code = Activity.call(call, with: partner, body)
   guard code != MPI_SUCCESS else { return }
   var errorClass: Int32 = 0
   MPI_Error_class(code, &errorClass)
@@ -33,5 +35,5 @@ func check(_ code: Int32, _ call: String) throws {
     MPI_Error_string(code, buffer.baseAddress!, &length)
     return String(cString: buffer.baseAddress!)
   }
-  throw MPIError(call: call, code: errorClass, message: text)
+  throw MPIError(call: "\(call)", code: errorClass, message: text)
 }

@@ -6,6 +6,7 @@ internal import CMPI
 /// `MPI_Isend` and `MPI_Irecv` (MPI 3.1, section 3.7).
 final class PendingExchange {
   private var requests: [MPI_Request?]
+  private let partner: Int?
 
   /// - Parameters:
   ///   - partner: the rank to exchange with, which makes the same call with the counts the other way round.
@@ -15,6 +16,7 @@ final class PendingExchange {
     _ ranks: Communicator
   ) throws {
     precondition(send.count <= Int(Int32.max) && receive.count <= Int(Int32.max))
+    self.partner = ranks.worldRank(partner)
     requests = [u2pl_request_null(), u2pl_request_null()]
     let (type, handle) = (u2pl_type_float(), ranks.handle!)
     try requests.withUnsafeMutableBufferPointer { requests in
@@ -37,5 +39,5 @@ final class PendingExchange {
   }
 
   /// Returns when both messages have arrived. Corresponds to `MPI_Waitall`.
-  func wait() throws { try check(MPI_Waitall(2, &requests, u2pl_statuses_ignore()), "MPI_Waitall") }
+  func wait() throws { try check(MPI_Waitall(2, &requests, u2pl_statuses_ignore()), "MPI_Waitall", with: partner) }
 }

@@ -52,16 +52,19 @@ enum RankedProcess {
   /// Gives this rank its threads: those asked for, or the node's cores shared out. Collective.
   ///
   /// - Returns: facts for the log; warnings are shown by rank 0.
-  static func setThreads(_ wanted: Int?, ranks: Communicator) throws -> [String] {
+  static func setThreads(_ wanted: Int?, ranks: Communicator) throws -> ProcessFacts {
     let cores = try ranks.nodeCores()
     let threads = wanted ?? cores.threadsPerRank
     ThreadPool.threads = threads
-    var facts = [
-      "host \(MPIEnvironment.host), pid \(ProcessInfo.processInfo.processIdentifier), rank \(ranks.rank) of \(ranks.size)",
-      "\(cores.ranks) ranks on this node share \(cores.shared) of its \(cores.online) cores; this one may use \(cores.own), "
-        + "and runs \(threads) threads",
-      "oneDNN \(ConvolutionLibrary.version) (\(ConvolutionLibrary.instructionSet)), OpenBLAS kernels \(BLAS.core), "
-        + "u2pl \(Version.text)",
+    var facts = ProcessFacts()
+    (facts.rank, facts.ranks) = (ranks.rank, ranks.size)
+    facts.oneDNN = "\(ConvolutionLibrary.version) (\(ConvolutionLibrary.instructionSet))"
+    facts.version = Version.text
+    facts.lines = [
+      "host \(facts.host), pid \(facts.pid), rank \(ranks.rank) of \(ranks.size)",
+      "\(cores.ranks) ranks on this node share \(cores.shared) of its \(cores.online) cores; this one may use \(cores.own) "
+        + "(\(facts.binding)), and runs \(threads) threads",
+      "\(facts.cpu); oneDNN \(facts.oneDNN), OpenBLAS kernels \(facts.blas), MPI \(facts.mpi), u2pl \(facts.version)",
     ]
     var warnings: [String] = []
     if cores.ranks * threads > cores.shared {
@@ -74,7 +77,7 @@ enum RankedProcess {
           + "cores; mpirun --bind-to none lets u2pl use all")
     }
     if ranks.rank == 0 { warnings.forEach(say) }
-    facts += warnings
+    facts.lines += warnings
     return facts
   }
 }

@@ -38,6 +38,7 @@ public struct DataSets: Sendable {
       let first = try labeled.placing(0) { try labeled.check(0) }
       for set in [labeled, unlabeled].compactMap({ $0 }) {
         for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
+          Activity.advance()
           let size = try set.placing(index) { try set.check(index) }
           guard !sameSize || size == first else {
             throw DatasetError(
@@ -55,7 +56,10 @@ public struct DataSets: Sendable {
 extension ImageSet {
   /// Looks over this rank's share of the entries. Makes no MPI call.
   func checkShare(of ranks: Communicator) throws {
-    for index in stride(from: ranks.rank, to: count, by: ranks.size) { try placing(index) { try check(index) } }
+    for index in stride(from: ranks.rank, to: count, by: ranks.size) {
+      Activity.advance()
+      try placing(index) { try check(index) }
+    }
   }
 }
 

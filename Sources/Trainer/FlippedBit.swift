@@ -1,4 +1,3 @@
-import Foundation
 import Network
 
 /// A test hook: one bit of one tensor flipped on one rank after a step, by `U2PL_TEST_FLIP_BIT=RANK:STEP:TENSOR` with the
@@ -13,16 +12,11 @@ struct FlippedBit {
   ///
   /// - Throws: ``TrainingError`` unless `U2PL_TESTING=1` says that this run is one to damage.
   static func ordered() throws -> FlippedBit? {
-    let variable = "U2PL_TEST_FLIP_BIT"
-    let environment = ProcessInfo.processInfo.environment
-    guard let text = environment[variable] else { return nil }
-    guard environment["U2PL_TESTING"] == "1" else {
-      throw TrainingError(
-        description: "\(variable) is set: it corrupts a run on purpose and is refused outside tests; unset it")
+    let variable = "U2PL_TEST_FLIP_BIT", form = "RANK:STEP:TENSOR"
+    guard let parts = try TestHook.parts(of: variable, as: form) else { return nil }
+    guard let rank = Int(parts[0]), let step = Int(parts[1]), let slash = parts[2].lastIndex(of: "/") else {
+      throw TrainingError(description: "\(variable)=\(parts.joined(separator: ":")): \(form) is expected")
     }
-    let parts = text.split(separator: ":", maxSplits: 2).map(String.init)
-    guard parts.count == 3, let rank = Int(parts[0]), let step = Int(parts[1]), let slash = parts[2].lastIndex(of: "/")
-    else { throw TrainingError(description: "\(variable)=\(text): RANK:STEP:TENSOR is expected") }
     return FlippedBit(
       rank: rank, step: step, group: String(parts[2][..<slash]), name: String(parts[2][parts[2].index(after: slash)...])
     )

@@ -1,6 +1,7 @@
 import Compute
 import Configuration
 import Dataset
+import Distributed
 import Foundation
 import Network
 
@@ -127,7 +128,9 @@ public struct Inference: Sendable, CustomStringConvertible {
   }
 
   private func forward(_ network: Segmenter, _ image: Tensor) throws -> Tensor {
-    try network.forward(image, representation: false, .evaluation(samples: 1)).logits
+    // A large image in many windows takes its time.
+    Activity.advance()
+    return try network.forward(image, representation: false, .evaluation(samples: 1)).logits
   }
 
   /// A view's logits at the view's size, classes × height × width.

@@ -18,6 +18,9 @@ public struct JSONLine {
   public mutating func add(_ key: String, _ values: [Double?]) {
     member(key, "[" + values.map(Self.number).joined(separator: ",") + "]")
   }
+  public mutating func add(_ key: String, _ values: [String]) {
+    member(key, "[" + values.map(Self.quoted).joined(separator: ",") + "]")
+  }
   public mutating func add(_ key: String, _ object: JSONLine) { member(key, object.text) }
 
   private mutating func member(_ key: String, _ value: String) { members.append("\(Self.quoted(key)):\(value)") }
@@ -46,7 +49,8 @@ extension StepReport {
   /// The step's line of `metrics.jsonl`.
   ///
   /// `reliable` counts pixels of the global batch; `unsupervised` is λ_u L_u, `contrastive` L_c before λ_c; `gamma` in
-  /// nats; `anchors`, `negatives` and `bank` have one number a class. What a supervised step lacks is null or empty.
+  /// nats; `gradient_norm`, before clipping, is there where `optimizer.clip_norm` is set; `anchors`, `negatives` and `bank`
+  /// have one number a class. What a supervised step lacks is null or empty.
   public var metrics: JSONLine {
     var line = JSONLine()
     line.add("step", step)
@@ -61,6 +65,7 @@ extension StepReport {
     line.add("reliable_share", reliableShare)
     line.add("confidence", confidence)
     line.add("learning_rate", learningRate)
+    if let gradientNorm { line.add("gradient_norm", gradientNorm) }
     line.add("anchors", anchors)
     line.add("negatives", negatives)
     line.add("bank", bank)

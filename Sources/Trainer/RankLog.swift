@@ -2,14 +2,18 @@ import Checkpoint
 import Foundation
 
 /// The log of one rank, twice: `rank-0003.log` for people, `rank-0003.jsonl` for programs. A resumed run appends.
-public final class RankLog {
+///
+/// Any thread may write to it: the last words may be the watchdog's.
+public final class RankLog: @unchecked Sendable {
   public enum Level: String { case info, warning, error }
 
   private let text: FileHandle
   private let json: FileHandle
   private let rank: Int
-  private var warned: [String: Int] = [:]
   private let clock: DateFormatter
+  private let lock = NSLock()
+  // Guarded by `lock`, as are the files and the clock.
+  private var warned: [String: Int] = [:]
 
   /// - Parameter directory: exists already.
   /// - Throws: ``CheckpointError`` naming the file that cannot be written.
@@ -31,49 +35,98 @@ public final class RankLog {
     return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 
-  public func info(_ message: String) { write(.info, message) }
-  public func error(_ message: String) { write(.error, message) }
+  /// What this process runs on and with, at each start of the run.
+  public func start(_ facts: ProcessFacts) {
+    lock.withLock {
+      for line in facts.lines { append(text, "\(now) info: \(line)") }
+      var line = stamped()
+      line.add("event", "start")
+      line.add("host", facts.host)
+      line.add("pid", Int(facts.pid))
+      line.add("ranks", facts.ranks)
+      line.add("threads", facts.threads)
+      line.add("cores", facts.binding)
+      line.add("cpu", facts.cpu)
+      line.add("blas", facts.blas)
+      line.add("onednn", facts.oneDNN)
+      line.add("mpi", facts.mpi)
+      line.add("version", facts.version)
+      line.add("facts", facts.lines)
+      append(json, line.text)
+    }
+  }
+
+  public func info(_ message: String) { lock.withLock { write(.info, message) } }
+
+  /// Also the last words of a run that fails.
+  public func error(_ message: String, step: Int? = nil) { lock.withLock { write(.error, message, step: step) } }
 
   /// Written when it first happens; how often in all, when the run ends.
   public func warn(_ message: String) {
-    warned[message, default: 0] += 1
-    if warned[message] == 1 { write(.warning, message) }
+    lock.withLock {
+      warned[message, default: 0] += 1
+      if warned[message] == 1 { write(.warning, message) }
+    }
   }
 
-  /// Where a step's time went on this rank.
+  /// Where a step's time went on this rank: `phases` in seconds, `waits` the part of each that this rank was in calls of
+  /// MPI, `calls` the same by call, as far as it took a tenth of a millisecond.
   func step(_ report: StepReport) {
-    var phases = JSONLine()
-    for (phase, seconds) in report.phases { phases.add(phase, seconds) }
-    var line = JSONLine()
-    line.add("time", clock.string(from: Date()))
-    line.add("rank", rank)
-    line.add("step", report.step)
-    line.add("seconds", report.seconds)
-    line.add("phases", phases)
-    append(json, line.text)
-    let parts = report.phases.map { "\($0.phase) \(String(format: "%.3f", $0.seconds))" }.joined(separator: ", ")
-    append(
-      text,
-      "\(clock.string(from: Date())) step \(report.step): \(String(format: "%.3f", report.seconds)) s: \(parts)")
+    var phases = JSONLine(), waits = JSONLine(), calls = JSONLine()
+    func microseconds(_ seconds: Double) -> Double { (seconds * 1e6).rounded() / 1e6 }
+    for (phase, seconds) in report.phases { phases.add(phase, microseconds(seconds)) }
+    for (phase, seconds) in report.waits { waits.add(phase, microseconds(seconds)) }
+    for (call, seconds) in report.calls.sorted(by: { $0.key < $1.key }) where seconds >= 1e-4 {
+      calls.add(call, microseconds(seconds))
+    }
+    let parts = zip(report.phases, report.waits).map { phase, wait in
+      "\(phase.phase) \(String(format: "%.3f", phase.seconds))"
+        + (wait.seconds < 0.0005 ? "" : " (\(String(format: "%.3f", wait.seconds)) in MPI)")
+    }
+    lock.withLock {
+      var line = stamped()
+      line.add("step", report.step)
+      line.add("seconds", microseconds(report.seconds))
+      line.add("phases", phases)
+      line.add("waits", waits)
+      line.add("calls", calls)
+      append(json, line.text)
+      append(
+        text,
+        "\(now) step \(report.step): \(String(format: "%.3f", report.seconds)) s: \(parts.joined(separator: ", "))")
+    }
   }
 
   /// The counts of repeated warnings.
   public func finish() {
-    for (message, count) in warned.sorted(by: { $0.key < $1.key }) where count > 1 {
-      write(.warning, "\(count) times in all: \(message)")
+    lock.withLock {
+      for (message, count) in warned.sorted(by: { $0.key < $1.key }) where count > 1 {
+        write(.warning, "\(count) times in all: \(message)")
+      }
+      warned = [:]
     }
   }
 
-  private func write(_ level: Level, _ message: String) {
-    append(text, "\(clock.string(from: Date())) \(level.rawValue): \(message)")
+  private var now: String { clock.string(from: Date()) }
+
+  private func stamped() -> JSONLine {
     var line = JSONLine()
-    line.add("time", clock.string(from: Date()))
+    line.add("time", now)
     line.add("rank", rank)
+    return line
+  }
+
+  private func write(_ level: Level, _ message: String, step: Int? = nil) {
+    append(text, "\(now) \(level.rawValue): \(message)")
+    var line = stamped()
     line.add("level", level.rawValue)
     line.add("message", message)
+    if let step { line.add("step", step) }
     append(json, line.text)
   }
 
-  /// A full disk must not end the run that the log is about.
-  private func append(_ file: FileHandle, _ line: String) { try? file.write(contentsOf: Data((line + "\n").utf8)) }
+  /// A full disk must not end the run that the log is about, nor leave half a line that the next would continue.
+  private func append(_ file: FileHandle, _ line: String) {
+    _ = Array("\(line)\n".utf8).withUnsafeBytes { FileSystem.appendWhole(file.fileDescriptor, $0) }
+  }
 }

@@ -39,6 +39,9 @@ final class RunRecords {
     reportErrors()
   }
 
+  /// Returns when no checkpoint is on its way to the disk.
+  func waitForCheckpoints() { writer.wait() }
+
   /// Waits for the last checkpoint and closes the files.
   ///
   /// - Returns: what is missing on the disk, nil when the run's state is there.

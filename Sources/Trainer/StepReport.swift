@@ -22,12 +22,18 @@ public struct StepReport: Sendable {
   public var confidence: Double?
   /// The encoder's learning rate.
   public var learningRate = 0.0
+  /// The L2 norm of the global gradient before clipping; nil where `optimizer.clip_norm` is.
+  public var gradientNorm: Double?
   /// |A_c|, |N_c| and the length of Q_c for each class; empty in a supervised step.
   public var anchors: [Int] = []
   public var negatives: [Int] = []
   public var bank: [Int] = []
   /// Seconds by phase on this rank.
   public var phases: [(phase: String, seconds: Double)] = []
+  /// The part of each phase that this rank was in calls of MPI, which wait for other ranks, in seconds.
+  public var waits: [(phase: String, seconds: Double)] = []
+  /// The same by call of MPI.
+  public var calls: [String: Double] = [:]
 
   public var seconds: Double { phases.reduce(0) { $0 + $1.seconds } }
   /// Share of unlabeled pixels that keep their pseudo-label.

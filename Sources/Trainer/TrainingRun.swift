@@ -16,16 +16,17 @@ public final class TrainingRun {
   }
 
   private let configuration: Configuration
-  private let ranks: Communicator
-  private let directory: RunDirectory
+  let ranks: Communicator
+  let directory: RunDirectory
   private let sets: DataSets
   private let trainer: U2PLTrainer
+  private let watchdog: Watchdog
   private let log: RankLog
   private let attributes: [String: AttributeValue]
   private let say: (String) -> Void
   private let flippedBit: FlippedBit?
   /// On rank 0.
-  private var records: RunRecords?
+  private(set) var records: RunRecords?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
 
@@ -34,19 +35,23 @@ public final class TrainingRun {
   /// - Parameters:
   ///   - directory: made if it does not exist.
   ///   - attributes: put into every checkpoint, such as the program's version.
-  ///   - facts: lines about this process for the head of its log.
+  ///   - facts: about this process, for the head of its log.
   ///   - say: shows a line to the user; called on rank 0 only.
   /// - Throws: ``CollectiveFailure`` on every rank when any finds something wrong.
   public init(
     _ configuration: Configuration, directory: RunDirectory, resume: Resume?, ranks: Communicator,
-    attributes: [String: AttributeValue] = [:], facts: [String] = [], say: @escaping (String) -> Void
+    attributes: [String: AttributeValue] = [:], facts: ProcessFacts = ProcessFacts(), say: @escaping (String) -> Void
   ) throws {
     self.configuration = configuration
     self.ranks = ranks
     self.directory = directory
     self.attributes = attributes
     self.say = ranks.rank == 0 ? say : { _ in }
-    flippedBit = try ranks.together { try FlippedBit.ordered() }
+    Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
+    watchdog = try Watchdog(
+      seconds: configuration.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
+    let (flippedBit, fault) = try ranks.together { (try FlippedBit.ordered(), try InjectedFault.ordered()) }
+    self.flippedBit = flippedBit
     sets = try ranks.together { try DataSets(configuration) }
     let sets = self.sets
     let schedule = Schedule(
@@ -55,20 +60,24 @@ public final class TrainingRun {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
     trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
+    trainer.fault = fault
     try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
     log = try ranks.together {
       try directory.create()
       return try RankLog(directory: directory.logsPath, rank: ranks.rank)
     }
-    facts.forEach(log.info)
-    try start(resume)
-    records = try ranks.together {
-      guard ranks.rank == 0 else { return nil }
-      try directory.removeTemporaries()
-      try directory.write(configuration: configuration.yaml())
-      return try RunRecords(
-        directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step, log: log,
-        say: self.say)
+    watchdog.attach(log)
+    log.start(facts)
+    try withLastWords {
+      try start(resume)
+      records = try ranks.together {
+        guard ranks.rank == 0 else { return nil }
+        try directory.removeTemporaries()
+        try directory.write(configuration: configuration.yaml())
+        return try RunRecords(
+          directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step, log: log,
+          say: self.say)
+      }
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
     self.say(
@@ -84,16 +93,19 @@ public final class TrainingRun {
   ///
   /// - Throws: ``TrainingError``, and ``RunStopped`` after a signal (see ``StopRequest``), on every rank alike; anything else
   ///   on one rank, whose caller then has to abort the job.
-  public func run() throws {
+  public func run() throws { try withLastWords(train) }
+
+  private func train() throws {
     let loader = BatchLoader(sets, trainer, firstStep: trainer.step)
     defer { loader.stop() }
     var progress = Progress(trainer)
     let schedule = trainer.schedule
     while trainer.step < schedule.totalSteps {
       trainer.startClock()
-      guard let batch = try loader.next() else {
+      guard var batch = try loader.next() else {
         throw DatasetError(description: "step \(trainer.step): the loader has ended early")
       }
+      trainer.fault.apply(to: &batch, trainer)
       let report = try trainer.step(batch)
       log.step(report)
       records?.append(report.metrics)
@@ -105,6 +117,7 @@ public final class TrainingRun {
       try checkpointIfDue(evenSo: request != nil)
       if let request, trainer.step < schedule.totalSteps {
         let missing = try finish("stopped after \(trainer.step) steps: \(request)")
+        if let missing { log.error(missing) }
         throw RunStopped(
           description: "\(request): stopped after step \(trainer.step - 1), "
             + (missing ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"))
@@ -113,10 +126,20 @@ public final class TrainingRun {
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
   }
 
+  /// Puts what ends the run into the log too.
+  private func withLastWords(_ body: () throws -> Void) throws {
+    do { try body() } catch let stopped as RunStopped { throw stopped } catch {
+      let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
+      log.error("\(error)", step: trainer.step)
+      log.finish()
+      throw error
+    }
+  }
+
   /// - Returns: what is missing on the disk, on every rank alike.
   private func finish(_ lastWords: String) throws -> String? {
+    Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
     let missing = try ranks.broadcast(records?.finish() ?? "", from: 0)
-    if !missing.isEmpty { log.error(missing) }
     log.info(lastWords)
     log.finish()
     try trainer.close()
@@ -201,6 +224,9 @@ public final class TrainingRun {
 
   // MARK: During the run
 
+  /// Times `watchdog.seconds` that start-up and checkpoints may take without a sign of progress: disks are slow.
+  private static let longPatience = 10
+
   private func isEpochEnd(_ step: Int) -> Bool { step % trainer.schedule.stepsPerEpoch == 0 }
 
   private func evaluateIfDue(_ report: StepReport) throws {
@@ -208,7 +234,10 @@ public final class TrainingRun {
     let epoch = report.epoch + 1
     guard epoch % configuration.evaluate.everyEpochs == 0 || trainer.step == trainer.schedule.totalSteps else { return }
     let start = ProcessInfo.processInfo.systemUptime
-    let matrix = try Evaluator(configuration, ranks: ranks).evaluate(trainer.evaluated, on: validation)
+    Activity.begin("evaluation")
+    let matrix = try Evaluator(configuration, ranks: ranks).evaluate(trainer.evaluated, on: validation) { _ in
+      Activity.advance()
+    }
     let seconds = ProcessInfo.processInfo.systemUptime - start
     lastMatrix = matrix
     let meanIoU = matrix.meanIntersectionOverUnion
@@ -244,7 +273,9 @@ public final class TrainingRun {
     let due = trainer.step % every == 0 || trainer.step == trainer.schedule.totalSteps || best?.step == trainer.step
     guard due || evenSo else { return }
     // What is written now is what a run will be resumed from.
+    Activity.begin("checkpoint", patience: TrainingRun.longPatience)
     try trainer.compareReplicas()
+    try trainer.requireFiniteState()
     guard ranks.rank == 0 else { return }
     var contents = trainer.snapshot()
     contents.attributes.merge(attributes) { _, new in new }

@@ -35,7 +35,7 @@ extension U2PLTrainer {
     let pixels = UpsampledPixels(logits: logits, height: unlabeled.height, width: unlabeled.width)
     let labels = batch.labeled.flatMap(\.labels)
     report.supervised = try supervisedLoss(output, labels, pixels, gradients)  // 5
-    let unreliable = try reliability(teacherLogits, &unlabeled, pixels, &report)  // 6
+    let unreliable = try reliability(teacherLogits, &unlabeled, pixels, &report, batch)  // 6
     report.unsupervised = try unsupervisedLoss(logits, unlabeled.labels, pixels, gradient, &report)  // 7
     clock.mark("pixel losses")
     gradients.representation = try contrast(  // 8
@@ -44,8 +44,7 @@ extension U2PLTrainer {
     clock.mark("contrastive loss")
 
     report.loss = report.supervised + report.unsupervised + configuration.u2pl.lambdaC * report.contrastive  // 9
-    try requireFinite(report, batch)
-    try learn(gradients, studentPass)
+    try learn(gradients, studentPass, &report, batch)
     let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)  // 10
     ExponentialMovingAverage.update(
       teacher.parameters, from: student.parameters, factor: a, buffers: configuration.teacher.buffers == .ema)
@@ -64,8 +63,7 @@ extension U2PLTrainer {
     report.supervised = try supervisedLoss(output, batch.labeled.flatMap(\.labels), pixels, gradients)
     report.loss = report.supervised
     clock.mark("pixel losses")
-    try requireFinite(report, batch)
-    try learn(gradients, pass)
+    try learn(gradients, pass, &report, batch)
     clock.mark("update")
   }
 
@@ -162,7 +160,8 @@ extension U2PLTrainer {
   ///
   /// - Returns: where H > γ_t, N × H × W; false where there was no pseudo-label.
   private func reliability(
-    _ teacherLogits: Tensor, _ unlabeled: inout PseudoLabeled, _ pixels: UpsampledPixels, _ report: inout StepReport
+    _ teacherLogits: Tensor, _ unlabeled: inout PseudoLabeled, _ pixels: UpsampledPixels, _ report: inout StepReport,
+    _ batch: Batch
   ) throws -> [Bool] {
     let first = layout.localLabeled.count
     let entropy = pixels.entropy(teacherLogits, samples: first..<first + layout.localUnlabeled.count)
@@ -172,7 +171,7 @@ extension U2PLTrainer {
     do {
       report.gamma = try considered.withUnsafeBufferPointer { try ranks.percentile(100 * (1 - alpha), of: $0) }
     } catch let error as NotOrderable {
-      throw TrainingError(description: "step \(step): the teacher's entropies: \(error)")
+      try nonFinite(error, report, batch)
     }
     var unreliable = [Bool](repeating: false, count: entropy.count)
     var reliable = 0
@@ -258,7 +257,7 @@ extension U2PLTrainer {
     }
   }
 
-  private func learn(_ gradients: Gradients, _ pass: Pass) throws {
+  private func learn(_ gradients: Gradients, _ pass: Pass, _ report: inout StepReport, _ batch: Batch) throws {
     try student.backward(
       logits: gradients.logits, representation: gradients.representation, auxiliary: gradients.auxiliary, pass)
     clock.mark("backward")
@@ -267,19 +266,8 @@ extension U2PLTrainer {
     case .mpi: try ranks.unorderedAllReduce(student.parameters.gradients)
     }
     clock.mark("gradient exchange")
+    try requireFinite(&report, batch)
     optimizer.update(student, step: step)
-  }
-
-  /// The losses are the same on all ranks, so all stop together.
-  private func requireFinite(_ report: StepReport, _ batch: Batch) throws {
-    let terms = [
-      ("supervised", report.supervised), ("unsupervised", report.unsupervised), ("contrastive", report.contrastive),
-    ]
-    guard let term = terms.first(where: { !$0.1.isFinite }) else { return }
-    throw TrainingError(
-      description: "step \(step): the \(term.0) loss is \(term.1); stopped before the update. Rank \(ranks.rank) held "
-        + "\(batch.identifiers.joined(separator: ", ")). Resume from the last checkpoint with a lower "
-        + "optimizer.learning_rate")
   }
 
   // MARK: Pieces

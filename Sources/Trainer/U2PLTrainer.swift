@@ -24,6 +24,8 @@ public final class U2PLTrainer {
   let layout: BatchLayout
   let philox: Philox
   var clock = PhaseClock()
+  /// What a test has ordered to go wrong.
+  var fault = InjectedFault()
 
   /// Starts from `run.seed`; ``load(weights:)`` and ``restore(_:)`` replace what that gives. Collective.
   ///
@@ -72,7 +74,8 @@ public final class U2PLTrainer {
 
   /// One step on this rank's share of the batch. Collective.
   ///
-  /// - Throws: ``TrainingError`` when a loss is not finite, before anything has changed but running statistics.
+  /// - Throws: ``NonFiniteNumber`` when a loss, an activation or the gradient is not finite, before anything has changed but
+  ///   running statistics and the memory bank.
   public func step(_ batch: Batch) throws -> StepReport {
     precondition(batch.step == step)
     var report = StepReport(step: step, epoch: schedule.epoch(ofStep: step))
@@ -85,6 +88,8 @@ public final class U2PLTrainer {
     }
     step += 1
     report.phases = clock.seconds
+    report.waits = clock.waits
+    report.calls = clock.calls
     return report
   }
 
@@ -92,7 +97,10 @@ public final class U2PLTrainer {
   func close() throws { try bank.close() }
 
   /// Begins the time of the next step, which then counts the wait for its data.
-  public func startClock() { clock = PhaseClock() }
+  public func startClock() {
+    let isSemiSupervised = schedule.isSemiSupervised(step: step)
+    clock = PhaseClock(isSemiSupervised ? PhaseClock.semiSupervised : PhaseClock.supervised, step: step)
+  }
 }
 
 extension SegmenterShape {
@@ -142,6 +150,8 @@ struct OrderedRanks: RankReducer {
   var exchange: BucketedAllReduce?
   var isFirst: Bool { ranks.rank == 0 }
   func reduce(_ values: inout [Double], _ combine: (inout [Double], [Double]) -> Void) throws {
+    // Also where there is nobody to wait for.
+    Activity.advance()
     try ranks.orderedReduce(&values, combine)
   }
   func gradientReady(_ elements: Range<Int>) throws { try exchange?.ready(elements) }

@@ -14,7 +14,7 @@ final class CorruptionTests: DirectoryTestCase {
   private var run: RunDirectory { RunDirectory(path: path("run")) }
 
   /// Several chunks, a page of zeros inside, many small datasets, and a long text.
-  private func contents(_ step: Int) -> CheckpointContents {
+  private static func contents(_ step: Int) -> CheckpointContents {
     var contents = sample()
     contents.attributes["step"] = .int(Int64(step))
     contents.attributes["config"] = .string(String(repeating: "key: välue\n", count: 900))
@@ -24,11 +24,14 @@ final class CorruptionTests: DirectoryTestCase {
     return contents
   }
 
+  private let older = CorruptionTests.contents(10)
+  private let newer = CorruptionTests.contents(20)
+
   override func setUpWithError() throws {
     try super.setUpWithError()
     try run.create()
-    for step in [10, 20] {
-      try CheckpointFile.write(contents(step), to: run.checkpointPath(step: step))
+    for (step, contents) in [(10, older), (20, newer)] {
+      try CheckpointFile.write(contents, to: run.checkpointPath(step: step))
       try run.publish(step: step, keep: 9, best: false)
     }
   }
@@ -45,13 +48,13 @@ final class CorruptionTests: DirectoryTestCase {
     let (path, read) = try XCTUnwrap(found, what)
     guard let skip = skipped.first else {
       XCTAssertEqual(path, run.checkpointPath(step: 20), what)
-      XCTAssertTrue(read == contents(20), "\(what): taken, though its values have changed")
+      XCTAssertTrue(read == newer, "\(what): taken, though its values have changed")
       return .harmless
     }
     XCTAssertEqual(skipped.map(\.path), [run.checkpointPath(step: 20)], what)
     XCTAssertTrue(skip.message.hasPrefix(run.checkpointPath(step: 20)), "\(what): \(skip.message)")
     XCTAssertEqual(path, run.checkpointPath(step: 10), what)
-    XCTAssertTrue(read == contents(10), what)
+    XCTAssertTrue(read == older, what)
     // The same by its name, as `--resume PATH` and `inspect` read it.
     if bytes.count % 16 == 0 {
       XCTAssertThrowsError(try CheckpointFile.verify(run.checkpointPath(step: 20)), what)

@@ -22,7 +22,7 @@ final class RoundTripTests: XCTestCase {
           blur_probability: 0.25, color: [0.1, 0.2, 0.3, 0.4], color_probability: 0.75, mix: off, mix_probability: 0.123}
         model: {encoder: 34, encoder_width: 0.3, stem: classic, output_stride: 16, multi_grid: off, width: 8, features: 16,
           zero_init_residual: off, dilations: [1, 2, 3], dropout: 0, auxiliary: on, weights: "x: #y", strict: off}
-        optimizer: {learning_rate: 5e-324, head_factor: 3, momentum: 0, weight_decay: 0, power: 2}
+        optimizer: {learning_rate: 5e-324, head_factor: 3, momentum: 0, weight_decay: 0, power: 2, clip_norm: 2.5}
         schedule: {epochs: 5, steps_per_epoch: 6, supervised_epochs: 0}
         u2pl: {enabled: off, alpha0: 0.1, delta_p: 0.4, low_rank: 0, high_rank: 2, anchors: 1, negatives: 2,
           temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, ema_decay: 0.9}
@@ -30,6 +30,7 @@ final class RoundTripTests: XCTestCase {
         teacher: {buffers: ema}
         checkpoint: {every_steps: 4, keep: 1}
         integrity: {every_steps: 7}
+        watchdog: {seconds: 8}
         evaluate: {every_epochs: 3, mode: center_crop, scales: [0.5, 1.75], flip: on}
         compute: {threads: 3}
         reduction: mpi

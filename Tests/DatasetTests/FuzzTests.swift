@@ -19,7 +19,10 @@ final class FuzzTests: XCTestCase {
     var files: [[UInt8]] = []
     let row = { (count: Int, y: Int) in (0..<count).map { UInt8(truncatingIfNeeded: $0 * 37 + y * 11) } }
     let rows = { (count: Int) in (0..<9).map { row(count, $0) } }
-    files.append(PNG.file(height: 9, width: 8, bits: 8, .rgb, rows: rows(24)))
+    // With a comment behind its header, damage to which is no one's concern.
+    var commented = PNG.file(height: 9, width: 8, bits: 8, .rgb, rows: rows(24))
+    commented.insert(contentsOf: [0, 0, 0, 200] + Array("tEXtComment\0".utf8) + row(192, 3) + [0, 0, 0, 0], at: 33)
+    files.append(PNG.withChecksums(commented))
     files.append(PNG.file(height: 9, width: 8, bits: 16, .rgb, rows: rows(48)))
     files.append(PNG.file(height: 9, width: 8, bits: 8, .rgba, rows: rows(32)))
     files.append(PNG.file(height: 9, width: 8, bits: 8, .greyAlpha, rows: rows(16)))

@@ -1,0 +1,64 @@
+import Foundation
+
+/// What this process is doing, published for those who watch it, and the time it spends in MPI.
+///
+/// Written by the one thread that talks to MPI; ``slot`` may be read by others.
+package enum Activity {
+  /// Where it is published.
+  package private(set) nonisolated(unsafe) static var slot: StatusSlot = {
+    let base = UnsafeMutableRawPointer.allocate(byteCount: StatusSlot.byteCount, alignment: 64)
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: StatusSlot.byteCount)
+    return StatusSlot(base)
+  }()
+
+  /// Nanoseconds in calls of MPI since they were last asked for, by call.
+  private nonisolated(unsafe) static var waits: [(call: StaticString, nanoseconds: UInt64)] = []
+
+  /// From now on the process does this.
+  ///
+  /// - Parameter patience: how many times the usual it may take without a sign of progress.
+  package static func begin(_ phase: String, step: Int? = nil, patience: Int = 1) {
+    slot.phase = phase
+    if let step { slot[.step] = step }
+    slot[.patience] = patience
+    advance()
+  }
+
+  /// A piece of work is done, such as one image of many: the process goes on.
+  package static func advance() {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    slot[.since] = now.tv_sec * 1_000_000_000 + now.tv_nsec
+    slot[.progress] += 1
+  }
+
+  /// Seconds inside calls of MPI since the last time this was asked for, by call.
+  package static func takeWaits() -> [(call: String, seconds: Double)] {
+    defer { for i in waits.indices { waits[i].nanoseconds = 0 } }
+    return waits.filter { $0.nanoseconds > 0 }.map { ("\($0.call)", Double($0.nanoseconds) * 1e-9) }
+  }
+
+  /// Makes a call of MPI, during which the process counts as waiting.
+  static func call(_ name: StaticString, with partner: Int?, _ body: () -> Int32) -> Int32 {
+    slot.setCall(name)
+    slot[.partner] = partner ?? -1
+    slot[.isWaiting] = 1
+    let start = DispatchTime.now().uptimeNanoseconds
+    let code = body()
+    let elapsed = DispatchTime.now().uptimeNanoseconds - start
+    slot[.isWaiting] = 0
+    // A literal has one address.
+    if let i = waits.firstIndex(where: { $0.call.utf8Start == name.utf8Start }) {
+      waits[i].nanoseconds += elapsed
+    } else {
+      waits.append((name, elapsed))
+    }
+    advance()
+    return code
+  }
+
+  static func move(to other: StatusSlot) {
+    slot.copy(to: other)
+    slot = other
+  }
+}

@@ -1,0 +1,127 @@
+import Foundation
+import Synchronization
+
+/// What one rank is doing, in 128 bytes that other threads, and the other ranks of its node, read while it goes on, and
+/// when it does not any more.
+///
+/// The thread that talks to MPI writes all but `heartbeat` and `quiet`, which belong to the one that watches it.
+/// Names may be torn when they are read while they change; they are looked at when nothing does.
+package struct StatusSlot: @unchecked Sendable {
+  package static let byteCount = 128
+  private static let nameBytes = 32
+
+  package enum Field: Int {
+    /// Grows with every phase, completed MPI call and image: a rank that does anything moves it.
+    case progress
+    /// Grows for as long as the process runs.
+    case heartbeat
+    case step
+    /// 1 inside a call of MPI that waits for other ranks.
+    case isWaiting
+    /// The rank that the call waits for, −1 where it is not one alone.
+    case partner
+    /// When `progress` grew last: nanoseconds since 1970 on this rank's clock.
+    case since
+    /// For how long `progress` has not grown, in milliseconds of a process that was running.
+    case quiet
+    /// How many times the usual the phase may take without a sign of progress.
+    case patience
+  }
+
+  private let base: UnsafeMutableRawPointer
+
+  /// - Parameter base: ``byteCount`` zeroed bytes, aligned to 64, that stay.
+  package init(_ base: UnsafeMutableRawPointer) { self.base = base }
+
+  package subscript(field: Field) -> Int {
+    get { numbers[field.rawValue].load(ordering: .relaxed) }
+    nonmutating set { numbers[field.rawValue].store(newValue, ordering: .relaxed) }
+  }
+
+  /// What the program does.
+  package var phase: String {
+    get { text(at: 64) }
+    nonmutating set {
+      var value = newValue
+      value.withUTF8 { write($0, at: 64) }
+    }
+  }
+
+  /// The function of MPI that was called last.
+  package var call: String { text(at: 64 + Self.nameBytes) }
+
+  package func setCall(_ name: StaticString) {
+    write(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount), at: 64 + Self.nameBytes)
+  }
+
+  package func copy(to other: StatusSlot) { other.base.copyMemory(from: base, byteCount: Self.byteCount) }
+
+  private var numbers: UnsafeMutablePointer<Atomic<Int>> { base.assumingMemoryBound(to: Atomic<Int>.self) }
+
+  private func write(_ name: UnsafeBufferPointer<UInt8>, at offset: Int) {
+    let length = min(name.count, Self.nameBytes - 1)
+    if let start = name.baseAddress { (base + offset).copyMemory(from: start, byteCount: length) }
+    base.storeBytes(of: 0, toByteOffset: offset + length, as: UInt8.self)
+  }
+
+  private func text(at offset: Int) -> String {
+    let bytes = UnsafeRawBufferPointer(start: base + offset, count: Self.nameBytes)
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+}
+
+/// The slots of all ranks of a node, in memory that they share, and where every rank runs.
+///
+/// The memory is no MPI window: it has to be there until the process ends, whatever becomes of MPI before.
+package struct StatusBoard: Sendable {
+  package struct Place: Sendable, Equatable {
+    package let host: String
+    package let pid: Int32
+  }
+
+  /// By rank; of the ranks of this node, or of this one alone where memory cannot be shared.
+  package let slots: [Int: StatusSlot]
+  /// Of every rank.
+  package let places: [Place]
+
+  /// Collective. From here on ``Activity`` writes into this rank's slot.
+  package init(_ ranks: Communicator) throws {
+    let node = try ranks.node()
+    let members = try node.allGather([Int32(ranks.rank)]).elements.map(Int.init)
+    let pids = try ranks.allGather([getpid()]).elements
+    places = zip(try ranks.allGather(MPIEnvironment.host), pids).map { Place(host: $0, pid: $1) }
+    let base = try Self.share(members.count * StatusSlot.byteCount, node)
+    var slots: [Int: StatusSlot] = [:]
+    if let base {
+      for (i, rank) in members.enumerated() { slots[rank] = StatusSlot(base + i * StatusSlot.byteCount) }
+      Activity.move(to: slots[ranks.rank]!)
+    } else {
+      slots[ranks.rank] = Activity.slot
+    }
+    self.slots = slots
+  }
+
+  /// Memory of a node, mapped until the process ends; nil on all of its ranks where any cannot have it. Collective.
+  private static func share(_ byteCount: Int, _ node: Communicator) throws -> UnsafeMutableRawPointer? {
+    let path = try node.broadcast("\(SharedSpace.directory)/u2pl-status-\(getpid())", from: 0)
+    if node.rank == 0 {
+      let descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+      // Written, not only made longer: a page that the disk has no room for would end the process by a signal.
+      let zeros = [UInt8](repeating: 0, count: byteCount)
+      let isComplete = descriptor >= 0 && write(descriptor, zeros, byteCount) == byteCount
+      if descriptor >= 0 { close(descriptor) }
+      if !isComplete { unlink(path) }
+    }
+    try node.barrier()
+    let descriptor = open(path, O_RDWR | O_CLOEXEC)
+    var base: UnsafeMutableRawPointer?
+    if descriptor >= 0 {
+      base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+      if base == MAP_FAILED { base = nil }
+      close(descriptor)
+    }
+    let areShared = try node.minimum([base == nil ? 0 : 1])[0] == 1
+    if node.rank == 0 { unlink(path) }
+    return areShared ? base : nil
+  }
+}

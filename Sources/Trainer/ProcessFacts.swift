@@ -1,0 +1,48 @@
+import Compute
+import Distributed
+import Foundation
+
+/// What a rank runs on and with, for the head of its log.
+public struct ProcessFacts: Sendable {
+  public var host = MPIEnvironment.host
+  public var pid = ProcessInfo.processInfo.processIdentifier
+  public var rank = 0
+  public var ranks = 1
+  public var threads = ThreadPool.threads
+  /// The processor's own name.
+  public var cpu = ProcessFacts.processor
+  /// The kernels OpenBLAS has chosen.
+  public var blas = BLAS.core
+  public var oneDNN = ""
+  public var mpi = MPIEnvironment.library ?? "none"
+  /// Of this program.
+  public var version = ""
+  /// The cores this process may run on, such as `0-3,8`.
+  public var binding = ProcessFacts.cores(ThreadPool.affinity ?? [])
+  /// Lines for people: all of the above, and what else there is to say.
+  public var lines: [String] = []
+
+  public init() {}
+
+  private static var processor: String {
+    let text = FileManager.default.contents(atPath: "/proc/cpuinfo").map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":", maxSplits: 1).last?.trimmingCharacters(in: .whitespaces) ?? "unknown"
+  }
+
+  /// The bits of a mask as ranges.
+  package static func cores(_ mask: [UInt8]) -> String {
+    let set = (0..<mask.count * 8).filter { mask[$0 / 8] >> UInt8($0 % 8) & 1 == 1 }
+    var ranges: [ClosedRange<Int>] = []
+    for core in set {
+      if let last = ranges.last, last.upperBound == core - 1 {
+        ranges[ranges.count - 1] = last.lowerBound...core
+      } else {
+        ranges.append(core...core)
+      }
+    }
+    return ranges.isEmpty
+      ? "unknown"
+      : ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
+  }
+}

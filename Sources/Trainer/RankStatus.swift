@@ -1,0 +1,68 @@
+import Distributed
+import Foundation
+
+/// What a rank has published of itself: read from its slot by ranks of its node, from its file by others.
+struct RankStatus: Codable, Equatable {
+  var rank: Int
+  var host: String
+  var pid: Int32
+  var heartbeat: Int
+  var step: Int
+  var phase: String
+  /// The function of MPI it waits in, nil where it waits in none.
+  var call: String?
+  /// The rank that the call waits for, where it is one alone.
+  var partner: Int?
+  /// When it went on last, seconds since 1970 on its own clock.
+  var since: Double
+  /// For how many seconds it has not gone on.
+  var quiet: Double
+  /// How many times the usual its phase may take.
+  var patience: Int
+  /// As it sees itself; not looked up while all is well.
+  var state: ProcessState?
+}
+
+extension RankStatus {
+  init(_ slot: StatusSlot, rank: Int, _ place: StatusBoard.Place) {
+    let partner = slot[.partner]
+    let isWaiting = slot[.isWaiting] != 0
+    self.init(
+      rank: rank, host: place.host, pid: place.pid, heartbeat: slot[.heartbeat], step: slot[.step],
+      phase: slot.phase, call: isWaiting ? slot.call : nil, partner: isWaiting && partner >= 0 ? partner : nil,
+      since: Double(slot[.since]) * 1e-9, quiet: Double(slot[.quiet]) * 1e-3, patience: max(1, slot[.patience]))
+  }
+
+  /// The file's content; nil where there is none, or one of another process or half written.
+  init?(file: String, rank: Int, _ place: StatusBoard.Place) {
+    guard let data = FileManager.default.contents(atPath: file),
+      let status = try? JSONDecoder().decode(RankStatus.self, from: data),
+      status.rank == rank, status.host == place.host, status.pid == place.pid
+    else { return nil }
+    self = status
+  }
+
+  /// Written in place and closed, which is when network file systems show it to other hosts.
+  func write(to file: String) {
+    guard var data = try? JSONEncoder().encode(self) else { return }
+    // What a longer content has left behind it would be no JSON.
+    data.append(Data(repeating: 0x20, count: max(0, 511 - data.count)) + Data("\n".utf8))
+    let descriptor = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { return }
+    data.withUnsafeBytes { _ = Foundation.write(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
+  }
+
+  var place: String { "rank \(rank) on \(host)" }
+
+  /// Where in the run it is, such as `student forward of step 41, since 13:05:11`.
+  var position: String {
+    "\(phase) of step \(step), since \(RankStatus.time(since))"
+  }
+
+  private static func time(_ since: Double) -> String {
+    var seconds = time_t(since), parts = tm()
+    localtime_r(&seconds, &parts)
+    return String(format: "%02d:%02d:%02d", parts.tm_hour, parts.tm_min, parts.tm_sec)
+  }
+}
