@@ -70,9 +70,10 @@ package final class RunLogs {
       let parent = path.contains("/") ? String(path[..<path.lastIndex(of: "/")!]) : "."
       let names = ((try? FileManager.default.contentsOfDirectory(atPath: parent.isEmpty ? "/" : parent)) ?? [])
         .filter { isFolder("\(parent)/\($0)/logs") }.sorted()
+      let place = parent == "." ? "this folder" : parent
       let there =
         names.isEmpty
-        ? "\(parent) holds no run" : "\(parent) holds \(names.prefix(12).joined(separator: ", "))\(names.count > 12 ? ", …" : "")"
+        ? "\(place) holds no run" : "\(place) holds \(names.prefix(12).joined(separator: ", "))\(names.count > 12 ? ", …" : "")"
       throw LogError("\(path): no such run; \(there)")
     }
     guard try !ranks(in: path).isEmpty else {
