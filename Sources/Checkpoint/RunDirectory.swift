@@ -83,7 +83,7 @@ public struct RunDirectory: Sendable {
   ) throws -> (path: String, contents: CheckpointContents)? {
     for checkpoint in try checkpoints() {
       do {
-        return (checkpoint.path, try CheckpointFile.read(checkpoint.path))
+        return (checkpoint.path, try CheckpointFile.read(checkpoint.path, advises: false))
       } catch let error as CheckpointError {
         skipped(checkpoint.path, error)
       }

@@ -48,7 +48,7 @@ struct Inspect: ParsableCommand {
     for (step, path) in checkpoints {
       let names = links[URL(fileURLWithPath: path).lastPathComponent].map { "  (\($0.joined(separator: ", ")))" } ?? ""
       do {
-        if verify { try CheckpointFile.verify(path) } else { _ = try CheckpointFile.summary(path) }
+        if verify { try CheckpointFile.verify(path, advises: false) } else { _ = try CheckpointFile.summary(path) }
         print("\(path): \(verify ? "all checksums hold" : "after step \(step - 1)")\(names)")
       } catch let error as CheckpointError {
         damaged += 1
@@ -56,6 +56,7 @@ struct Inspect: ParsableCommand {
       }
     }
     guard damaged > 0 else { return }
+    fflush(nil)
     throw CheckpointError(description: "\(run.path): \(damaged) of \(checkpoints.count) checkpoints cannot be used")
   }
 

@@ -10,6 +10,7 @@ final class RunRecords {
   private let log: RankLog
   private let say: (String) -> Void
   private var linesWait = false
+  private var submitted = 0
 
   /// - Parameter step: where a run goes on that was interrupted; nil starts `metrics.jsonl` anew.
   init(_ directory: RunDirectory, keep: Int, resumeAt step: Int?, log: RankLog, say: @escaping (String) -> Void) throws {
@@ -30,13 +31,14 @@ final class RunRecords {
       if !linesWait { warn("\(error). Training goes on; the lines wait in memory and are written when there is room") }
       linesWait = true
     }
+    reportErrors()
   }
 
-  /// Has a checkpoint written while training goes on, and says what became of those before.
+  /// Has a checkpoint written while training goes on.
   func submit(step: Int, best: Bool, _ contents: CheckpointContents) {
     writer.submit(step: step, best: best, contents)
+    submitted += 1
     log.info("checkpoint \(directory.checkpointPath(step: step)) submitted")
-    reportErrors()
   }
 
   /// Returns when no checkpoint is on its way to the disk.
@@ -50,7 +52,7 @@ final class RunRecords {
     reportErrors()
     let lines = metrics.close()
     if writer.failureCount > 0 {
-      warn("\(writer.failureCount) errors while checkpoints were written, each was said when it happened")
+      warn("\(writer.failureCount) of \(submitted) checkpoints could not be written or linked; each was named when it happened")
     }
     var missing: [String] = []
     if let step = writer.missingLast {

@@ -168,10 +168,14 @@ public final class TrainingRun {
         switch resume {
         case .path(let path): found = (path, try CheckpointFile.read(path))
         case .latest:
-          found = try directory.newestGood { path, error in skipped.append("\(path) skipped: \(error)") }
+          found = try directory.newestGood { path, error in
+            skipped.append("\(path) skipped: \(error.description.trimmingPrefix("\(path): "))")
+          }
           if found == nil, !skipped.isEmpty {
             throw CheckpointError(
-              description: (skipped + ["no checkpoint of \(directory.path) can be read"]).joined(separator: "\n"))
+              description: (skipped + [
+                "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
+              ]).joined(separator: "\n"))
           }
         }
       }
