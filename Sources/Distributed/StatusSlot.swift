@@ -47,6 +47,14 @@ package struct StatusSlot: @unchecked Sendable {
     }
   }
 
+  /// ``phase`` without anything that a signal handler may not do.
+  package func withPhaseBytes(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    let start = (base + 64).assumingMemoryBound(to: UInt8.self)
+    var count = 0
+    while count < Self.nameBytes, start[count] != 0 { count += 1 }
+    body(UnsafeBufferPointer(start: start, count: count))
+  }
+
   /// The function of MPI that was called last.
   package var call: String { text(at: 64 + Self.nameBytes) }
 

@@ -9,8 +9,8 @@ import Trainer
 enum RankedProcess {
   /// Starts MPI, runs `body`, ends MPI.
   ///
-  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``RunStopped``, ``IncompleteResult``) rank 0
-  /// reports and all leave in order; any other error, such as an image that turns out to be damaged, happened on one rank,
+  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``NonFiniteNumber``, ``RunStopped``,
+  /// ``IncompleteResult``) rank 0 reports and all leave in order; any other error, such as an image that turns out to be damaged, happened on one rank,
   /// which takes the others down with it.
   static func run(_ body: (Communicator) throws -> Void) throws {
     let ranks: Communicator
@@ -22,6 +22,8 @@ enum RankedProcess {
       let place = ranks.size > 1 && failure.rank > 0 ? "rank \(failure.rank): " : ""
       leave(ranks, place + failure.description, code: 2)
     } catch let error as TrainingError {
+      leave(ranks, error.description, code: 1)
+    } catch let error as NonFiniteNumber {
       leave(ranks, error.description, code: 1)
     } catch let stopped as RunStopped {
       if ranks.rank == 0 { say("\(stopped)") }

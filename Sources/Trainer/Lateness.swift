@@ -1,16 +1,20 @@
 /// Who is to blame when a rank has waited too long: those that are late themselves, never those that wait as well.
-struct Lateness {
+package struct Lateness {
   /// What a waiting rank sees of another.
-  struct View {
+  package struct View {
     /// nil of a rank on a host that shares no files with this one.
-    var status: RankStatus?
+    package var status: RankStatus?
     /// Seconds in which not even its heartbeat came.
-    var silent: Double
+    package var silent: Double
     /// As the system has it; nil of a rank on another host.
-    var state: ProcessState?
+    package var state: ProcessState?
+
+    package init(status: RankStatus?, silent: Double, state: ProcessState?) {
+      (self.status, self.silent, self.state) = (status, silent, state)
+    }
   }
 
-  enum Verdict: Equatable {
+  package enum Verdict: Equatable {
     /// It has gone on lately, or has a phase that may take longer.
     case working
     /// It waits in a call of MPI, and has done so for about as long.
@@ -22,11 +26,13 @@ struct Lateness {
   }
 
   /// Seconds after which a rank that does not go on is late.
-  let limit: Double
+  package let limit: Double
   /// Seconds after which a rank without a heartbeat counts as dead.
-  let silence: Double
+  package let silence: Double
 
-  func verdict(_ view: View) -> Verdict {
+  package init(limit: Double, silence: Double) { (self.limit, self.silence) = (limit, silence) }
+
+  package func verdict(_ view: View) -> Verdict {
     guard let status = view.status else { return .unseen }
     if view.silent >= silence {
       switch view.state {
@@ -44,7 +50,7 @@ struct Lateness {
   /// What a rank that has waited in a call for ``limit`` says of all others; nil where one of them is still at work.
   ///
   /// - Parameter places: what an unseen rank is called.
-  func accusation(by own: RankStatus, of views: [Int: View], places: (Int) -> String) -> String? {
+  package func accusation(by own: RankStatus, of views: [Int: View], places: (Int) -> String) -> String? {
     let verdicts = views.mapValues(verdict).sorted { $0.key < $1.key }
     let late = verdicts.compactMap { rank, verdict -> String? in
       guard case .late(let why) = verdict, let status = views[rank]?.status else { return nil }
@@ -55,6 +61,8 @@ struct Lateness {
     guard !verdicts.contains(where: { $0.value == .working }) else { return nil }
     let unseen = verdicts.filter { $0.value == .unseen }.map(\.key)
     if !unseen.isEmpty {
+      // It may be in the same long phase.
+      guard own.quiet >= limit * Double(own.patience) else { return nil }
       return
         "\(unseen.map(places).joined(separator: ", ")) cannot be seen from \(own.host), and every other rank waits: "
         + "look at the logs there. \(wait)"

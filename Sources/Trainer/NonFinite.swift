@@ -5,7 +5,7 @@ import Foundation
 import Network
 
 /// A number that is not finite, found before it has changed a parameter; the same on every rank.
-struct NonFiniteNumber: Error, CustomStringConvertible {
+package struct NonFiniteNumber: Error, CustomStringConvertible {
   /// An image of the global batch.
   struct Image: Codable, Equatable {
     /// Global, counted among those of its kind.
@@ -32,7 +32,7 @@ struct NonFiniteNumber: Error, CustomStringConvertible {
   var images: [Image]
 
   /// One line without what to do.
-  var description: String {
+  package var description: String {
     let bad = images.filter { $0.nonFinitePixels > 0 }
     let named = bad.prefix(4).map { "\($0.image) (\($0.kind) slot \($0.slot), rank \($0.rank))" }
     let rest = bad.count > 4 ? " and \(bad.count - 4) more" : ""

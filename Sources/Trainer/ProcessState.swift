@@ -1,13 +1,13 @@
 import Foundation
 
 /// What the system says a process is at.
-enum ProcessState: String, Codable {
+package enum ProcessState: String, Codable {
   case stopped, gone, wedged, computing, idle
 
   /// A process of this host.
   ///
   /// One thread in state D is enough for ``wedged``: the training thread then waits for it, by whatever means.
-  static func of(_ pid: Int32) -> ProcessState {
+  package static func of(_ pid: Int32) -> ProcessState {
     guard let main = letter("/proc/\(pid)/stat") else { return .gone }
     switch main {
     case "T", "t": return .stopped
@@ -28,7 +28,7 @@ enum ProcessState: String, Codable {
   /// For messages.
   func description(pid: Int32) -> String {
     switch self {
-    case .stopped: "stopped (process state T, as after kill -STOP; kill -CONT \(pid) lets a process go on)"
+    case .stopped: "stopped (process state T: by kill -STOP, a debugger, or a suspended job)"
     case .gone: "crashed (there is no process \(pid) any more)"
     case .wedged: "waiting for a disk or file system that does not answer (process state D)"
     case .computing: "computing (process state R)"

@@ -56,6 +56,9 @@ public final class RankLog: @unchecked Sendable {
     }
   }
 
+  /// From now on, until the process ends, a crash is noted in this log.
+  func noteCrashes() { CrashNote.listen(text: text.fileDescriptor, json: json.fileDescriptor, rank: rank) }
+
   public func info(_ message: String) { lock.withLock { write(.info, message) } }
 
   /// Also the last words of a run that fails.

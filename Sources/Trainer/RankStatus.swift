@@ -2,29 +2,39 @@ import Distributed
 import Foundation
 
 /// What a rank has published of itself: read from its slot by ranks of its node, from its file by others.
-struct RankStatus: Codable, Equatable {
-  var rank: Int
-  var host: String
-  var pid: Int32
-  var heartbeat: Int
-  var step: Int
-  var phase: String
+package struct RankStatus: Codable, Equatable {
+  package var rank: Int
+  package var host: String
+  package var pid: Int32
+  package var heartbeat: Int
+  package var step: Int
+  package var phase: String
   /// The function of MPI it waits in, nil where it waits in none.
-  var call: String?
+  package var call: String?
   /// The rank that the call waits for, where it is one alone.
-  var partner: Int?
+  package var partner: Int?
   /// When it went on last, seconds since 1970 on its own clock.
-  var since: Double
+  package var since: Double
   /// For how many seconds it has not gone on.
-  var quiet: Double
+  package var quiet: Double
   /// How many times the usual its phase may take.
-  var patience: Int
+  package var patience: Int
   /// As it sees itself; not looked up while all is well.
-  var state: ProcessState?
+  package var state: ProcessState?
+
+  package init(
+    rank: Int, host: String, pid: Int32, heartbeat: Int, step: Int, phase: String, call: String?, partner: Int?,
+    since: Double, quiet: Double, patience: Int, state: ProcessState? = nil
+  ) {
+    (self.rank, self.host, self.pid) = (rank, host, pid)
+    (self.heartbeat, self.step, self.phase) = (heartbeat, step, phase)
+    (self.call, self.partner) = (call, partner)
+    (self.since, self.quiet, self.patience, self.state) = (since, quiet, patience, state)
+  }
 }
 
 extension RankStatus {
-  init(_ slot: StatusSlot, rank: Int, _ place: StatusBoard.Place) {
+  package init(_ slot: StatusSlot, rank: Int, _ place: StatusBoard.Place) {
     let partner = slot[.partner]
     let isWaiting = slot[.isWaiting] != 0
     self.init(
@@ -34,16 +44,16 @@ extension RankStatus {
   }
 
   /// The file's content; nil where there is none, or one of another process or half written.
-  init?(file: String, rank: Int, _ place: StatusBoard.Place) {
+  package init?(file: String, rank: Int, host: String, pid: Int32) {
     guard let data = FileManager.default.contents(atPath: file),
       let status = try? JSONDecoder().decode(RankStatus.self, from: data),
-      status.rank == rank, status.host == place.host, status.pid == place.pid
+      status.rank == rank, status.host == host, status.pid == pid
     else { return nil }
     self = status
   }
 
   /// Written in place and closed, which is when network file systems show it to other hosts.
-  func write(to file: String) {
+  package func write(to file: String) {
     guard var data = try? JSONEncoder().encode(self) else { return }
     // What a longer content has left behind it would be no JSON.
     data.append(Data(repeating: 0x20, count: max(0, 511 - data.count)) + Data("\n".utf8))

@@ -21,7 +21,7 @@ extension TrainingRun {
     if ranks.rank == 0 {
       // One may be on its way to the disk.
       records?.waitForCheckpoints()
-      let checkpoint = (try? directory.checkpoints())?.first { $0.step <= number.step }?.path
+      let checkpoint = (try? directory.checkpoints())?.first { $0.step <= number.step }?.path ?? resumedFrom
       let name = "nonfinite-step-\(String(format: "%08d", number.step)).json"
       let path = "\(directory.path)/\(name)"
       let replay =
@@ -39,10 +39,14 @@ extension TrainingRun {
       } catch {
         text += ". The list of the batch could not be written: \(error)"
       }
+      let images = number.images.filter { $0.nonFinitePixels > 0 }
+      let advice =
+        images.isEmpty
+        ? "To get past it, resume with a lower optimizer.learning_rate, or with optimizer.clip_norm"
+        : "Files hold no such numbers: the memory of the host of rank \(images[0].rank) is suspect"
       text +=
         ". \(checkpoint.map { "The checkpoint before it is \($0)" } ?? "There is no checkpoint before it"); to see it again, "
-        + "digit for digit: \(replay). To get past it, resume with a lower optimizer.learning_rate, or with "
-        + "optimizer.clip_norm"
+        + "digit for digit: \(replay). \(advice)"
     }
     return try ranks.broadcast(text, from: 0)
   }

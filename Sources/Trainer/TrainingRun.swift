@@ -27,6 +27,7 @@ public final class TrainingRun {
   private let flippedBit: FlippedBit?
   /// On rank 0.
   private(set) var records: RunRecords?
+  private(set) var resumedFrom: String?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
 
@@ -68,6 +69,7 @@ public final class TrainingRun {
     }
     watchdog.attach(log)
     log.start(facts)
+    log.noteCrashes()
     try withLastWords {
       try start(resume)
       records = try ranks.together {
@@ -186,6 +188,7 @@ public final class TrainingRun {
       let path = try ranks.broadcast(found?.path ?? "", from: 0)
       if !path.isEmpty {
         try trainer.restore(found?.contents, path: path)
+        resumedFrom = path
         try restoreEvaluation(found?.contents)
         var setAside: [String] = []
         try ranks.together {

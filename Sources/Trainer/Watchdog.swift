@@ -114,7 +114,8 @@ private final class WatchdogThread: @unchecked Sendable {
       status.write(to: file(rank))
       guard isObserving.load(ordering: .relaxed) else { continue }
       for rank in strangers {
-        guard let status = RankStatus(file: file(rank), rank: rank, board.places[rank]) else { continue }
+        let place = board.places[rank]
+        guard let status = RankStatus(file: file(rank), rank: rank, host: place.host, pid: place.pid) else { continue }
         remote.withLock { $0[rank] = status }
       }
     }
@@ -139,10 +140,9 @@ private final class WatchdogThread: @unchecked Sendable {
       }
       listen(elapsed)
       let status = own
-      let limit = self.limit * Double(status.patience)
-      if status.call != nil, quiet >= limit {
-        accuse(status)
-      } else if status.call == nil, quiet >= limit + Watchdog.grace {
+      if status.call != nil {
+        if quiet >= limit { accuse(status) }
+      } else if quiet >= limit * Double(status.patience) + Watchdog.grace {
         let state = ProcessState.of(getpid())
         end(
           "\(status.place) (pid \(status.pid)) has not gone on for \(Int(quiet)) s and is "
@@ -196,7 +196,11 @@ private final class WatchdogThread: @unchecked Sendable {
       written.signal()
     }
     _ = written.wait(timeout: .now() + 2)
-    if !speaks { sleep(4) }
+    if !speaks {
+      // The launcher ends it, or, where it cannot be reached, nobody does.
+      signal(SIGTERM, SIG_DFL)
+      sleep(6)
+    }
     FileHandle.standardError.write(Data("u2pl: error: \(message)\n".utf8))
     // What is in the pipe is passed on before the launcher takes note of the end.
     usleep(200_000)
