@@ -3,6 +3,7 @@
 # make test    every test, on 1, 2 and 4 ranks; ends with "N passed, N failed"
 # make build   the optimised program, .build/release/u2pl
 # make same-bits   train a few steps on 1, 2 and 4 ranks and compare what they write, bit for bit
+# make chaos   kill a run under `u2pl launch` a hundred times, and see whether it ends as if nothing had happened
 # make bench   time per training step, phase by phase
 # make format  format all Swift sources
 # make lint    say what `make format` would change, and what it cannot mend
@@ -19,7 +20,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 
 U2PL = .build/release/u2pl
 
-.PHONY: help demo test build same-bits bench format lint packages test-packages
+.PHONY: help demo test build same-bits chaos bench format lint packages test-packages
 
 help:
 	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
@@ -43,6 +44,12 @@ test: test-packages
 
 same-bits: build
 	@Scripts/same-bits configs/shapes-demo.yaml
+
+KILLS = 100
+
+chaos: test-packages
+	swift build -c release
+	@Scripts/chaos --kills $(KILLS) --seed $(SEED)
 
 bench: build
 	mpirun -n 2 --hostfile hostfiles/localhost $(U2PL) bench step

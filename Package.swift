@@ -21,6 +21,7 @@ let package = Package(
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CImageIO", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(name: "CParallel", linkerSettings: [.linkedLibrary("gomp")]),
+    .target(name: "CSpawn"),
 
     .target(name: "Compute", dependencies: ["CParallel", "COpenBLAS"], swiftSettings: numeric),
     .target(name: "Distributed", dependencies: ["CMPI", "Compute"], swiftSettings: numeric),
@@ -36,10 +37,11 @@ let package = Package(
         "Compute", "Distributed", "Network", "Dataset", "Checkpoint", "Configuration",
       ],
       swiftSettings: numeric),
+    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint"]),
     .executableTarget(
       name: "Launcher",
       dependencies: [
-        "Trainer", "RunLogs", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Trainer", "RunLogs", "Supervisor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     .target(
@@ -63,6 +65,7 @@ let package = Package(
       resources: [.copy("Expected")]),
     .testTarget(
       name: "WeightsTests", dependencies: ["Trainer", "TestSupport"], resources: [.copy("Expected")]),
+    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
     .testTarget(name: "LauncherTests", dependencies: ["Trainer", "TestSupport"]),
   ]

@@ -4,6 +4,7 @@ import Compute
 import Configuration
 import Distributed
 import Foundation
+import Supervisor
 import Trainer
 
 struct Train: ParsableCommand {
@@ -35,6 +36,7 @@ struct Train: ParsableCommand {
   var dryRun = false
 
   func run() throws {
+    ParentProcess.dieWithItIfLaunched()
     try RankedProcess.run { ranks in
       let configuration = try ranks.together {
         try Configuration.load(path: options.config, overrides: options.overrides)
@@ -58,24 +60,9 @@ struct Train: ParsableCommand {
     var path = ""
     try ranks.together {
       guard ranks.rank == 0 else { return }
-      if let given = runPath ?? configuration.run.directory {
-        guard resume != nil || !holdsRun(given) else {
-          throw CheckpointError(
-            description: "\(given) already holds a run; --resume latest goes on with it, another --run leaves it alone")
-        }
-        path = given
-      } else {
-        let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
-        var number = 1
-        func name(_ number: Int) -> String { number == 1 ? "runs/\(stem)" : "runs/\(stem)-\(number)" }
-        while holdsRun(name(number)) { number += 1 }
-        path = name(resume == "latest" && number > 1 ? number - 1 : number)
-      }
+      path = try RunDirectoryChoice.path(
+        given: runPath, configuration: configuration, config: options.config, resume: resume)
     }
     return RunDirectory(path: try ranks.broadcast(path, from: 0))
-  }
-
-  private func holdsRun(_ path: String) -> Bool {
-    FileManager.default.fileExists(atPath: RunDirectory(path: path).metricsPath)
   }
 }

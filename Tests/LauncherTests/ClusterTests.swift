@@ -198,6 +198,36 @@ final class ClusterTests: CommandTestCase {
     try assertSame("alone", "cut", lastStep: 16)
   }
 
+  /// `u2pl launch` goes on with the two hosts that are left.
+  func testALostHostIsNoticedAndTheRunGoesOnWithoutIt() throws {
+    let settings = settings + ["schedule.epochs=40", "checkpoint.every_steps=5", "evaluate.every_epochs=10"]
+    _ = try finish(script("up", "--name", cluster, "--slots", "1,1,2"))
+    let launch = [try Command.program(), "launch", "-n", "4", "--"] + training("lost", settings)
+    let command = try script(["exec", "--name", cluster, "node01"] + launch)
+    wait(for: command, "lost", lines: 12)
+    _ = try finish(script("cut", "--name", cluster, "node02"))
+    let cut = ProcessInfo.processInfo.systemUptime
+    let log = path("lost/logs/launch.jsonl")
+    func firstSteps() -> Int {
+      let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+      return text.components(separatedBy: "\"event\":\"first step\"").count - 1
+    }
+    while firstSteps() < 2, command.isRunning, ProcessInfo.processInfo.systemUptime < cut + 120 { usleep(10_000) }
+    let seconds = ProcessInfo.processInfo.systemUptime - cut
+    print(String(format: "a link was cut, and the next step done after %.1f s", seconds))
+    XCTAssertLessThan(seconds, 60)
+    let outcome = try finish(command)
+    XCTAssertTrue(
+      outcome.output.contains(/launch: attempt 1 has failed after .*node02/), "node02 is not named: \(outcome.summary)")
+    XCTAssertTrue(outcome.output.contains("attempt 2: 2 ranks × 1 thread on node01 (1), node03 (1)"), outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: 2 ranks instead of 4: the same bits"), outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: finished at attempt 2"), outcome.summary)
+    _ = try finish(script("down", "--name", cluster))
+    assertNothingIsLeft()
+    try train("alone", settings)
+    try assertSame("alone", "lost", lastStep: 160)
+  }
+
   func testACrashedHostEndsItsProgramsAndCannotBeReached() throws {
     _ = try finish(script("up", "--name", cluster, "--hosts", "2"))
     let program = try script("exec", "--name", cluster, "node02", "sleep", "60")

@@ -1,0 +1,28 @@
+import Checkpoint
+import Configuration
+import Foundation
+
+/// Where a run goes, as `train` and `launch` have it.
+enum RunDirectoryChoice {
+  /// The directory that is given; without one runs/NAME after the configuration's file, or runs/NAME-2 … where that is taken.
+  ///
+  /// - Throws: `CheckpointError` where the directory given holds a run that is not to be gone on with.
+  static func path(given: String?, configuration: Configuration, config: String, resume: String?) throws -> String {
+    if let given = given ?? configuration.run.directory {
+      guard resume != nil || !holdsRun(given) else {
+        throw CheckpointError(
+          description: "\(given) already holds a run; --resume latest goes on with it, another --run leaves it alone")
+      }
+      return given
+    }
+    let stem = URL(fileURLWithPath: config).deletingPathExtension().lastPathComponent
+    var number = 1
+    func name(_ number: Int) -> String { number == 1 ? "runs/\(stem)" : "runs/\(stem)-\(number)" }
+    while holdsRun(name(number)) { number += 1 }
+    return name(resume == "latest" && number > 1 ? number - 1 : number)
+  }
+
+  private static func holdsRun(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: RunDirectory(path: path).metricsPath)
+  }
+}

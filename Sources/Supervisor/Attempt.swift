@@ -1,0 +1,203 @@
+import Foundation
+
+/// What ended an attempt that was to go on.
+struct Failure: Equatable {
+  /// The first rank to fail, where there is one.
+  var rank: Int?
+  var host: String?
+  var signal: Int32?
+  var code: Int32?
+  /// In one line, such as `rank 1 on node02 was killed by SIGKILL`.
+  let text: String
+  /// Whether a program has given up by itself: with the same state it would do so again.
+  var isOwnWill: Bool { code != nil && signal == nil }
+
+  /// What its signal mostly means.
+  var hint: String {
+    switch signal {
+    case SIGKILL where rank != nil: " (by somebody, or by the kernel for want of memory: dmesg tells)"
+    case SIGBUS: " (shared memory or a mapped file has no room, or its disk fails)"
+    case SIGILL: " (an instruction that this CPU does not have)"
+    default: ""
+    }
+  }
+}
+
+/// One `mpirun`, from its start to its end.
+final class Attempt {
+  enum Ending: Equatable {
+    case finished
+    /// Stopped by a signal, with a checkpoint.
+    case requeue
+    /// Bad input or usage: the exit code. Another attempt would end the same way.
+    case refused(Int32)
+    /// By the user, without a checkpoint.
+    case interrupted
+    case failed(Failure)
+  }
+
+  let plan: RankPlan
+  private(set) var seconds = 0.0
+  /// The step of the checkpoint that it went on from.
+  private(set) var resumedFrom: Int?
+  /// Seconds of system uptime when its first step was done.
+  private(set) var firstStepAt: Double?
+  private(set) var ending: Ending?
+  /// A host that no longer answered while it ran.
+  private(set) var lostHost: String?
+
+  private let line: MPIRunLine
+  private let shell: RemoteShell
+  private let log: LaunchLog
+  private let probeSeconds: Double
+  private let probe: (_ hosts: [String]) -> HostTask
+  private var report = MPIRunReport()
+
+  /// - Parameter probe: asks hosts for an answer.
+  init(
+    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double,
+    probe: @escaping ([String]) -> HostTask
+  ) {
+    self.line = line
+    self.shell = shell
+    self.log = log
+    self.probeSeconds = probeSeconds
+    self.probe = probe
+    plan = line.plan
+  }
+
+  /// Runs to the end, whatever that is. Nothing but what other hosts run is left then.
+  ///
+  /// - Parameter advanced: called when the run has advanced, and when the attempt's first step is done.
+  /// - Throws: ``SupervisorError`` where `mpirun` cannot be started.
+  func run(_ state: inout RunState, advanced: (_ steps: Int, _ isFirst: Bool) -> Void) throws {
+    let start = ProcessInfo.processInfo.systemUptime
+    let since = log.now
+    var environment = line.environment
+    environment[Leftovers.variable] = nil
+    let mpirun: ChildProcess
+    do {
+      mpirun = try ChildProcess(line.words, environment: environment)
+    } catch {
+      throw SupervisorError("\(error); is Open MPI installed (openmpi-bin) and mpirun in PATH?")
+    }
+    var lastSign = start, lastProbe = start, lastForwarded = -Double.infinity, failedAt: Double?
+    var lookout: HostTask?
+    /// Hosts that have not answered once.
+    var suspects: [String] = []
+    var lost: (host: String, reason: String)?
+
+    while true {
+      ChildProcess.wait(for: [mpirun] + (lookout?.children ?? []), seconds: 0.1)
+      let now = ProcessInfo.processInfo.systemUptime
+      mpirun.poll { stream, text in
+        lastSign = now
+        take(stream, text)
+      }
+      let before = state.steps
+      if state.refresh() {
+        lastSign = now
+        if let steps = state.steps, steps != before, steps > resumedFrom ?? Int.max {
+          let isFirst = firstStepAt == nil
+          if isFirst { firstStepAt = now }
+          advanced(steps, isFirst)
+        }
+      }
+      if mpirun.end != nil { break }
+
+      if StopSignals.isUrgent { break }
+      if StopSignals.received != nil, now - lastForwarded >= 2 {
+        // mpirun passes this one on to all ranks; at SIGTERM and SIGINT it would leave them a second. Again and again,
+        // because one that comes while mpirun is starting is lost.
+        mpirun.send(SIGUSR1)
+        lastForwarded = now
+      }
+      // mpirun knows of a failure but does not come to its end.
+      if report.isFailure { failedAt = failedAt ?? now }
+      if let failedAt, now - failedAt > 15 { break }
+
+      if let current = lookout, current.poll() {
+        lookout = nil
+        lastProbe = now
+        let silent = current.answers.filter { HostFacts($0.value.output) == nil }
+        if let host = silent.keys.sorted().first(where: suspects.contains), lastSign <= now - probeSeconds {
+          lost = (host, silent[host]!.reason)
+          break
+        }
+        suspects = silent.keys.sorted()
+      }
+      // One that was silent is asked again soon.
+      let pause = suspects.isEmpty ? probeSeconds : min(2, probeSeconds)
+      if lookout == nil, now - lastSign >= probeSeconds, now - lastProbe >= pause {
+        lookout = probe(plan.hosts.filter { !shell.isOwn($0) })
+      } else if now - lastSign < probeSeconds {
+        suspects = []
+      }
+    }
+    mpirun.kill()
+    let last = ProcessInfo.processInfo.systemUptime + 5
+    while mpirun.end == nil, ProcessInfo.processInfo.systemUptime < last { mpirun.poll(take); usleep(2000) }
+    mpirun.poll(take)
+    report.finish().forEach(log.passOnError)
+    _ = state.refresh()
+    seconds = ProcessInfo.processInfo.systemUptime - start
+    ending = judge(mpirun.end ?? .signal(SIGKILL), lost: lost, state: state, since: since)
+  }
+
+  private func take(_ stream: ChildProcess.Stream, _ text: String) {
+    if stream == .errors {
+      log.keep(text)
+      report.add(text).forEach(log.passOnError)
+      return
+    }
+    log.passOn(text)
+    if let match = text.firstMatch(of: /^resuming from .* at step (\d+)$/) {
+      resumedFrom = Int(match.1)
+    } else if resumedFrom == nil, text.contains(" labeled, "), text.contains(" parameters; ") {
+      // Said when everything is ready, and before it only where the run goes on from a checkpoint.
+      resumedFrom = 0
+    }
+  }
+
+  private func judge(
+    _ end: ChildProcess.End, lost: (host: String, reason: String)?, state: RunState, since: String
+  ) -> Ending {
+    if StopSignals.isUrgent, end != .exit(0) { return .interrupted }
+    if let lost {
+      lostHost = lost.host
+      return .failed(Failure(host: lost.host, text: "\(lost.host) no longer answers: \(lost.reason)"))
+    }
+    switch end {
+    case .exit(0): return .finished
+    case .exit(75): return .requeue
+    case .exit(let code) where (code == 2 || code == 64) && report.killed == nil && report.lostHost == nil:
+      return .refused(code)
+    default: break
+    }
+    if let host = report.lostHost {
+      return .failed(Failure(host: host, text: "mpirun has lost \(host): the connection to its daemon there broke"))
+    }
+    if let (rank, host, signal) = report.killed {
+      let place = plan.host(ofRank: rank) ?? host
+      let text = "rank \(rank) on \(place) was killed by \(signalName(signal))"
+      return .failed(Failure(rank: rank, host: place, signal: signal, text: text))
+    }
+    if case .signal(let number) = end, report.exited == nil {
+      let host = ProcessInfo.processInfo.hostName
+      return .failed(Failure(host: host, signal: number, text: "mpirun on \(host) was killed by \(signalName(number))"))
+    }
+    let code: Int32 = if case .exit(let code) = end { code } else { report.exited?.code ?? 1 }
+    guard let exited = report.exited else {
+      let why = report.complaint ?? report.message ?? "it has not said why"
+      return .failed(Failure(code: code, text: "mpirun ended with exit code \(code): \(why)"))
+    }
+    let words = state.lastWords(rank: exited.rank, ranks: plan.ranks, since: since)?.text ?? report.message
+    let place = "rank \(exited.rank)" + (plan.host(ofRank: exited.rank).map { " on \($0)" } ?? "")
+    return .failed(
+      Failure(
+        rank: exited.rank, host: plan.host(ofRank: exited.rank), code: exited.code,
+        text: "\(place) ended with exit code \(exited.code)" + (words.map { ": \(Self.firstLine($0))" } ?? "")))
+  }
+
+  private static func firstLine(_ text: String) -> String { String(text.prefix { !$0.isNewline }) }
+}

@@ -1,0 +1,103 @@
+import Foundation
+
+/// The attempts so far, and whether they get anywhere.
+///
+/// An attempt makes progress when it leaves a checkpoint newer than any before. `--max-restarts K` bounds the restarts in a
+/// row without progress (torchrun's option of this name counts all restarts of a run, which a run of weeks uses up).
+struct LaunchHistory {
+  private struct Entry {
+    let plan: RankPlan?
+    let seconds: Double
+    let failure: Failure?
+    let text: String
+    let steps: Int?
+    let resumedFrom: Int?
+    let progress: Bool
+  }
+
+  private var entries: [Entry] = []
+  private var newestCheckpoint: Int?
+  /// Uptime of the last step.
+  var lastStepAt: Double?
+  /// Whether the attempt has done a step that none before it has.
+  var hasCaughtUp = false
+
+  mutating func start(newestCheckpoint: Int?) { self.newestCheckpoint = newestCheckpoint }
+
+  mutating func add(_ attempt: Attempt, steps: Int?, newestCheckpoint newest: Int?) {
+    let progress = newest ?? -1 > newestCheckpoint ?? -1
+    newestCheckpoint = max(newest ?? -1, newestCheckpoint ?? -1) >= 0 ? max(newest ?? -1, newestCheckpoint ?? -1) : nil
+    var failure: Failure?
+    if case .failed(let found) = attempt.ending { failure = found }
+    let text =
+      switch attempt.ending {
+      case .finished: "finished"
+      case .requeue: "stopped by a signal after a checkpoint"
+      case .refused(let code): "refused its input, exit code \(code)"
+      case .interrupted: "ended by a second interrupt"
+      case .failed(let failure): failure.text
+      case nil: "has not ended"
+      }
+    entries.append(
+      Entry(
+        plan: attempt.plan, seconds: attempt.seconds, failure: failure, text: text, steps: steps,
+        resumedFrom: attempt.resumedFrom, progress: progress))
+    hasCaughtUp = false
+  }
+
+  mutating func add(noHostAnswers hosts: [String], steps: Int?) {
+    let text = "none of \(hosts.joined(separator: ", ")) answers"
+    entries.append(
+      Entry(plan: nil, seconds: 0, failure: nil, text: text, steps: steps, resumedFrom: nil, progress: false))
+  }
+
+  var count: Int { entries.count }
+  var lastPlan: RankPlan? { entries.last { $0.plan != nil }?.plan }
+  var lastSeconds: Double { entries.last?.seconds ?? 0 }
+  var lastText: String { entries.last?.text ?? "" }
+  var lastSteps: Int? { entries.compactMap(\.steps).max() }
+  var hadCheckpoint: Bool { newestCheckpoint != nil }
+
+  /// Attempts since the last that made progress.
+  var withoutProgress: Int { entries.reversed().prefix { !$0.progress }.count }
+
+  /// Whether in the last two the same rank has given up by itself, saying the same, at the same step: the run is the same
+  /// each time, so the third would do so too.
+  var repeatsItself: Bool {
+    guard entries.count >= 2 else { return false }
+    let (a, b) = (entries[entries.count - 2], entries[entries.count - 1])
+    guard let first = a.failure, let second = b.failure, first.isOwnWill, second.isOwnWill, first.rank != nil else {
+      return false
+    }
+    return first.text == second.text && first.text.contains(": ") && a.steps == b.steps
+      && a.resumedFrom == b.resumedFrom
+  }
+
+  /// Seconds to wait before the next attempt: `first`, doubled for each without progress, up to a minute.
+  func backoff(first: Double) -> Double {
+    min(60, first * pow(2, Double(max(0, min(withoutProgress, 20) - 1))))
+  }
+
+  /// Whether the next attempt is to go on from the newest checkpoint, whatever the first was told.
+  ///
+  /// One that was told to begin with a particular checkpoint begins with it again until the run has a newer one of its own;
+  /// an older one may be of another run.
+  func goesOnFromLatest(_ resume: LaunchOptions.Resume, newestCheckpoint: Int?) -> Bool {
+    guard !entries.isEmpty else { return false }
+    guard case .path = resume else { return true }
+    guard let began = entries.compactMap(\.resumedFrom).first, let newestCheckpoint else { return false }
+    return newestCheckpoint > began
+  }
+
+  /// A line for each attempt.
+  var summary: [String] {
+    entries.enumerated().map { index, entry in
+      var parts = ["attempt \(index + 1)"]
+      if let plan = entry.plan { parts.append("\(plan.ranks) rank\(plan.ranks == 1 ? "" : "s")") }
+      parts.append(Supervisor.seconds(entry.seconds))
+      if let from = entry.resumedFrom { parts.append(from == 0 ? "from the beginning" : "from step \(from)") }
+      parts.append(entry.steps.map { "to step \($0)" } ?? "no step")
+      return parts.joined(separator: ", ") + ": " + entry.text + (entry.progress ? "" : " (no new checkpoint)")
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/// What `u2pl launch` was asked for, and what the configuration of the run says.
+package struct LaunchOptions {
+  package enum Resume: Equatable, Sendable {
+    case no, latest
+    case path(String)
+  }
+
+  /// nil for as many ranks as there is room for.
+  package var ranks: Int?
+  package var hostfile: String?
+  package var maxRestarts = 3
+  package var oversubscribe = false
+  package var binding = MPIRunLine.Binding.core
+  /// Seconds without a sign of progress after which hosts are asked whether they are still there.
+  package var probeSeconds = 10.0
+  /// Seconds before the first restart; they double with each further one that brings no progress.
+  package var backoff = 1.0
+  package var passed: [String] = []
+
+  /// This program.
+  package var program: String
+  /// From `train` on, as given.
+  package var arguments: [String]
+  package var runDirectory: String
+  /// Whether ``arguments`` name the run directory.
+  package var namesRun: Bool
+  package var resume: Resume
+  /// Labeled and unlabeled images a step; 0 where there are none.
+  package var batch: (labeled: Int, unlabeled: Int)
+  /// Threads of a rank; nil for cores / ranks.
+  package var threads: Int?
+
+  package init(
+    program: String, arguments: [String], runDirectory: String, namesRun: Bool, resume: Resume,
+    batch: (labeled: Int, unlabeled: Int), threads: Int?
+  ) {
+    self.program = program
+    self.arguments = arguments
+    self.runDirectory = runDirectory
+    self.namesRun = namesRun
+    self.resume = resume
+    self.batch = batch
+    self.threads = threads
+  }
+}

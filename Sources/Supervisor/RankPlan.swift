@@ -1,0 +1,136 @@
+/// How many ranks run on which hosts, and with how many threads each.
+package struct RankPlan: Equatable, Sendable {
+  package struct Share: Equatable, Sendable {
+    package let host: String
+    package let ranks: Int
+
+    package init(host: String, ranks: Int) {
+      self.host = host
+      self.ranks = ranks
+    }
+  }
+
+  /// Hosts with at least one rank. Ranks are numbered through them in this order.
+  package let shares: [Share]
+  package let threads: Int
+
+  package init(shares: [Share], threads: Int) {
+    self.shares = shares
+    self.threads = threads
+  }
+
+  package var ranks: Int { shares.reduce(0) { $0 + $1.ranks } }
+  package var hosts: [String] { shares.map(\.host) }
+
+  package func host(ofRank rank: Int) -> String? {
+    var first = 0
+    for share in shares {
+      if (first..<first + share.ranks).contains(rank) { return share.host }
+      first += share.ranks
+    }
+    return nil
+  }
+
+  /// Such as `4 ranks × 2 threads on node01 (2), node02 (1), node03 (1)`.
+  package var summary: String {
+    let places = shares.count == 1 ? hosts[0] : shares.map { "\($0.host) (\($0.ranks))" }.joined(separator: ", ")
+    return "\(ranks) rank\(ranks == 1 ? "" : "s") × \(threads) thread\(threads == 1 ? "" : "s") on \(places)"
+  }
+}
+
+/// Chooses the ranks of each attempt.
+///
+/// The first attempt fixes the threads of a rank, which the bits depend on; later ones keep them, and take the number of
+/// ranks of the first if the hosts that are left have room for it, else the largest power of two that fits and divides the
+/// batch.
+package struct Planner {
+  /// Labeled and unlabeled images a step; 0 where there are none. What the number of ranks must divide.
+  package let batch: (labeled: Int, unlabeled: Int)
+  /// What the configuration says; nil for cores / ranks.
+  package let threads: Int?
+  private let first: RankPlan
+  /// The most ranks that a slot gets.
+  private let factor: Int
+  private let slots: [HostSlots]
+
+  /// Plans the first attempt.
+  ///
+  /// - Parameters:
+  ///   - facts: of the hosts that answer.
+  ///   - wanted: the number of ranks, nil for as many as there is room for.
+  /// - Throws: ``SupervisorError`` where the number is impossible.
+  package init(
+    _ allocation: Allocation, facts: [String: HostFacts], wanted: Int?, oversubscribe: Bool,
+    batch: (labeled: Int, unlabeled: Int), threads: Int?
+  ) throws {
+    self.batch = batch
+    self.threads = threads
+    slots = allocation.hosts
+    let there = slots.filter { facts[$0.name] != nil }.map { (host: $0.name, room: $0.slots ?? facts[$0.name]!.cores) }
+    let total = there.reduce(0) { $0 + $1.room }
+    let largest = Self.largest(within: total, batch: batch)
+    let ranks = wanted ?? largest
+    guard Self.divides(ranks, batch) else {
+      throw SupervisorError(
+        "-n \(ranks): the ranks must divide the batch, which has \(batch.labeled) labeled and \(batch.unlabeled) "
+          + "unlabeled images a step; -n \(Self.largest(within: min(ranks, max(total, 1)), batch: batch)) does")
+    }
+    guard ranks <= total || oversubscribe else {
+      throw SupervisorError(
+        "-n \(ranks): \(allocation.source) has \(total) slot\(total == 1 ? "" : "s")"
+          + (there.count < slots.count ? " on the hosts that answer" : "")
+          + "; -n \(largest), more slots, or --oversubscribe for several ranks a slot")
+    }
+    let factor = (ranks + total - 1) / total
+    self.factor = factor
+    let shares = Self.spread(ranks, over: there.map { ($0.host, $0.room * factor) })
+    first = RankPlan(
+      shares: shares, threads: threads ?? max(1, shares.map { facts[$0.host]!.cores / $0.ranks }.min() ?? 1))
+  }
+
+  /// Plans an attempt on the hosts that answer; nil where none does.
+  package func plan(_ facts: [String: HostFacts]) -> RankPlan? {
+    let rooms = slots.compactMap { entry -> (host: String, room: Int)? in
+      guard let host = facts[entry.name] else { return nil }
+      let most = (entry.slots ?? host.cores) * factor
+      // One thread each: the slots say how many. Several: no more ranks than there are cores for their threads.
+      let room = first.threads == 1 ? most : min(most, max(1, host.cores / first.threads))
+      return (entry.name, max(room, first.shares.first { $0.host == entry.name }?.ranks ?? 0))
+    }
+    let total = rooms.reduce(0) { $0 + $1.room }
+    guard total > 0 else { return nil }
+    let ranks = first.ranks <= total ? first.ranks : Self.largest(within: total, batch: batch)
+    return RankPlan(shares: Self.spread(ranks, over: rooms), threads: first.threads)
+  }
+
+  /// Whether two plans compute the same bits: powers of two, or the same number.
+  package static func computeSameBits(_ a: RankPlan, _ b: RankPlan) -> Bool {
+    a.threads == b.threads && (a.ranks == b.ranks || [a, b].allSatisfy { $0.ranks & ($0.ranks - 1) == 0 })
+  }
+
+  private static func divides(_ ranks: Int, _ batch: (labeled: Int, unlabeled: Int)) -> Bool {
+    ranks > 0 && batch.labeled % ranks == 0 && batch.unlabeled % ranks == 0
+  }
+
+  /// The largest power of two up to a limit that divides the batch.
+  private static func largest(within limit: Int, batch: (labeled: Int, unlabeled: Int)) -> Int {
+    var ranks = 1
+    while ranks * 2 <= limit, divides(ranks * 2, batch) { ranks *= 2 }
+    return ranks
+  }
+
+  /// One rank to each host in turn, as long as it has room: cores and memory are used evenly.
+  private static func spread(_ ranks: Int, over rooms: [(host: String, room: Int)]) -> [RankPlan.Share] {
+    var counts = [Int](repeating: 0, count: rooms.count)
+    var left = ranks
+    while left > 0 {
+      let before = left
+      for index in rooms.indices where left > 0 && counts[index] < rooms[index].room {
+        counts[index] += 1
+        left -= 1
+      }
+      guard left < before else { break }
+    }
+    return rooms.indices.filter { counts[$0] > 0 }.map { RankPlan.Share(host: rooms[$0].host, ranks: counts[$0]) }
+  }
+}

@@ -1,0 +1,61 @@
+internal import CSpawn
+import Foundation
+
+/// How this machine runs something on a host: as `mpirun` does, or by a shell where the host is this machine itself.
+package struct RemoteShell {
+  /// Such as `ssh -o BatchMode=yes`; the host and the command follow. nil where hosts are reached through Slurm.
+  package let agent: [String]
+  private let own: Set<String>
+  private let isSlurm: Bool
+
+  /// - Parameters:
+  ///   - allocation: of whose hosts is found out which of them is this machine.
+  package init(_ allocation: Allocation, environment: [String: String]) {
+    let name = ProcessInfo.processInfo.hostName
+    let names = ["localhost", name, String(name.prefix { $0 != "." })]
+    own = Set(allocation.hosts.map(\.name).filter { names.contains($0) || u2pl_is_own_address($0) != 0 })
+    let given =
+      ["OMPI_MCA_plm_rsh_agent", "OMPI_MCA_orte_rsh_agent", "OMPI_MCA_pls_rsh_agent"].lazy
+      .compactMap { environment[$0] }.first ?? Self.parameter("plm_rsh_agent")
+    // Several agents are tried in turn; Open MPI takes the first that is there, and so does this.
+    let path = environment["PATH"] ?? "/usr/bin:/bin"
+    let choices = (given ?? "ssh : rsh").components(separatedBy: ":").map { $0.split(separator: " ").map(String.init) }
+      .filter { !$0.isEmpty }
+    let chosen = choices.first { Self.isProgram($0[0], path: path) } ?? choices.first ?? ["ssh"]
+    isSlurm = given == nil && environment["SLURM_JOB_ID"] != nil && Self.isProgram("srun", path: path)
+    if isSlurm {
+      agent = ["srun", "--overlap", "--quiet", "--nodes=1", "--ntasks=1", "--input=none"]
+    } else if chosen.count == 1, URL(fileURLWithPath: chosen[0]).lastPathComponent == "ssh" {
+      agent = chosen + ["-x", "-n", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+    } else {
+      agent = chosen
+    }
+  }
+
+  func isOwn(_ host: String) -> Bool { own.contains(host) }
+
+  /// The command line that runs a shell script on a host. The script has to do without `'` and line breaks: the agent may
+  /// hand it to any login shell.
+  package func line(_ script: String, on host: String) -> [String] {
+    if isOwn(host) { return ["/bin/sh", "-c", script] }
+    if isSlurm { return agent + ["--nodelist=\(host)", "/bin/sh", "-c", script] }
+    return agent + [host, "exec /bin/sh -c '\(script)'"]
+  }
+
+  /// What the user's or the administrator's file of Open MPI parameters says.
+  private static func parameter(_ name: String) -> String? {
+    for path in [NSHomeDirectory() + "/.openmpi/mca-params.conf", "/etc/openmpi/openmpi-mca-params.conf"] {
+      let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
+      for line in text.split(separator: "\n") {
+        let parts = line.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+        if parts.count == 2, parts[0] == name { return parts[1] }
+      }
+    }
+    return nil
+  }
+
+  private static func isProgram(_ name: String, path: String) -> Bool {
+    if name.contains("/") { return FileManager.default.isExecutableFile(atPath: name) }
+    return path.split(separator: ":").contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }
+  }
+}

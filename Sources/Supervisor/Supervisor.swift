@@ -1,0 +1,287 @@
+import Checkpoint
+import Foundation
+
+/// Keeps a run going: an attempt after the other, each from the newest good checkpoint, on the hosts that answer, until the
+/// run is finished, is asked to stop, is refused, or no longer gets anywhere.
+package final class Supervisor {
+  private let options: LaunchOptions
+  private let allocation: Allocation
+  private let environment: [String: String]
+  private let shell: RemoteShell
+  private let mark: String
+  private let log: LaunchLog
+  private let lock: RunLock
+  private var state: RunState
+  private var history = LaunchHistory()
+  /// Seconds in which a host has to answer.
+  private let patience = 5.0
+
+  /// Makes the run's folder of logs, and takes the run's lock.
+  ///
+  /// - Throws: ``SupervisorError``, or a `CheckpointError` where the folder cannot be made.
+  package init(_ options: LaunchOptions, environment: [String: String]) throws {
+    self.options = options
+    var environment = environment
+    environment[Leftovers.variable] = nil
+    self.environment = environment
+    allocation = try Allocation(hostfile: options.hostfile, environment: environment)
+    shell = RemoteShell(allocation, environment: environment)
+    let directory = RunDirectory(path: options.runDirectory)
+    try directory.create()
+    lock = try RunLock(path: directory.logsPath + "/launch.lock")
+    log = try LaunchLog(directory: directory.logsPath)
+    mark = Leftovers.mark(of: URL(fileURLWithPath: options.runDirectory).resolvingSymlinksInPath().path)
+    state = RunState(directory: directory)
+  }
+
+  /// What a launch would do: the hosts, and the first command line. Starts nothing and writes nothing.
+  package static func preview(_ options: LaunchOptions, environment: [String: String]) throws -> [String] {
+    let allocation = try Allocation(hostfile: options.hostfile, environment: environment)
+    let shell = RemoteShell(allocation, environment: environment)
+    let names = allocation.hosts.map(\.name)
+    let answers = HostTask(HostFacts.script, on: names, shell: shell, seconds: 5, environment: environment).finish()
+    let facts = answers.compactMapValues { HostFacts($0.output) }
+    let planner = try Self.planner(options, allocation, facts)
+    let plan = planner.plan(facts)!
+    var lines = allocation.hosts.map { host -> String in
+      guard let found = facts[host.name] else {
+        return "\(host.name): does not answer: \(answers[host.name]?.reason ?? "")"
+      }
+      return "\(host.name): \(host.slots ?? found.cores) slots, \(found.cores) cores, \(found.instructions)"
+    }
+    let mark = Leftovers.mark(of: URL(fileURLWithPath: options.runDirectory).resolvingSymlinksInPath().path)
+    lines.append(plan.summary)
+    lines.append(
+      Self.line(
+        options, plan: plan, facts: facts, instructions: facts.values.map(\.instructions).min(), mark: mark,
+        environment: environment, resumeLatest: false
+      ).text)
+    return lines
+  }
+
+  // MARK: Attempts
+
+  /// Supervises to the end, whatever that is.
+  ///
+  /// - Returns: the exit code: that of the run where it ends in order or is refused, 75 when it was asked to stop, 1 when it
+  ///   was given up, 130 after a second SIGINT.
+  /// - Throws: ``SupervisorError`` for a first attempt that cannot be made.
+  package func run() throws -> Int32 {
+    StopSignals.listen()
+    let newest = state.newestCheckpoint
+    history.start(newestCheckpoint: newest)
+    guard let facts = try prepare(isFirst: true) else { return stopped() }
+    let planner = try Self.planner(options, allocation, facts)
+    let instructions = facts.values.map(\.instructions).min()
+    var available = facts
+    var first: RankPlan?
+
+    while true {
+      if let plan = planner.plan(available) {
+        first = first ?? plan
+        tell(plan, before: history.lastPlan ?? first!, first: first!)
+        let ending = try attempt(plan, facts: available, instructions: instructions)
+        switch ending {
+        case .finished:
+          if history.count > 1 { log.say("finished at attempt \(history.count)") }
+          return 0
+        case .requeue: return 75
+        case .refused(let code):
+          log.say("this is not tried again: the same input would be refused again (exit code \(code))")
+          return code
+        case .interrupted:
+          log.say("ended at once, at the second interrupt; \(lastCheckpoint)")
+          return 130
+        case .failed(let failure):
+          log.say(
+            "attempt \(history.count) has failed after \(Self.seconds(history.lastSeconds)): \(failure.text)\(failure.hint)"
+          )
+        }
+      } else {
+        history.add(noHostAnswers: allocation.hosts.map(\.name), steps: state.steps)
+        log.say("attempt \(history.count) cannot be made: none of the hosts answers")
+      }
+      if StopSignals.received != nil { return stopped() }
+      if let reason = giveUp() { return surrender(reason) }
+      guard pause(history.backoff(first: options.backoff)) else { return stopped() }
+      guard let facts = try prepare(isFirst: false) else { return stopped() }
+      available = facts
+    }
+  }
+
+  private func attempt(
+    _ plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions?
+  ) throws -> Attempt.Ending {
+    let line = Self.line(
+      options, plan: plan, facts: facts, instructions: instructions, mark: mark, environment: environment,
+      resumeLatest: history.goesOnFromLatest(options.resume, newestCheckpoint: state.newestCheckpoint))
+    if let hosts = line.hostfile { try Data(hosts.utf8).write(to: URL(fileURLWithPath: line.hostfilePath)) }
+    log.say(line.text)
+    let attempt = Attempt(line, shell: shell, log: log, probeSeconds: options.probeSeconds) { [self] hosts in
+      HostTask(HostFacts.script, on: hosts, shell: shell, seconds: patience, environment: environment)
+    }
+    log.event([
+      "event": "attempt", "attempt": history.count + 1, "ranks": plan.ranks, "hosts": plan.hosts,
+      "threads": plan.threads,
+    ])
+    let stepsBefore = history.lastSteps
+    let lastStepAt = history.lastStepAt
+    try attempt.run(&state) { [self] steps, isFirst in
+      let pause = lastStepAt.map { ProcessInfo.processInfo.systemUptime - $0 }
+      if isFirst {
+        if let pause {
+          log.say("the ranks compute again, \(Self.seconds(pause)) after the last step before the failure")
+        }
+        var event: [String: Any] = ["event": "first step", "attempt": history.count + 1, "step": steps]
+        event["resumed_from"] = attempt.resumedFrom
+        event["seconds"] = pause
+        log.event(event)
+      }
+      if let pause, let stepsBefore, steps > stepsBefore, !history.hasCaughtUp {
+        log.say("the lost steps are made up for, \(Self.seconds(pause)) after that step")
+        history.hasCaughtUp = true
+      }
+      history.lastStepAt = ProcessInfo.processInfo.systemUptime
+    }
+    history.add(attempt, steps: state.steps, newestCheckpoint: state.newestCheckpoint)
+    var end: [String: Any] = [
+      "event": "end", "attempt": history.count, "seconds": attempt.seconds, "how": history.lastText,
+    ]
+    end["step"] = state.steps
+    end["resumed_from"] = attempt.resumedFrom
+    if case .failed(let failure) = attempt.ending {
+      end["rank"] = failure.rank
+      end["host"] = failure.host
+      end["signal"] = failure.signal
+      end["code"] = failure.code
+    }
+    log.event(end)
+    switch attempt.ending! {
+    case .failed, .interrupted: clean(plan.hosts.filter { attempt.lostHost != $0 })
+    default: break
+    }
+    return attempt.ending!
+  }
+
+  private static func planner(
+    _ options: LaunchOptions, _ allocation: Allocation, _ facts: [String: HostFacts]
+  ) throws -> Planner {
+    try Planner(
+      allocation, facts: facts, wanted: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch,
+      threads: options.threads)
+  }
+
+  private static func line(
+    _ options: LaunchOptions, plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions?,
+    mark: String, environment: [String: String], resumeLatest: Bool
+  ) -> MPIRunLine {
+    var program = [options.program] + options.arguments
+    // Said twice, the later counts.
+    if options.threads == nil { program += ["--set", "compute.threads=\(plan.threads)"] }
+    if !options.namesRun { program += ["--run", options.runDirectory] }
+    if resumeLatest, options.resume != .latest { program += ["--resume", "latest"] }
+    return MPIRunLine(
+      plan: plan, facts: facts, binding: options.binding, oversubscribe: options.oversubscribe, mark: mark,
+      instructions: instructions, hostfilePath: RunDirectory(path: options.runDirectory).logsPath + "/launch.hosts",
+      program: program, environment: environment, passed: options.passed)
+  }
+
+  // MARK: Between attempts
+
+  /// Asks all hosts, and ends there what an earlier attempt, or a launch that was killed, has left.
+  ///
+  /// - Returns: the hosts that answer; nil where a signal came meanwhile.
+  private func prepare(isFirst: Bool) throws -> [String: HostFacts]? {
+    let names = allocation.hosts.map(\.name)
+    let script = HostFacts.script + "; " + Leftovers.script(mark: mark)
+    let task = HostTask(script, on: names, shell: shell, seconds: 2 * patience, environment: environment)
+    let limit = ProcessInfo.processInfo.systemUptime + patience
+    // A host that has said who it is may take longer to end what runs there.
+    while !task.poll(), StopSignals.received == nil {
+      if ProcessInfo.processInfo.systemUptime > limit { task.giveUp(where: { HostFacts($0) == nil }) }
+      ChildProcess.wait(for: task.children, seconds: 0.1)
+    }
+    guard StopSignals.received == nil else { return nil }
+    for name in names {
+      guard let answer = task.answers[name] else { continue }
+      if HostFacts(answer.output) == nil { log.say("\(name) does not answer: \(answer.reason)") }
+      warn(ofLeft: answer, on: name)
+    }
+    let facts = task.answers.compactMapValues { HostFacts($0.output) }
+    if isFirst, facts.isEmpty {
+      throw SupervisorError(
+        "none of the hosts of \(allocation.source) answers; each must be reached without a password by: "
+          + shell.agent.joined(separator: " ") + " HOST true")
+    }
+    return facts
+  }
+
+  /// Ends what still runs of an attempt, on the hosts that answer.
+  private func clean(_ hosts: [String]) {
+    let script = Leftovers.script(mark: mark)
+    let task = HostTask(script, on: hosts, shell: shell, seconds: 2 * patience, environment: environment)
+    for (host, answer) in task.finish().sorted(by: { $0.key < $1.key }) {
+      warn(ofLeft: answer, on: host)
+    }
+  }
+
+  private func warn(ofLeft answer: HostTask.Answer, on host: String) {
+    guard let left = Leftovers.parse(answer.output), !left.isEmpty else { return }
+    log.say(
+      "warning: on \(host) these processes cannot be ended, perhaps because a disk does not answer: \(left.joined(separator: " "))"
+    )
+  }
+
+  /// Waits; false where a signal came meanwhile.
+  private func pause(_ seconds: Double) -> Bool {
+    log.say("next attempt in \(Self.seconds(seconds))")
+    let limit = ProcessInfo.processInfo.systemUptime + seconds
+    while ProcessInfo.processInfo.systemUptime < limit, StopSignals.received == nil {
+      usleep(useconds_t(min(0.05, max(0.001, limit - ProcessInfo.processInfo.systemUptime)) * 1e6))
+    }
+    return StopSignals.received == nil
+  }
+
+  private func tell(_ plan: RankPlan, before: RankPlan, first: RankPlan) {
+    log.say((history.count == 0 ? "" : "attempt \(history.count + 1): ") + plan.summary)
+    guard plan.ranks != before.ranks else { return }
+    let bits =
+      Planner.computeSameBits(plan, first)
+      ? "the same bits" : "other bits than before, as \(first.ranks) is no power of two"
+    log.say("\(plan.ranks) ranks instead of \(before.ranks): \(bits)")
+  }
+
+  // MARK: Ends
+
+  private func stopped() -> Int32 {
+    log.say("stopped by \(signalName(StopSignals.received ?? 0)); \(lastCheckpoint)")
+    return StopSignals.isUrgent ? 130 : 75
+  }
+
+  private var lastCheckpoint: String {
+    state.newestCheckpoint.map { "the last checkpoint is of step \($0)" } ?? "there is no checkpoint yet"
+  }
+
+  private func giveUp() -> String? {
+    if history.hadCheckpoint, state.newestCheckpoint == nil {
+      return "the checkpoints in \(state.directory.checkpointsPath) are gone; is its file system still mounted?"
+    }
+    if history.repeatsItself { return "it has failed twice in the same way at the same step; it would again" }
+    if history.withoutProgress > options.maxRestarts {
+      return
+        "\(history.withoutProgress) attempts in a row without a new checkpoint (--max-restarts \(options.maxRestarts))"
+    }
+    return nil
+  }
+
+  private func surrender(_ reason: String) -> Int32 {
+    log.say("given up: \(reason)")
+    for line in history.summary { log.say("  " + line) }
+    log.say(
+      "\(lastCheckpoint); when the cause is mended, --resume latest goes on; what the ranks and "
+        + "mpirun said is in \(state.directory.logsPath)")
+    return 1
+  }
+
+  static func seconds(_ value: Double) -> String { String(format: value < 9.95 ? "%.1f s" : "%.0f s", value) }
+}

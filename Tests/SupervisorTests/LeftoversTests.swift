@@ -1,0 +1,67 @@
+import XCTest
+
+import Supervisor
+
+/// What an attempt has left on a host is found by the run's mark, and ended; nothing else is.
+final class LeftoversTests: XCTestCase {
+  private let mark = "u2plruntest\(UInt64.random(in: 0...UInt64.max))"
+
+  private func isRunning(_ child: ChildProcess) -> Bool {
+    child.poll { _, _ in }
+    return child.end == nil
+  }
+
+  private func run(_ script: String) -> HostTask.Answer? {
+    let allocation = Allocation(hosts: [HostSlots(name: "localhost", slots: 1)], source: "")
+    let environment = ["PATH": "/usr/bin:/bin"]
+    let shell = RemoteShell(allocation, environment: environment)
+    return HostTask(script, on: ["localhost"], shell: shell, seconds: 10, environment: environment).finish()[
+      "localhost"]
+  }
+
+  func testOnlyMarkedProcessesAreEnded() throws {
+    let path = ["PATH": "/usr/bin:/bin"]
+    let rank = try ChildProcess(["sleep", "60"], environment: path.merging([Leftovers.variable: mark]) { $1 })
+    let daemon = try ChildProcess(["sh", "-c", "sleep 60; : $0", mark], environment: path)
+    let other = try ChildProcess(
+      ["sleep", "60"], environment: path.merging([Leftovers.variable: "u2plrunother"]) { $1 })
+    let answer = run(HostFacts.script + "; " + Leftovers.script(mark: mark))
+    XCTAssertEqual(Leftovers.parse(answer?.output ?? []), [], "\(answer?.output ?? []) \(answer?.reason ?? "")")
+    XCTAssertGreaterThan(HostFacts(answer?.output ?? [])?.cores ?? 0, 0)
+    XCTAssertFalse(isRunning(rank))
+    XCTAssertFalse(isRunning(daemon))
+    XCTAssertTrue(isRunning(other))
+  }
+
+  func testARunHasOneMark() {
+    XCTAssertEqual(Leftovers.mark(of: "/runs/a"), Leftovers.mark(of: "/runs/a"))
+    XCTAssertNotEqual(Leftovers.mark(of: "/runs/a"), Leftovers.mark(of: "/runs/b"))
+    XCTAssertTrue(Leftovers.mark(of: "/runs/ä b").allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) })
+  }
+
+  func testAHostThatHangsIsGivenUp() throws {
+    let allocation = Allocation(hosts: [HostSlots(name: "nosuch.invalid", slots: 1)], source: "")
+    // Takes what an agent is given, and sleeps.
+    let environment = ["PATH": "/usr/bin:/bin", "OMPI_MCA_plm_rsh_agent": "/usr/bin/tail --pid=1 -f /dev/null"]
+    let shell = RemoteShell(allocation, environment: environment)
+    let start = Date()
+    let answer = HostTask("true", on: ["nosuch.invalid"], shell: shell, seconds: 0.5, environment: environment).finish()
+    XCTAssertLessThan(Date().timeIntervalSince(start), 5)
+    XCTAssertNil(HostFacts(answer["nosuch.invalid"]?.output ?? []))
+    XCTAssertNotNil(answer["nosuch.invalid"])
+  }
+
+  func testTheAgentOfTheEnvironmentIsUsed() {
+    let allocation = Allocation(hosts: [HostSlots(name: "far", slots: 1)], source: "")
+    func agent(_ value: String?) -> [String] {
+      RemoteShell(
+        allocation,
+        environment: ["PATH": "/usr/bin:/bin"].merging(value.map { ["OMPI_MCA_plm_rsh_agent": $0] } ?? [:]) { $1 }
+      )
+      .agent
+    }
+    XCTAssertEqual(agent("/bin/bash /run/agent"), ["/bin/bash", "/run/agent"])
+    XCTAssertEqual(agent("/nonexistent : /bin/sh"), ["/bin/sh"])
+    XCTAssertEqual(agent("ssh -p 2222"), ["ssh", "-p", "2222"])
+  }
+}

@@ -1,0 +1,105 @@
+import XCTest
+
+import Supervisor
+
+final class PlannerTests: XCTestCase {
+  private func facts(_ cores: [String: Int]) -> [String: HostFacts] {
+    cores.mapValues { HostFacts(cores: $0, instructions: .avx2) }
+  }
+
+  private func planner(
+    _ slots: [(String, Int?)], _ cores: [String: Int], ranks: Int?, oversubscribe: Bool = false,
+    batch: (Int, Int) = (16, 16), threads: Int? = nil
+  ) throws -> Planner {
+    try Planner(
+      Allocation(hosts: slots.map { HostSlots(name: $0.0, slots: $0.1) }, source: "f"), facts: facts(cores),
+      wanted: ranks,
+      oversubscribe: oversubscribe, batch: (labeled: batch.0, unlabeled: batch.1), threads: threads)
+  }
+
+  private func shares(_ plan: RankPlan?) -> String {
+    plan.map { $0.shares.map { "\($0.host):\($0.ranks)" }.joined(separator: " ") + " ×\($0.threads)" } ?? "none"
+  }
+
+  func testThreeHostsOfWhichOneIsLost() throws {
+    let planner = try planner([("a", 1), ("b", 1), ("c", 2)], ["a": 2, "b": 2, "c": 2], ranks: 4)
+    XCTAssertEqual(shares(planner.plan(facts(["a": 2, "b": 2, "c": 2]))), "a:1 b:1 c:2 ×1")
+    XCTAssertEqual(shares(planner.plan(facts(["a": 2, "c": 2]))), "a:1 c:1 ×1")
+    XCTAssertEqual(shares(planner.plan(facts(["b": 2]))), "b:1 ×1")
+    XCTAssertEqual(shares(planner.plan([:])), "none")
+    // It comes back.
+    XCTAssertEqual(planner.plan(facts(["a": 2, "b": 2, "c": 2]))?.ranks, 4)
+  }
+
+  func testRanksAreSpreadEvenlyAndNumberedByHost() throws {
+    let planner = try planner([("a", 4), ("b", 4), ("c", 4)], ["a": 8, "b": 8, "c": 8], ranks: 8)
+    let plan = try XCTUnwrap(planner.plan(facts(["a": 8, "b": 8, "c": 8])))
+    XCTAssertEqual(shares(plan), "a:3 b:3 c:2 ×2")
+    XCTAssertEqual((0..<9).map { plan.host(ofRank: $0) ?? "-" }, ["a", "a", "a", "b", "b", "b", "c", "c", "-"])
+  }
+
+  /// The threads of a rank are part of what fixes the bits; a host has to have cores for them.
+  func testThreadsStay() throws {
+    let cores = ["a": 4, "b": 4, "c": 4, "d": 4]
+    let planner = try planner(cores.keys.sorted().map { ($0, 4) }, cores, ranks: 4)
+    XCTAssertEqual(shares(planner.plan(facts(cores))), "a:1 b:1 c:1 d:1 ×4")
+    XCTAssertEqual(shares(planner.plan(facts(["a": 4, "b": 4, "c": 4]))), "a:1 b:1 ×4")
+  }
+
+  func testThreadsOfTheConfiguration() throws {
+    let planner = try planner([("a", nil)], ["a": 2], ranks: 2, threads: 3)
+    XCTAssertEqual(shares(planner.plan(facts(["a": 2]))), "a:2 ×3")
+  }
+
+  func testTheLargestPowerOfTwoThatDividesTheBatch() throws {
+    XCTAssertEqual(try planner([("a", 7)], ["a": 8], ranks: nil).plan(facts(["a": 8]))?.ranks, 4)
+    XCTAssertEqual(try planner([("a", 7)], ["a": 8], ranks: nil, batch: (2, 6)).plan(facts(["a": 8]))?.ranks, 2)
+    XCTAssertEqual(try planner([("a", 7)], ["a": 8], ranks: nil, batch: (3, 0)).plan(facts(["a": 8]))?.ranks, 1)
+    XCTAssertEqual(try planner([("a", nil)], ["a": 8], ranks: nil, batch: (8, 0)).plan(facts(["a": 8]))?.ranks, 8)
+  }
+
+  func testANumberThatIsNoPowerOfTwoIsKeptWhileThereIsRoom() throws {
+    let planner = try planner([("a", 2), ("b", 1)], ["a": 2, "b": 2], ranks: 3, batch: (3, 6))
+    let whole = try XCTUnwrap(planner.plan(facts(["a": 2, "b": 2])))
+    XCTAssertEqual(whole.ranks, 3)
+    let less = try XCTUnwrap(planner.plan(facts(["a": 2])))
+    XCTAssertEqual(less.ranks, 1)
+    XCTAssertFalse(Planner.computeSameBits(whole, less))
+    XCTAssertTrue(Planner.computeSameBits(whole, whole))
+  }
+
+  func testOversubscribed() throws {
+    let planner = try planner([("a", 1), ("b", 1)], ["a": 1, "b": 1], ranks: 4, oversubscribe: true)
+    XCTAssertEqual(shares(planner.plan(facts(["a": 1, "b": 1]))), "a:2 b:2 ×1")
+    XCTAssertEqual(shares(planner.plan(facts(["b": 1]))), "b:2 ×1")
+  }
+
+  func testImpossibleNumbers() throws {
+    for (ranks, part) in [
+      (3, "-n 3: the ranks must divide the batch, which has 16 labeled and 16 unlabeled images a step; -n 2 does"),
+      (8, "-n 8: f has 4 slots; -n 4, more slots, or --oversubscribe"),
+    ] {
+      XCTAssertThrowsError(try planner([("a", 4)], ["a": 4], ranks: ranks)) {
+        XCTAssertTrue("\($0)".hasPrefix(part), "\($0)")
+      }
+    }
+    // One of the hosts of the file does not answer.
+    XCTAssertThrowsError(try planner([("a", 2), ("b", 2)], ["a": 2], ranks: 4)) {
+      XCTAssertTrue("\($0)".contains("2 slots on the hosts that answer; -n 2"), "\($0)")
+    }
+    XCTAssertEqual(shares(try planner([("a", 2), ("b", 2)], ["a": 2], ranks: 2).plan(facts(["a": 2]))), "a:2 ×1")
+  }
+
+  func testFacts() throws {
+    // Allowed, all, distinct cores.
+    for (line, cores) in [
+      ("u2pl-host 64 64 32 avx512", 32), ("u2pl-host 16 64 32 avx2", 8), ("u2pl-host 2 2 2 base", 2),
+      ("u2pl-host 1 64 32 base", 1),
+      ("u2pl-host 2 2 0 avx2", 2), ("u2pl-host 2 2 avx2", 2),
+    ] {
+      XCTAssertEqual(HostFacts(["Welcome to node01!", line])?.cores, cores, line)
+    }
+    XCTAssertEqual(HostFacts(["u2pl-host 64 64 32 avx512"])?.instructions, .avx512)
+    for output in [[], ["u2pl-host"], ["u2pl-host x y z"], ["command not found"]] { XCTAssertNil(HostFacts(output)) }
+  }
+}
