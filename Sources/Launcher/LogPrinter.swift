@@ -59,13 +59,17 @@ struct LogPrinter {
   func line(_ entry: LogEntry) -> String {
     let head = paint(entry.time, "2") + " " + paint("[\(entry.rank)]", "\(31 + [4, 5, 1, 2, 3][entry.rank % 5])") + " "
     let indent = "\n" + String(repeating: " ", count: 27)
+    // A file's name may hold what a terminal takes for an order.
+    func clean(_ text: String) -> String {
+      String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 && $0 != "\n" || $0.value == 0x7F ? "\u{FFFD}" : $0 }))
+    }
     switch entry.kind {
     case .start(let facts):
       return head + paint("start", "1")
-        + (facts.isEmpty ? "" : ": " + facts.map { $0.key.isEmpty ? $0.value : "\($0.key) \($0.value)" }.joined(separator: ", "))
+        + (facts.isEmpty ? "" : ": " + clean(facts.map { $0.key.isEmpty ? $0.value : "\($0.key) \($0.value)" }.joined(separator: ", ")))
     case .message(let level, let text):
       let place = entry.step.map { "step \($0): " } ?? ""
-      let lines = text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: indent)
+      let lines = clean(text).split(separator: "\n", omittingEmptySubsequences: false).joined(separator: indent)
       switch level {
       case .info: return head + place + lines
       case .warning: return head + paint("warning: " + place + lines, "33")
