@@ -68,6 +68,7 @@ extension CheckpointFile {
       let reader = try HDF5Reader(path, sealed: true, place)
       let attributes = try readAttributes(reader)
       var digest = Digest()
+      if case .string(let text)? = attributes[digestName] { digest = Digest(like: text) }
       digest.add(attributes.filter { $0.key != digestName })
       for path in try reader.datasetPaths() {
         let place = place.at("dataset '\(path)'")

@@ -65,7 +65,7 @@ public enum CheckpointFile {
 
   private static func write(_ contents: CheckpointContents, toNew path: String, _ place: Place) throws {
     var file = try HDF5Writer(new: path, userBlock: Seal.size, place)
-    var digest = Digest()
+    var digest = Digest(wide: true)
     var attributes = contents.attributes
     attributes[versionName] = .int(formatVersion)
     digest.add(attributes)

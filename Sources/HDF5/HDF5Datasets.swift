@@ -7,7 +7,8 @@ extension DatasetHandle {
   /// Creates the dataset `path` and writes it: chunked with checksums, or in the object's header when it is a scalar
   /// or empty.
   static func write(
-    _ dataset: StoredDataset, at path: String, in file: borrowing FileHandle, _ place: Place
+    _ dataset: StoredDataset, at path: String, in file: borrowing FileHandle, _ link: borrowing PropertyHandle,
+    _ place: Place
   ) throws {
     let values = dataset.values
     let space = try SpaceHandle.simple(dataset.shape, place)
@@ -21,7 +22,6 @@ extension DatasetHandle {
       try HDF5.check(H5Pset_chunk(creation.id, Int32(chunk.count), chunk.map { hsize_t($0) }), "H5Pset_chunk", place)
       try HDF5.check(H5Pset_fletcher32(creation.id), "H5Pset_fletcher32", place)
     }
-    let link = try PropertyHandle.link(place)
     let handle = DatasetHandle(
       id: try HDF5.check(
         H5Dcreate2(file.id, path, values.type.native, space.id, link.id, creation.id, u2pl_h5p_default()),
