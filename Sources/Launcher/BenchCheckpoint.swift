@@ -112,6 +112,7 @@ extension Bench {
     /// by makes no difference.
     private func show(_ found: [CheckpointBenchmark.Block]) {
       RankedProcess.say("blocks of \(steps) steps, with a checkpoint every \(every) steps or none")
+      var all = (with: 0.0, without: 0.0)
       for (kind, semiSupervised) in [("supervised", false), ("semi-supervised", true)] {
         let of = Array(found.filter { $0.semiSupervised == semiSupervised }.dropFirst())
         var ratios: [Double] = [], with: [Double] = [], without: [Double] = [], copying: [Double] = []
@@ -121,14 +122,21 @@ extension Bench {
           with.append(block.seconds)
           without.append(around)
           copying.append(block.copying)
+          all.with += block.seconds
+          all.without += around
         }
         guard !ratios.isEmpty else { continue }
         let text = kind.padding(toLength: 16, withPad: " ", startingAt: 0)
         RankedProcess.say(
           String(
-            format: "%@ without %.3f s, with %.3f s (%.3f s of it comparing and copying), ratio %.3f (at most 1.03; %d pairs, %.3f to %.3f)",
+            format: "%@ without %.3f s, with %.3f s (%.3f s of it comparing and copying), ratio %.3f (%d pairs, %.3f to %.3f)",
             text, median(without), median(with), median(copying), median(ratios), ratios.count, ratios.min()!, ratios.max()!))
       }
+      guard all.without > 0 else { return }
+      RankedProcess.say(
+        String(
+          format: "together         without %.3f s, with %.3f s, ratio %.3f (at most 1.03)", all.without, all.with,
+          all.with / all.without))
     }
 
     /// `configs/camvid.yaml`, whose classes a data set would have to name.
