@@ -24,10 +24,11 @@ package struct HDF5Writer: ~Copyable {
     try HDF5.check(H5Pset_meta_block_size(access.id, hsize_t(metadataBlock)), "H5Pset_meta_block_size", place)
     try HDF5.check(
       H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "H5Pset_libver_bounds", place)
+    let link = try PropertyHandle.link(place)
     file = FileHandle(
       id: try HDF5.check(H5Fcreate(path, u2pl_h5f_acc_trunc(), creation.id, access.id), "H5Fcreate", place))
     self.place = place
-    link = try PropertyHandle.link(place)
+    self.link = link
   }
 
   /// Writes a dataset, with the groups of its path that are missing.
