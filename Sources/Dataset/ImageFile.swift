@@ -101,7 +101,8 @@ public enum ImageFile {
     }
     guard raw.dense != 0 || bytes.count >= leastBytes(header) else {
       throw FileBytes.problem(
-        path, "claims \(header.width)×\(header.height) pixels, for which \(bytes.count) bytes are too few: it is damaged or "
+        path,
+        "claims \(header.width)×\(header.height) pixels, for which \(bytes.count) bytes are too few: it is damaged or "
           + "incomplete; copy or export it again")
     }
     return (header, raw.data_offset)

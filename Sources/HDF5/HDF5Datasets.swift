@@ -63,11 +63,13 @@ extension DatasetHandle {
         let count = min(chunk[axis], shape[axis] - start) * inner
         let first = (index * shape[axis] + start) * inner
         buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[first..<first + count]))
-        UnsafeMutableRawBufferPointer(rebasing: buffer[count..<chunkBytes]).initializeMemory(as: UInt8.self, repeating: 0)
+        UnsafeMutableRawBufferPointer(rebasing: buffer[count..<chunkBytes]).initializeMemory(
+          as: UInt8.self, repeating: 0)
         let checksum = Fletcher32.checksum(UnsafeRawBufferPointer(rebasing: buffer[..<chunkBytes]))
         buffer.storeBytes(of: checksum.littleEndian, toByteOffset: chunkBytes, as: UInt32.self)
         try HDF5.check(
-          H5Dwrite_chunk(id, u2pl_h5p_default(), 0, corner, chunkBytes + 4, buffer.baseAddress), "H5Dwrite_chunk", place)
+          H5Dwrite_chunk(id, u2pl_h5p_default(), 0, corner, chunkBytes + 4, buffer.baseAddress), "H5Dwrite_chunk", place
+        )
       }
     }
   }

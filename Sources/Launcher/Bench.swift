@@ -7,7 +7,8 @@ import Foundation
 import Trainer
 
 struct Bench: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Measures.", subcommands: [Step.self, Collectives.self, Checkpoint.self])
+  static let configuration = CommandConfiguration(
+    abstract: "Measures.", subcommands: [Step.self, Collectives.self, Checkpoint.self])
 
   struct Step: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -9,7 +9,8 @@ import Trainer
 extension Bench {
   struct Checkpoint: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Times checkpoints: bytes a second beside h5py, and training with them beside training without, by turns.",
+      abstract:
+        "Times checkpoints: bytes a second beside h5py, and training with them beside training without, by turns.",
       discussion: """
         Writing, of the state of CamVid's model with a full memory bank, or of another configuration's:
 
@@ -22,7 +23,8 @@ extension Bench {
           mpirun -n 2 u2pl bench checkpoint --config configs/camvid.yaml --set data.root=PATH --blocks 20
         """)
 
-    @Option(help: ArgumentHelp("The configuration; CamVid's model on generated images if not given.", valueName: "file"))
+    @Option(
+      help: ArgumentHelp("The configuration; CamVid's model on generated images if not given.", valueName: "file"))
     var config: String?
     @Option(name: .customLong("set"), help: ArgumentHelp("Sets one key; may be repeated.", valueName: "key=value"))
     var overrides: [String] = []
@@ -83,7 +85,8 @@ extension Bench {
     private func write(_ state: CheckpointContents, in folder: String) throws {
       let bytes = state.datasets.values.reduce(0) { $0 + $1.bytes }
       RankedProcess.say(
-        String(format: "%d datasets, %.1f MB; medians of %d, by turns", state.datasets.count, Double(bytes) * 1e-6, writes))
+        String(
+          format: "%d datasets, %.1f MB; medians of %d, by turns", state.datasets.count, Double(bytes) * 1e-6, writes))
       // A first one warms both up, and is what h5py gets to write.
       let sample = "\(folder)/sample.h5"
       try CheckpointFile.write(state, to: sample)
@@ -129,8 +132,10 @@ extension Bench {
         let text = kind.padding(toLength: 16, withPad: " ", startingAt: 0)
         RankedProcess.say(
           String(
-            format: "%@ without %.3f s, with %.3f s (%.3f s of it comparing and copying), ratio %.3f (%d pairs, %.3f to %.3f)",
-            text, median(without), median(with), median(copying), median(ratios), ratios.count, ratios.min()!, ratios.max()!))
+            format:
+              "%@ without %.3f s, with %.3f s (%.3f s of it comparing and copying), ratio %.3f (%d pairs, %.3f to %.3f)",
+            text, median(without), median(with), median(copying), median(ratios), ratios.count, ratios.min()!,
+            ratios.max()!))
       }
       guard all.without > 0 else { return }
       RankedProcess.say(
@@ -183,7 +188,9 @@ private final class H5PyWriter {
 
   private func answer() throws -> String {
     var line: [UInt8] = []
-    while let byte = try answers.fileHandleForReading.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") { line.append(byte) }
+    while let byte = try answers.fileHandleForReading.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") {
+      line.append(byte)
+    }
     guard !line.isEmpty else { throw CheckpointError(description: "h5py has ended; its messages are above") }
     return String(decoding: line, as: UTF8.self)
   }

@@ -38,11 +38,15 @@ struct Inspect: ParsableCommand {
 
   private func list(_ run: RunDirectory) throws {
     let checkpoints = try run.checkpoints()
-    guard !checkpoints.isEmpty else { throw CheckpointError(description: "\(run.checkpointsPath): holds no checkpoint yet") }
+    guard !checkpoints.isEmpty else {
+      throw CheckpointError(description: "\(run.checkpointsPath): holds no checkpoint yet")
+    }
     var links: [String: [String]] = [:]
     for name in ["latest", "best"] {
       let link = "\(run.checkpointsPath)/\(name)"
-      if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link) { links[target, default: []].append(name) }
+      if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link) {
+        links[target, default: []].append(name)
+      }
     }
     var damaged = 0
     for (step, path) in checkpoints {

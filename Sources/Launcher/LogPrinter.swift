@@ -61,12 +61,16 @@ struct LogPrinter {
     let indent = "\n" + String(repeating: " ", count: 27)
     // A file's name may hold what a terminal takes for an order.
     func clean(_ text: String) -> String {
-      String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 && $0 != "\n" || $0.value == 0x7F ? "\u{FFFD}" : $0 }))
+      String(
+        String.UnicodeScalarView(
+          text.unicodeScalars.map { $0.value < 0x20 && $0 != "\n" || $0.value == 0x7F ? "\u{FFFD}" : $0 }))
     }
     switch entry.kind {
     case .start(let facts):
       return head + paint("start", "1")
-        + (facts.isEmpty ? "" : ": " + clean(facts.map { $0.key.isEmpty ? $0.value : "\($0.key) \($0.value)" }.joined(separator: ", ")))
+        + (facts.isEmpty
+          ? ""
+          : ": " + clean(facts.map { $0.key.isEmpty ? $0.value : "\($0.key) \($0.value)" }.joined(separator: ", ")))
     case .message(let level, let text):
       let place = entry.step.map { "step \($0): " } ?? ""
       let lines = clean(text).split(separator: "\n", omittingEmptySubsequences: false).joined(separator: indent)
@@ -80,7 +84,8 @@ struct LogPrinter {
       return head + "step \(entry.step ?? 0): \(seconds(times.seconds)) s\(waited): "
         + times.phases.map { phase in
           let wait = (times.waits ?? []).reduce(0) { $1.phase == phase.phase ? $0 + $1.seconds : $0 }
-          return "\(phase.phase) \(seconds(phase.seconds))" + (wait >= 0.0005 ? paint(" (waited \(seconds(wait)))", "2") : "")
+          return "\(phase.phase) \(seconds(phase.seconds))"
+            + (wait >= 0.0005 ? paint(" (waited \(seconds(wait)))", "2") : "")
         }.joined(separator: ", ")
     }
   }

@@ -37,7 +37,9 @@ struct Logs: ParsableCommand {
   var slowest = false
 
   func validate() throws {
-    if slowest, follow { throw ValidationError("--slowest looks at what is there; it cannot be combined with --follow.") }
+    if slowest, follow {
+      throw ValidationError("--slowest looks at what is there; it cannot be combined with --follow.")
+    }
     if slowest, level != .info { throw ValidationError("--slowest looks at steps, which have no level.") }
     if merge, ranks != nil { throw ValidationError("--merge shows all ranks; leave it out, or --rank.") }
   }
@@ -73,7 +75,8 @@ struct Logs: ParsableCommand {
     }
     if !quietRanks.isEmpty, ranks == nil, !merge, level == .info, isatty(STDOUT_FILENO) != 0 {
       RankedProcess.show(
-        "Of ranks \(RunLogs.list(quietRanks.sorted())) only warnings and errors are shown; --merge shows all.", isError: true)
+        "Of ranks \(RunLogs.list(quietRanks.sorted())) only warnings and errors are shown; --merge shows all.",
+        isError: true)
     }
   }
 

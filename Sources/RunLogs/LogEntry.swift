@@ -46,7 +46,8 @@ package struct LogEntry: Sendable, Equatable {
       kind = .message(level, message)
     } else if object["event"] as? String == "start" {
       kind = .start(facts: LogEntry.facts(object, order: String(decoding: bytes, as: UTF8.self)))
-    } else if step != nil, let seconds = object["seconds"] as? Double, let phases = object["phases"] as? [String: Double]
+    } else if step != nil, let seconds = object["seconds"] as? Double,
+      let phases = object["phases"] as? [String: Double]
     {
       let waits = object["waits"] as? [String: Double]
       let text = String(decoding: bytes, as: UTF8.self)

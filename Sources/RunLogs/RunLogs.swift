@@ -73,7 +73,8 @@ package final class RunLogs {
       let place = parent == "." ? "this folder" : parent
       let there =
         names.isEmpty
-        ? "\(place) holds no run" : "\(place) holds \(names.prefix(12).joined(separator: ", "))\(names.count > 12 ? ", …" : "")"
+        ? "\(place) holds no run"
+        : "\(place) holds \(names.prefix(12).joined(separator: ", "))\(names.count > 12 ? ", …" : "")"
       throw LogError("\(path): no such run; \(there)")
     }
     guard try !ranks(in: path).isEmpty else {

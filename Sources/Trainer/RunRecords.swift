@@ -13,7 +13,8 @@ final class RunRecords {
   private var submitted = 0
 
   /// - Parameter step: where a run goes on that was interrupted; nil starts `metrics.jsonl` anew.
-  init(_ directory: RunDirectory, keep: Int, resumeAt step: Int?, log: RankLog, say: @escaping (String) -> Void) throws {
+  init(_ directory: RunDirectory, keep: Int, resumeAt step: Int?, log: RankLog, say: @escaping (String) -> Void) throws
+  {
     self.directory = directory
     self.log = log
     self.say = say
@@ -52,7 +53,9 @@ final class RunRecords {
     reportErrors()
     let lines = metrics.close()
     if writer.failureCount > 0 {
-      warn("\(writer.failureCount) of \(submitted) checkpoints could not be written or linked; each was named when it happened")
+      warn(
+        "\(writer.failureCount) of \(submitted) checkpoints could not be written or linked; each was named when it happened"
+      )
     }
     var missing: [String] = []
     if let step = writer.missingLast {

@@ -122,7 +122,8 @@ public final class TrainingRun {
         if let missing { log.error(missing) }
         throw RunStopped(
           description: "\(request): stopped after step \(trainer.step - 1), "
-            + (missing ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"))
+            + (missing
+              ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"))
       }
     }
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }

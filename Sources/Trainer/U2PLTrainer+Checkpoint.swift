@@ -95,7 +95,8 @@ extension U2PLTrainer {
     guard then == now else {
       let different = zip(then.parts, now.parts).filter { $0 != $1 }
       throw CheckpointError(
-        description: "\(path) is of another model: it has \(different.map(\.0).joined(separator: ", ")), the configuration says "
+        description:
+          "\(path) is of another model: it has \(different.map(\.0).joined(separator: ", ")), the configuration says "
           + "\(different.map(\.1).joined(separator: ", ")); u2pl inspect --config shows the configuration it was made with, "
           + "another --run starts from the beginning")
     }

@@ -19,7 +19,8 @@ final class CorruptionTests: DirectoryTestCase {
     contents.attributes["step"] = .int(Int64(step))
     contents.attributes["config"] = .string(String(repeating: "key: välue\n", count: 900))
     contents.datasets["student/large"] = floats(600, 513)
-    contents.datasets["bank/zeros"] = StoredDataset(shape: [40_000], values: .float32(.init(repeating: 0, count: 40_000)))
+    contents.datasets["bank/zeros"] = StoredDataset(
+      shape: [40_000], values: .float32(.init(repeating: 0, count: 40_000)))
     for index in 0..<60 { contents.datasets["teacher/layer\(index).weight"] = floats(17, index + 1) }
     return contents
   }
@@ -79,7 +80,8 @@ final class CorruptionTests: DirectoryTestCase {
           damaged[place] ^= Bool.random(using: &draws) ? 1 << UInt8.random(in: 0..<8, using: &draws) : 0xFF
         }
       case 1:
-        damaged.removeLast(number % 3 == 0 ? Int.random(in: 1..<64, using: &draws) : Int.random(in: 1...good.count, using: &draws))
+        damaged.removeLast(
+          number % 3 == 0 ? Int.random(in: 1..<64, using: &draws) : Int.random(in: 1...good.count, using: &draws))
       case 2, 3:
         for _ in 0..<Int.random(in: 1...3, using: &draws) {
           let start = Int.random(in: 0..<good.count / pageSize, using: &draws) * pageSize
@@ -137,7 +139,9 @@ final class CorruptionTests: DirectoryTestCase {
     let file = run.checkpointPath(step: 20)
     let good = try bytes(file)
     let size = 1 << 40
-    guard truncate(file, off_t(size)) == 0 else { throw XCTSkip("SKIPPED: this file system has no sparse files of 1 TiB") }
+    guard truncate(file, off_t(size)) == 0 else {
+      throw XCTSkip("SKIPPED: this file system has no sparse files of 1 TiB")
+    }
     let start = ProcessInfo.processInfo.systemUptime
     let grown = message { _ = try CheckpointFile.read(file) }
     XCTAssertTrue(grown.contains("has grown"), grown)

@@ -29,7 +29,9 @@ final class HDF5FuzzTests: DirectoryTestCase {
       do {
         let weights = try WeightsFile.read(path("m.h5"))
         if weights != whole[which] { changed += 1 }
-        for dataset in weights.values { XCTAssertEqual(dataset.shape.reduce(1, *), dataset.values.count, "input \(number)") }
+        for dataset in weights.values {
+          XCTAssertEqual(dataset.shape.reduce(1, *), dataset.values.count, "input \(number)")
+        }
         return .taken
       } catch let error as CheckpointError {
         XCTAssertTrue(error.description.hasPrefix(path("m.h5")), "input \(number): \(error)")

@@ -39,7 +39,9 @@ final class MetricsFileTests: DirectoryTestCase {
   func testResumeCutsTheFileInPlace() throws {
     let kept = "{\"step\":0}\n{\"step\":1}\n"
     try write(Array((kept + "{\"step\":2}\n{\"step\":3,\"lo").utf8), to: path("m.jsonl"))
-    let number = { try FileManager.default.attributesOfItem(atPath: self.path("m.jsonl"))[.systemFileNumber] as? UInt64 }
+    let number = {
+      try FileManager.default.attributesOfItem(atPath: self.path("m.jsonl"))[.systemFileNumber] as? UInt64
+    }
     let before = try number()
     _ = try MetricsFile(path: path("m.jsonl"), resumeAt: 2)
     XCTAssertEqual(try text("m.jsonl"), kept)

@@ -87,7 +87,8 @@ final class MutationTests: XCTestCase {
   func testDamagedBytes() throws {
     let seed = try read("loss: {ohem: on}\naugment: {scale: [0.5, 2], crop: [8, 9]}", "data.classes=[a, b, ç]").yaml()
     let pieces: [[UInt8]] = [
-      [0xFF], [0xC3], [0xED, 0xA0, 0x80], [0], [0xEF, 0xBB, 0xBF], Array("\t".utf8), Array("&a *a".utf8), Array("[".utf8),
+      [0xFF], [0xC3], [0xED, 0xA0, 0x80], [0], [0xEF, 0xBB, 0xBF], Array("\t".utf8), Array("&a *a".utf8),
+      Array("[".utf8),
       Array(String(repeating: "[", count: 3000).utf8), Array(String(repeating: "{a: ", count: 3000).utf8),
       Array("\na: &a [*a, *a]".utf8), Array("data: {}\n".utf8), Array(String(repeating: "9", count: 400).utf8),
     ]

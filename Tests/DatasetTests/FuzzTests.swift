@@ -65,7 +65,9 @@ final class FuzzTests: XCTestCase {
       return decoded
     }
     XCTAssertEqual(whole.filter { $0.labels != nil }.count, 5)
-    let names = ["IHDR", "PLTE", "IDAT", "IEND", "tRNS", "gAMA", "iCCP", "\0\0\0\0", "\u{7F}\u{7F}\u{7F}\u{7F}"].map { Array($0.utf8) }
+    let names = ["IHDR", "PLTE", "IDAT", "IEND", "tRNS", "gAMA", "iCCP", "\0\0\0\0", "\u{7F}\u{7F}\u{7F}\u{7F}"].map {
+      Array($0.utf8)
+    }
     let memory = peakMemory()
     let fuzz = Fuzz("PNG images")
     try fuzz.run(2500) { number, draws in
@@ -108,7 +110,8 @@ final class FuzzTests: XCTestCase {
     let scratch = try Scratch(self)
     let files = [JPEG.color, JPEG.progressive, JPEG.grey, JPEG.cmyk]
     let path = scratch.path + "/m.jpg"
-    let markers = [0xC0, 0xC2, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xFE, 0x00, 0xD0].map { [0xFF, UInt8($0)] }
+    let markers =
+      [0xC0, 0xC2, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xFE, 0x00, 0xD0].map { [0xFF, UInt8($0)] }
       + [[0xFF, 0xC0, 0x00, 0x11, 0x08, 0x4E, 0x20, 0x4E, 0x20]]
     let memory = peakMemory()
     let fuzz = Fuzz("JPEG images")
@@ -125,7 +128,8 @@ final class FuzzTests: XCTestCase {
         let image = try ImageFile.readRGB(path)
         XCTAssertEqual(image.pixels.count, image.height * image.width * 3)
         XCTAssertTrue(try ImageFile.readRGB(path) == image, "input \(number): other pixels the second time")
-        XCTAssertFalse(file.starts(with: damaged) && damaged.count < file.count, "input \(number): cut short, and taken")
+        XCTAssertFalse(
+          file.starts(with: damaged) && damaged.count < file.count, "input \(number): cut short, and taken")
         return .taken
       } catch {
         assertNames(path, error, number)
@@ -170,10 +174,12 @@ final class FuzzTests: XCTestCase {
       ids.prefix(6).map { "JPEGImages/\($0).jpg SegmentationClass/\($0).png" }.joined(separator: "\n"),
       "\u{FEFF}frame_1\nsub/ä b\tx\nx\n",
     ]
-    let pieces = [
-      "\n", "\r", "\t", "\0", " ", "\u{FEFF}", "\u{2028}", "../", "/", "//", "./", "~", "*", "%s%n", "..", "frame_1", "\u{1B}[2J",
-      String(repeating: "a", count: 5000), "e\u{301}", "💥",
-    ].map { Array($0.utf8) } + [[0xFF], [0xC3], [0xED, 0xA0, 0x80]]
+    let pieces =
+      [
+        "\n", "\r", "\t", "\0", " ", "\u{FEFF}", "\u{2028}", "../", "/", "//", "./", "~", "*", "%s%n", "..", "frame_1",
+        "\u{1B}[2J",
+        String(repeating: "a", count: 5000), "e\u{301}", "💥",
+      ].map { Array($0.utf8) } + [[0xFF], [0xC3], [0xED, 0xA0, 0x80]]
     let fuzz = Fuzz("lists of images")
     try fuzz.run(2000) { number, draws in
       let bytes = Fuzz.mutated(Array(good[number % good.count].utf8), pieces, using: &draws)

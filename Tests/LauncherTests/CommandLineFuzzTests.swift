@@ -7,19 +7,25 @@ final class CommandLineFuzzTests: CommandTestCase {
   /// Lines that are good but do nothing that lasts: no training begins, for the data they name is not there.
   private var lines: [[String]] {
     [
-      ["inspect", "run/checkpoints/latest", "--verify", "--datasets"], ["logs", "run", "--rank", "0-1", "--step", "1..4", "--level", "info"],
+      ["inspect", "run/checkpoints/latest", "--verify", "--datasets"],
+      ["logs", "run", "--rank", "0-1", "--step", "1..4", "--level", "info"],
       ["logs", "run", "--slowest"], ["logs", "run", "--merge"], ["weights", "show", "run/checkpoints/latest"],
       ["train", "--config", "gone.yaml", "--set", "run.seed=3", "--run", "other", "--resume", "latest", "--dry-run"],
       ["evaluate", "--checkpoint", "gone/latest", "--set", "data.root=gone"],
-      ["predict", "--checkpoint", "gone.h5", "gone.png", "-o", "out"], ["data", "check", "gone.yaml", "--set", "data.root=gone"],
-      ["data", "split", "--help"], ["bench", "checkpoint", "--writes", "0", "--help"], ["--version"], ["help", "train"],
+      ["predict", "--checkpoint", "gone.h5", "gone.png", "-o", "out"],
+      ["data", "check", "gone.yaml", "--set", "data.root=gone"],
+      ["data", "split", "--help"], ["bench", "checkpoint", "--writes", "0", "--help"], ["--version"],
+      ["help", "train"],
     ]
   }
 
   private let words = [
-    "--", "-", "--rank", "--step", "..", "-1", "0-", "9..1", "99999999999999999999", "0-999999999", "--level", "loud", "--set", "=",
-    "run.seed=", "run.seed=1e99", "--set=data={", "--config", "/dev/null", "/dev/zero", "/", "", " ", "\n", "é💥", "--help", "-h", "--version", "-n",
-    "--resume", "/proc/self/mem", "run/metrics.jsonl", "run/logs", String(repeating: "x", count: 5000), "--follow=", "--foll", "a=b=c",
+    "--", "-", "--rank", "--step", "..", "-1", "0-", "9..1", "99999999999999999999", "0-999999999", "--level", "loud",
+    "--set", "=",
+    "run.seed=", "run.seed=1e99", "--set=data={", "--config", "/dev/null", "/dev/zero", "/", "", " ", "\n", "é💥",
+    "--help", "-h", "--version", "-n",
+    "--resume", "/proc/self/mem", "run/metrics.jsonl", "run/logs", String(repeating: "x", count: 5000), "--follow=",
+    "--foll", "a=b=c",
   ]
 
   private func mutated(_ line: [String], _ draws: inout Fuzz.Draws) -> [String] {

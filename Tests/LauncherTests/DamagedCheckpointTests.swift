@@ -11,7 +11,8 @@ final class DamagedCheckpointTests: CommandTestCase {
     let page = 4096
     var flipped = good, zeroed = good, version = good
     flipped[good.count / 3] ^= 0x10
-    zeroed.replaceSubrange(good.count / 2 / page * page..<(good.count / 2 / page + 2) * page, with: Data(count: 2 * page))
+    zeroed.replaceSubrange(
+      good.count / 2 / page * page..<(good.count / 2 / page + 2) * page, with: Data(count: 2 * page))
     // The seal's text begins the file; another format would have another.
     version.replaceSubrange(0..<15, with: Data("u2pl checkpoin9".utf8))
     let damages: [(name: String, bytes: Data, words: String)] = [

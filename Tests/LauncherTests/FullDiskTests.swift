@@ -116,7 +116,10 @@ final class FullDiskTests: CommandTestCase {
     command.send(SIGCONT)
     let outcome = command.wait(limit: 120)
     XCTAssertEqual(outcome.status, 0, outcome.summary)
-    for words in ["No space left on device", "metrics.jsonl: what waited has been written", "checkpoints could not be written or linked"] {
+    for words in [
+      "No space left on device", "metrics.jsonl: what waited has been written",
+      "checkpoints could not be written or linked",
+    ] {
       XCTAssertTrue(outcome.output.contains(words), "“\(words)” is not said: \(outcome.summary)")
     }
     try assertSame("whole", "disk/run", lastStep: 320)

@@ -35,7 +35,9 @@ final class LogsTests: CommandTestCase {
     let report = try lines("run", "--slowest")
     XCTAssertTrue(report[0].hasPrefix("6 steps of ranks 0–1, "), "\(report)")
     XCTAssertTrue(report.contains { $0.hasPrefix("student forward ") && $0.contains(" on ") }, "\(report)")
-    XCTAssertTrue(report.last?.hasPrefix("no straggler") == true || report.contains { $0.contains("holds the others up") }, "\(report)")
+    XCTAssertTrue(
+      report.last?.hasPrefix("no straggler") == true || report.contains { $0.contains("holds the others up") },
+      "\(report)")
     XCTAssertEqual(try lines("run", "--slowest", "--step", "2..4")[0].prefix(8), "3 steps ")
     try train("alone")
     let alone = try lines("alone", "--slowest", status: 2)
@@ -70,7 +72,8 @@ final class LogsTests: CommandTestCase {
     func wait(_ text: String, line: UInt = #line) {
       let limit = ProcessInfo.processInfo.systemUptime + 20
       while !command.outputSoFar.contains(text), ProcessInfo.processInfo.systemUptime < limit { usleep(20_000) }
-      XCTAssertTrue(command.outputSoFar.contains(text), "“\(text)” does not appear in \(command.outputSoFar)", line: line)
+      XCTAssertTrue(
+        command.outputSoFar.contains(text), "“\(text)” does not appear in \(command.outputSoFar)", line: line)
     }
     wait("finished after 6 steps")
     let message = { (rank: Int, text: String) in

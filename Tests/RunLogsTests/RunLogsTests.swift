@@ -17,7 +17,9 @@ final class RunLogsTests: XCTestCase {
 
   private func path(_ rank: Int) -> String { "\(run)/logs/rank-\(String(format: "%04d", rank)).jsonl" }
 
-  private func write(_ rank: Int, _ text: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: path(rank))) }
+  private func write(_ rank: Int, _ text: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path(rank)))
+  }
 
   private func append(_ rank: Int, _ text: String) throws {
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path(rank)))
@@ -48,7 +50,8 @@ final class RunLogsTests: XCTestCase {
   func testKindsOfLines() throws {
     let start = try XCTUnwrap(
       LogEntry(
-        #"{"time":"2025-11-26 10:00:00.000","rank":3,"event":"start","host":"n1","pid":7,"ranks":4,"facts":["a","b"]}"#.utf8))
+        #"{"time":"2025-11-26 10:00:00.000","rank":3,"event":"start","host":"n1","pid":7,"ranks":4,"facts":["a","b"]}"#
+          .utf8))
     guard case .start(let facts) = start.kind else { return XCTFail("\(start)") }
     XCTAssertEqual(facts.map(\.key), ["host", "pid", "ranks", "", ""])
     XCTAssertEqual(facts.map(\.value), ["n1", "7", "4", "a", "b"])
@@ -118,7 +121,8 @@ final class RunLogsTests: XCTestCase {
   }
 
   func testErrorsNameWhatIsThere() throws {
-    XCTAssertTrue(error { _ = try RunLogs(run: run) }.hasSuffix("run/logs: holds no rank-NNNN.jsonl; has the run begun?"))
+    XCTAssertTrue(
+      error { _ = try RunLogs(run: run) }.hasSuffix("run/logs: holds no rank-NNNN.jsonl; has the run begun?"))
     for rank in [0, 1, 2, 5] { try write(rank, "") }
     let rank = error { _ = try RunLogs(run: run, ranks: [1, 3]) }
     XCTAssertTrue(rank.hasSuffix("run/logs: has no log of rank 3; it has those of 0–2, 5"), rank)

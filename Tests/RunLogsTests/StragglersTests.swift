@@ -21,7 +21,9 @@ final class StragglersTests: XCTestCase {
   }
 
   /// So many steps of so many ranks; `own` gives a rank's work in each phase of a step.
-  private func logs(_ steps: Int, _ ranks: Int, _ own: (_ step: Int, _ rank: Int) -> [Double]) -> [Int: [Int: StepTimes]] {
+  private func logs(_ steps: Int, _ ranks: Int, _ own: (_ step: Int, _ rank: Int) -> [Double]) -> [Int: [Int:
+    StepTimes]]
+  {
     var logs: [Int: [Int: StepTimes]] = [:]
     for number in 0..<steps {
       let times = step((0..<ranks).map { own(number, $0) })

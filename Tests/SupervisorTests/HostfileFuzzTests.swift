@@ -7,13 +7,16 @@ import XCTest
 final class HostfileFuzzTests: XCTestCase {
   func testHostfiles() throws {
     let good = [
-      "node01 slots=4 max_slots=8\nnode02 slots=4\n# a comment\n\nnode03 // another\n", "127.0.0.1 slots=2\n[fe80::1] slots=1\n::1\n",
+      "node01 slots=4 max_slots=8\nnode02 slots=4\n# a comment\n\nnode03 // another\n",
+      "127.0.0.1 slots=2\n[fe80::1] slots=1\n::1\n",
       "a slots = 2\na slots=2\nb-c.d_e\n",
     ]
     let pieces =
       [
-        "slots=", "slots=0", "slots=-1", "slots=99999999999999999999", "max_slots=1", "=", "#", "//", "@", "+n0", "^", "\n", "\r\n", "\t",
-        "\0", "$(reboot)", "`id`", ";rm", "--", "-x", "'", "\"", "\u{1B}[2J", "ü", "\u{FEFF}", String(repeating: "n", count: 5000), "[", "]", ":",
+        "slots=", "slots=0", "slots=-1", "slots=99999999999999999999", "max_slots=1", "=", "#", "//", "@", "+n0", "^",
+        "\n", "\r\n", "\t",
+        "\0", "$(reboot)", "`id`", ";rm", "--", "-x", "'", "\"", "\u{1B}[2J", "ü", "\u{FEFF}",
+        String(repeating: "n", count: 5000), "[", "]", ":",
       ].map { Array($0.utf8) } + [[0xFF], [0xC3]]
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("hostfiles-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -43,7 +43,9 @@ public final class Fuzz {
   public init(_ name: String) { self.name = name }
 
   /// Runs `body` for `count` numbers, each of which has `limit` seconds; says in the end how many inputs were taken.
-  public func run(_ count: Int, limit: Double = 5, _ body: (_ number: Int, _ draws: inout Draws) throws -> Outcome) rethrows {
+  public func run(_ count: Int, limit: Double = 5, _ body: (_ number: Int, _ draws: inout Draws) throws -> Outcome)
+    rethrows
+  {
     let count = Int(ProcessInfo.processInfo.environment["U2PL_MUTATIONS"] ?? "") ?? count
     let title = "fuzz: \(name), seed \(Fuzz.seed)"
     say("\(title): \(count) inputs")
