@@ -67,10 +67,12 @@ struct LogPrinter {
     }
     switch entry.kind {
     case .start(let facts):
-      return head + paint("start", "1")
-        + (facts.isEmpty
-          ? ""
-          : ": " + clean(facts.map { $0.key.isEmpty ? $0.value : "\($0.key) \($0.value)" }.joined(separator: ", ")))
+      // The sentences say what the keys do.
+      let sentences = facts.filter { $0.key.isEmpty }.map(\.value)
+      let text =
+        sentences.isEmpty
+        ? facts.map { "\($0.key) \($0.value)" }.joined(separator: ", ") : sentences.joined(separator: "; ")
+      return head + paint("start", "1") + (text.isEmpty ? "" : ": " + clean(text))
     case .message(let level, let text):
       let place = entry.step.map { "step \($0): " } ?? ""
       let lines = clean(text).split(separator: "\n", omittingEmptySubsequences: false).joined(separator: indent)
@@ -80,7 +82,8 @@ struct LogPrinter {
       case .error: return head + paint("error: " + place + lines, "1;31")
       }
     case .step(let times):
-      let waited = times.waits.map { " (waited \(seconds($0.reduce(0) { $0 + $1.seconds })) s)" } ?? ""
+      let wait = (times.waits ?? []).reduce(0) { $0 + $1.seconds }
+      let waited = wait >= 0.0005 ? " (waited \(seconds(wait)) s)" : ""
       return head + "step \(entry.step ?? 0): \(seconds(times.seconds)) s\(waited): "
         + times.phases.map { phase in
           let wait = (times.waits ?? []).reduce(0) { $1.phase == phase.phase ? $0 + $1.seconds : $0 }

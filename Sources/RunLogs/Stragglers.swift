@@ -72,7 +72,12 @@ package struct Stragglers: Sendable {
     }
     slowest = all.max { ($0.own, $1.rank) < ($1.own, $0.rank) }
     let latest = all.max { ($0.share, $1.rank) < ($1.share, $0.rank) }
-    straggler = latest.flatMap { $0.share >= Self.threshold ? $0 : nil }
+    // Where a message that is slow to come looks like waiting, the work does not look like more.
+    let leastExcess = Self.threshold / 2 * stepSeconds
+    straggler = latest.flatMap { rank in
+      let others = median(all.filter { $0.rank != rank.rank }.map(\.own))
+      return rank.share >= Self.threshold && rank.own - others >= leastExcess ? rank : nil
+    }
   }
 
   private static func phases(_ ranks: [Int], _ times: [[StepTimes]]) -> [Phase] {
