@@ -35,6 +35,7 @@ let package = Package(
     .target(name: "HDF5", dependencies: ["CHDF5"]),
     .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "HDF5"], swiftSettings: numeric),
     .target(name: "Checkpoint", dependencies: ["HDF5"]),
+    .target(name: "RunLogs"),
     .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
     .target(
       name: "Trainer",
@@ -46,7 +47,7 @@ let package = Package(
     .executableTarget(
       name: "Launcher",
       dependencies: [
-        "Trainer", "Supervisor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Trainer", "RunLogs", "Supervisor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     .target(
@@ -63,13 +64,14 @@ let package = Package(
       resources: [.copy("Expected")]),
     .testTarget(name: "DatasetTests", dependencies: ["Dataset", "HDF5", "TestSupport"]),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"]),
+    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs"]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(
       name: "TrainerTests", dependencies: ["Trainer", "TestSupport"],
       resources: [.copy("Expected")]),
     .testTarget(
       name: "WeightsTests", dependencies: ["Trainer", "TestSupport"], resources: [.copy("Expected")]),
-    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor"]),
+    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
     .testTarget(name: "LauncherTests", dependencies: ["Trainer", "TestSupport"]),
   ]

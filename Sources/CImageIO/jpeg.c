@@ -52,6 +52,7 @@ int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header 
   header->channels = jpeg.num_components;
   header->bits = jpeg.data_precision;
   header->palette = 0;
+  header->dense = jpeg.arith_code;
   header->data_offset = size - jpeg.src->bytes_in_buffer;
   jpeg_destroy_decompress(&jpeg);
   return 0;

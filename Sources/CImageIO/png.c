@@ -59,6 +59,7 @@ int u2pl_png_header(const uint8_t *data, size_t size, struct u2pl_image_header *
   header->bits = png_get_bit_depth(png, info);
   header->palette = png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE;
   header->data_offset = 0;
+  header->dense = 0;
   png_destroy_read_struct(&png, &info, NULL);
   return 0;
 }

@@ -22,10 +22,12 @@ extension CheckpointFile {
   /// Throws a ``CheckpointError`` that names the file, what is wrong in it, and an older checkpoint if one stands beside
   /// it.
   ///
-  /// - Parameter group: keeps no more than the datasets below this group, such as `student`; all is verified.
-  public static func read(_ path: String, group: String? = nil) throws -> CheckpointContents {
+  /// - Parameters:
+  ///   - group: keeps no more than the datasets below this group, such as `student`; all is verified.
+  ///   - advises: whether the message names the older checkpoint.
+  public static func read(_ path: String, group: String? = nil, advises: Bool = true) throws -> CheckpointContents {
     var contents = CheckpointContents()
-    contents.attributes = try readVerified(path) { name, dataset in
+    contents.attributes = try readVerified(path, advises: advises) { name, dataset in
       if group.map({ name.hasPrefix($0 + "/") }) ?? true { contents.datasets[name] = dataset }
     }
     contents.attributes[versionName] = nil
@@ -34,8 +36,8 @@ extension CheckpointFile {
   }
 
   /// Reads and verifies like ``read(_:)``, holding no more than one dataset at a time.
-  public static func verify(_ path: String) throws {
-    _ = try readVerified(path) { _, _ in }
+  public static func verify(_ path: String, advises: Bool = true) throws {
+    _ = try readVerified(path, advises: advises) { _, _ in }
   }
 
   /// Lists a checkpoint's attributes and datasets. The seal is verified, the datasets are not read.
@@ -59,13 +61,14 @@ extension CheckpointFile {
 
   /// Hands every dataset to `body`, in the order of their paths, and returns the attributes once the digest agrees.
   private static func readVerified(
-    _ path: String, _ body: (String, StoredDataset) -> Void
+    _ path: String, advises: Bool, _ body: (String, StoredDataset) -> Void
   ) throws -> [String: AttributeValue] {
-    let place = Place(file: path, advice: advice(insteadOf: path))
+    let place = Place(file: path, advice: advises ? advice(insteadOf: path) : "")
     return try HDF5.run {
       let reader = try HDF5Reader(path, sealed: true, place)
       let attributes = try readAttributes(reader)
       var digest = Digest()
+      if case .string(let text)? = attributes[digestName] { digest = Digest(like: text) }
       digest.add(attributes.filter { $0.key != digestName })
       for path in try reader.datasetPaths() {
         let place = place.at("dataset '\(path)'")

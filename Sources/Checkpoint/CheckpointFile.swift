@@ -23,9 +23,18 @@ public enum CheckpointFile {
     try validate(contents, Place(file: path, advice: ""))
     let place = Place(file: path, advice: "what was there is unchanged; make room or choose another place")
     try FileSystem.replace(path) { temporary, descriptor in
+      // HDF5 starts with an empty file and gives the room back; but it keeps open for ever a file that it could not write,
+      // and a run may try for days.
+      try FileSystem.reserve(descriptor, bytes: estimatedSize(of: contents), path)
       try HDF5.run { try write(contents, toNew: temporary, place) }
       try Seal.write(descriptor, place)
     }
+  }
+
+  /// Bytes of the file, more rather than less: data, checksums and rests of chunks, headers.
+  private static func estimatedSize(of contents: CheckpointContents) -> Int {
+    let data = contents.datasets.values.reduce(0) { $0 + $1.bytes }
+    return data + data / 64 + 2048 * contents.datasets.count + 65536
   }
 
   /// Refuses what HDF5 would store wrongly or reject with less clear words.
@@ -56,7 +65,7 @@ public enum CheckpointFile {
 
   private static func write(_ contents: CheckpointContents, toNew path: String, _ place: Place) throws {
     var file = try HDF5Writer(new: path, userBlock: Seal.size, place)
-    var digest = Digest()
+    var digest = Digest(wide: true)
     var attributes = contents.attributes
     attributes[versionName] = .int(formatVersion)
     digest.add(attributes)

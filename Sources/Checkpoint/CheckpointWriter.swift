@@ -8,7 +8,13 @@ public final class CheckpointWriter: Sendable {
   private let queue = DispatchQueue(label: "u2pl.checkpoint-writer")
   /// One checkpoint being written and one waiting: more would only fill the memory of a run that outpaces its disk.
   private let places = DispatchSemaphore(value: 2)
-  private let errors = Mutex<[CheckpointError]>([])
+  private let outcome = Mutex(Outcome())
+
+  private struct Outcome {
+    var errors: [CheckpointError] = []
+    var failed = 0
+    var last: (step: Int, isWritten: Bool)?
+  }
 
   /// `keep` is the number of newest checkpoints kept beside those that `latest` and `best` link to.
   public init(run: RunDirectory, keep: Int) {
@@ -24,25 +30,45 @@ public final class CheckpointWriter: Sendable {
       defer { places.signal() }
       do {
         try CheckpointFile.write(contents, to: run.checkpointPath(step: step))
-        try run.publish(step: step, keep: keep, best: best)
+        outcome.withLock { $0.last = (step, true) }
       } catch {
-        let error = error as? CheckpointError ?? CheckpointError(description: "\(error)")
-        errors.withLock { $0.append(error) }
+        note(error) { $0.last = (step, false) }
+        return
       }
+      // It is there and will be found, whatever becomes of links and of old ones.
+      do { try run.publish(step: step, keep: keep, best: best) } catch { note(error) { _ in } }
     }
   }
 
-  /// Waits until everything submitted is written, and throws the first error that ``drainErrors()`` has not returned.
+  private func note(_ error: any Error, _ change: (inout Outcome) -> Void) {
+    let error = error as? CheckpointError ?? CheckpointError(description: "\(error)")
+    outcome.withLock { outcome in
+      outcome.errors.append(error)
+      change(&outcome)
+      outcome.failed += 1
+    }
+  }
+
+  /// Waits until all that was submitted is written, or has failed.
+  public func wait() { queue.sync {} }
+
+  /// Waits, and throws the first error that ``drainErrors()`` has not returned.
   public func finish() throws {
-    queue.sync {}
+    wait()
     if let first = drainErrors().first { throw first }
   }
 
   /// The errors since the last call, oldest first.
   public func drainErrors() -> [CheckpointError] {
-    errors.withLock { errors in
-      defer { errors = [] }
-      return errors
+    outcome.withLock { outcome in
+      defer { outcome.errors = [] }
+      return outcome.errors
     }
   }
+
+  /// How many errors there were since the beginning.
+  public var failureCount: Int { outcome.withLock { $0.failed } }
+
+  /// The step of the checkpoint that was tried last, where it is not on the disk.
+  public var missingLast: Int? { outcome.withLock { outcome in outcome.last.flatMap { $0.isWritten ? nil : $0.step } } }
 }

@@ -2,59 +2,92 @@ import Foundation
 import Synchronization
 
 /// `metrics.jsonl`: one JSON object a line, appended as training goes.
+///
+/// A full disk does not end a run: lines that do not fit wait in memory, and go into the file, in order, when it takes them.
 public final class MetricsFile: Sendable {
+  private struct State {
+    /// Closed when nil.
+    var descriptor: Int32?
+    /// Lines with their newlines that the file has not taken yet, oldest first.
+    var waiting: [[UInt8]] = []
+  }
+
   private let path: String
-  /// Closed when nil.
-  private let descriptor: Mutex<Int32?>
+  private let state: Mutex<State>
 
   /// Opens the file to append to it.
   ///
   /// With nil as `step` the file starts empty. When a run resumes at `step`, lines whose `"step"` is that or later are
-  /// dropped, and lines that are no JSON objects (torn by a kill); the others stay byte for byte. The file is replaced
-  /// atomically.
+  /// dropped, and lines that are no JSON objects (torn by a kill); the others stay byte for byte. Where what stays is the
+  /// file's beginning it is cut off behind it, which works on a full disk too; else the file is replaced atomically.
   public init(path: String, resumeAt step: Int?) throws {
     self.path = path
     var kept = Data()
-    if let step, access(path, F_OK) == 0 {
-      kept = MetricsFile.lines(of: try MetricsFile.contents(of: path), before: step)
+    var old = Data()
+    let exists = access(path, F_OK) == 0
+    if let step, exists {
+      old = try MetricsFile.contents(of: path)
+      kept = MetricsFile.lines(of: old, before: step)
     }
-    try FileSystem.replace(path) { _, descriptor in
-      guard kept.withUnsafeBytes({ FileSystem.writeAll(descriptor, $0) }) else {
-        throw CheckpointError.system("cannot be written", path)
+    if !exists || !old.starts(with: kept) {
+      try FileSystem.replace(path) { _, descriptor in
+        guard kept.withUnsafeBytes({ FileSystem.writeAll(descriptor, $0) }) else {
+          throw CheckpointError.system("cannot be written", path)
+        }
       }
     }
     let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
     guard descriptor >= 0 else { throw CheckpointError.system("cannot be written", path) }
-    self.descriptor = Mutex(descriptor)
+    state = Mutex(State(descriptor: descriptor))
+    guard ftruncate(descriptor, off_t(kept.count)) == 0 else { throw CheckpointError.system("cannot be cut", path) }
   }
 
   deinit {
     close()
   }
 
-  /// Appends `line` (without a newline) and a newline, in one write. When that fails, nothing of the line stays.
+  /// Lines that wait for room.
+  public var waitingCount: Int { state.withLock { $0.waiting.count } }
+
+  /// Appends `line` (without a newline) and a newline, in one write, after those that wait.
+  ///
+  /// Throws when the file does not take it all. Of the line that does not fit nothing stays in the file; it waits with those
+  /// after it for the next call.
   public func append(_ line: String) throws {
     guard !line.utf8.contains(UInt8(ascii: "\n")) else {
       throw CheckpointError(description: "\(path): a line of metrics must not have a newline in it: \(line)")
     }
-    try descriptor.withLock { descriptor in
-      guard let descriptor else {
+    try state.withLock { state in
+      guard let descriptor = state.descriptor else {
         throw CheckpointError(description: "\(path): is closed, nothing can be appended")
       }
-      let end = lseek(descriptor, 0, SEEK_END)
-      guard Array("\(line)\n".utf8).withUnsafeBytes({ FileSystem.writeAll(descriptor, $0) }) else {
-        let error = CheckpointError.system("cannot be appended to", path)
-        if end >= 0 { _ = ftruncate(descriptor, end) }
-        throw error
+      state.waiting.append(Array("\(line)\n".utf8))
+      try write(&state, descriptor)
+    }
+  }
+
+  private func write(_ state: inout State, _ descriptor: Int32) throws {
+    var written = 0
+    defer { state.waiting.removeFirst(written) }
+    for line in state.waiting {
+      guard line.withUnsafeBytes({ FileSystem.appendWhole(descriptor, $0) }) else {
+        throw CheckpointError.system("cannot be appended to", path)
       }
+      written += 1
     }
   }
 
   /// Closes the file; a second call does nothing.
-  public func close() {
-    descriptor.withLock { descriptor in
-      if let open = descriptor { _ = Foundation.close(open) }
-      descriptor = nil
+  ///
+  /// - Returns: how many lines it has not taken, which are lost now.
+  @discardableResult
+  public func close() -> Int {
+    state.withLock { state in
+      guard let descriptor = state.descriptor else { return 0 }
+      try? write(&state, descriptor)
+      _ = Foundation.close(descriptor)
+      state.descriptor = nil
+      return state.waiting.count
     }
   }
 

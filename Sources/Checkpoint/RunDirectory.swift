@@ -25,6 +25,18 @@ public struct RunDirectory: Sendable {
     try FileSystem.createDirectory(checkpointsPath)
   }
 
+  /// Writes `config.yaml`, whole or not at all. One that says the same is left alone, so that a run can be resumed on a full
+  /// disk.
+  public func write(configuration text: String) throws {
+    let bytes = Array(text.utf8)
+    if let old = FileManager.default.contents(atPath: configPath), old.elementsEqual(bytes) { return }
+    try FileSystem.replace(configPath) { _, descriptor in
+      guard bytes.withUnsafeBytes({ FileSystem.writeAll(descriptor, $0) }) else {
+        throw CheckpointError.system("cannot be written", configPath)
+      }
+    }
+  }
+
   /// The checkpoints, newest (highest step) first. Temporaries are not among them. None when there is no directory.
   public func checkpoints() throws -> [(step: Int, path: String)] {
     try FileSystem.entries(of: checkpointsPath).compactMap { name in
@@ -71,7 +83,7 @@ public struct RunDirectory: Sendable {
   ) throws -> (path: String, contents: CheckpointContents)? {
     for checkpoint in try checkpoints() {
       do {
-        return (checkpoint.path, try CheckpointFile.read(checkpoint.path))
+        return (checkpoint.path, try CheckpointFile.read(checkpoint.path, advises: false))
       } catch let error as CheckpointError {
         skipped(checkpoint.path, error)
       }

@@ -19,7 +19,7 @@ enum Seal {
   static func write(_ descriptor: Int32, _ place: Place) throws {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw CheckpointError.system("cannot be written", place.file) }
-    let text = try text(descriptor, bytes: Int(status.st_size) - size, place)
+    let text = try text(descriptor, bytes: Int(status.st_size) - size, Digest(wide: true), place)
     guard pwrite(descriptor, text, text.count, 0) == text.count else {
       throw CheckpointError.system("cannot be written", place.file)
     }
@@ -29,20 +29,25 @@ enum Seal {
   static func verify(_ descriptor: Int32, fileSize: Int, _ place: Place) throws {
     var found = [UInt8](repeating: 0, count: size)
     guard pread(descriptor, &found, size, 0) == size else { throw place.error("is truncated to \(fileSize) bytes") }
-    let bytes = found.split(separator: UInt8(ascii: "\n")).dropFirst().first.flatMap {
-      Int(String(decoding: $0, as: UTF8.self).dropFirst("bytes ".count))
+    let lines = found.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    let bytes = lines.dropFirst().first.flatMap { Int($0.dropFirst("bytes ".count)) }
+    guard let bytes else { throw place.error("its beginning is damaged") }
+    // Before anything is read: a file grown by a terabyte of holes would keep the checksum busy for long.
+    if fileSize - size != bytes {
+      let how = fileSize - size < bytes ? "is truncated" : "has grown"
+      throw place.error("\(how): \(fileSize - size) of \(bytes) bytes follow its first \(size)")
     }
-    if let bytes, fileSize - size < bytes {
-      throw place.error("is truncated: \(fileSize - size) of \(bytes) bytes follow its first \(size)")
-    }
-    guard found == (try text(descriptor, bytes: fileSize - size, place)) else {
+    let digest = Digest(like: String(lines.dropFirst(2).first?.dropFirst("checksum ".count) ?? ""))
+    guard found == (try text(descriptor, bytes: fileSize - size, digest, place)) else {
       throw place.error("is damaged or was changed after it was written: its checksum does not match")
     }
   }
 
   /// The seal that fits the `bytes` bytes after it.
-  private static func text(_ descriptor: Int32, bytes: Int, _ place: Place) throws -> [UInt8] {
-    var digest = Digest()
+  ///
+  /// - Parameter digest: of the kind to use; nothing has been added to it.
+  private static func text(_ descriptor: Int32, bytes: Int, _ digest: Digest, _ place: Place) throws -> [UInt8] {
+    var digest = digest
     var block = [UInt8](repeating: 0, count: blockSize)
     var done = 0
     while done < bytes {

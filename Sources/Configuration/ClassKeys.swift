@@ -68,10 +68,7 @@ extension Field where Owner == Configuration.Data {
 
   /// The lines of a file that hold anything.
   private static func lines(of file: String, path: String, at place: Place) throws(ConfigurationError) -> [Item] {
-    let text: String
-    do {
-      text = try String(contentsOfFile: file, encoding: .utf8)
-    } catch {
+    guard let text = textFile(file) else {
       throw ConfigurationError(
         place,
         "\(path): cannot read the class names from '\(clipped(file))' (\(fileProblem(file))); write the path of a text "

@@ -102,5 +102,22 @@ func fileProblem(_ path: String) -> String {
   var isFolder: ObjCBool = false
   guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return "there is no such file" }
   if isFolder.boolValue { return "it is a folder" }
-  return FileManager.default.isReadableFile(atPath: path) ? "it is not UTF-8 text" : "no permission to read it"
+  guard FileManager.default.isReadableFile(atPath: path) else { return "no permission to read it" }
+  return "it is not UTF-8 text, or larger than \(longestText >> 20) MiB"
+}
+
+/// Bytes that a configuration or a list of classes may have: more are another file, or one without an end.
+private let longestText = 16 << 20
+
+/// A file's text; nil where ``fileProblem(_:)`` says why not. Pipes will do, such as the shell's `<(…)`.
+func textFile(_ path: String) -> String? {
+  guard let file = FileHandle(forReadingAtPath: path) else { return nil }
+  var bytes = Data()
+  while let more = try? file.read(upToCount: 1 << 20), !more.isEmpty {
+    bytes += more
+    guard bytes.count <= longestText else { return nil }
+  }
+  // Some editors put a byte order mark first.
+  if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
+  return String(validating: bytes, as: UTF8.self)
 }

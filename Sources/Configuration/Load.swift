@@ -61,10 +61,7 @@ extension Item {
   ///
   /// - Parameter chain: the files that led here, each extending the next.
   fileprivate static func file(_ path: String, extending chain: [String]) throws(ConfigurationError) -> Item {
-    let text: String
-    do {
-      text = try String(contentsOfFile: path, encoding: .utf8)
-    } catch {
+    guard let text = textFile(path) else {
       throw ConfigurationError(
         Place(source: path),
         "cannot read this configuration: \(fileProblem(path)); --config takes the path of a YAML "

@@ -99,7 +99,24 @@ public enum ImageFile {
       throw FileBytes.problem(
         path, "claims \(header.width)×\(header.height) pixels; sides may have 1 to \(longestSide)")
     }
+    guard raw.dense != 0 || bytes.count >= leastBytes(header) else {
+      throw FileBytes.problem(
+        path,
+        "claims \(header.width)×\(header.height) pixels, for which \(bytes.count) bytes are too few: it is damaged or "
+          + "incomplete; copy or export it again")
+    }
     return (header, raw.data_offset)
+  }
+
+  /// The fewest bytes that such an image can have. A few that claim more would have decoders set aside gigabytes, before they
+  /// find out.
+  private static func leastBytes(_ header: ImageHeader) -> Int {
+    switch header.format {
+    // A bit at least for each block of 8×8 pixels.
+    case .jpeg: header.height * header.width / 64 / 8
+    // Deflate makes at most 1032 bytes of one.
+    case .png: header.height * (header.width * header.channels * header.bits / 8) / 1032
+    }
   }
 
   private static func decode(

@@ -79,7 +79,7 @@ public final class Communicator {
   ///
   /// A rank that just exits would leave the others waiting in their next collective for ever.
   public func abort(_ message: String, code: Int32) -> Never {
-    FileHandle.standardError.write(Data((message + "\n").utf8))
+    try? FileHandle.standardError.write(contentsOf: Data((message + "\n").utf8))
     if let handle { MPI_Abort(handle, code) }
     exit(code)
   }

@@ -1,3 +1,4 @@
+internal import CHDF5
 import Foundation
 import Synchronization
 
@@ -49,6 +50,17 @@ package enum FileSystem {
       throw error
     }
     try synchronizeDirectory(of: path)
+  }
+
+  /// Has room for `bytes` set aside for a file, so that a full disk, or a quota, is noticed before anything is written to it.
+  ///
+  /// Best effort: nothing happens on file systems that cannot. `path` is what the error calls the file.
+  package static func reserve(_ descriptor: Int32, bytes: Int, _ path: String) throws {
+    guard u2pl_fallocate(descriptor, Int64(bytes)) != 0 else { return }
+    switch errno {
+    case ENOSPC, EDQUOT, EFBIG: throw FileError.system("cannot be written, it needs \(bytes >> 20) MiB", path)
+    default: return
+    }
   }
 
   /// Makes names that were created, replaced or removed in the directory of `path` survive a power cut.
@@ -110,5 +122,16 @@ package enum FileSystem {
       rest = rest.dropFirst(written)
     }
     return true
+  }
+
+  /// Appends all bytes to a file opened for appending, or none of them: what a full disk took is cut off again, so that the
+  /// next line does not continue a torn one. False, with `errno`, when the system does not take all.
+  package static func appendWhole(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    let end = lseek(descriptor, 0, SEEK_END)
+    if writeAll(descriptor, bytes) { return true }
+    let code = errno
+    if end >= 0 { _ = ftruncate(descriptor, end) }
+    errno = code
+    return false
   }
 }

@@ -8,6 +8,8 @@ package struct HDF5Writer: ~Copyable {
 
   let file: FileHandle
   let place: Place
+  /// One for all names: making one takes as long as writing a small dataset.
+  private let link: PropertyHandle
   private var groups: Set<String> = []
 
   /// - Parameters:
@@ -22,15 +24,17 @@ package struct HDF5Writer: ~Copyable {
     try HDF5.check(H5Pset_meta_block_size(access.id, hsize_t(metadataBlock)), "H5Pset_meta_block_size", place)
     try HDF5.check(
       H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110), "H5Pset_libver_bounds", place)
+    let link = try PropertyHandle.link(place)
     file = FileHandle(
       id: try HDF5.check(H5Fcreate(path, u2pl_h5f_acc_trunc(), creation.id, access.id), "H5Fcreate", place))
     self.place = place
+    self.link = link
   }
 
   /// Writes a dataset, with the groups of its path that are missing.
   package mutating func write(_ dataset: StoredDataset, at path: String) throws {
     try createGroups(above: path)
-    try DatasetHandle.write(dataset, at: path, in: file, place.at("dataset '\(path)'"))
+    try DatasetHandle.write(dataset, at: path, in: file, link, place.at("dataset '\(path)'"))
   }
 
   /// Creates a dataset in one piece whose bytes are left for others to write, at its ``DatasetHandle/offset(_:)``; until
@@ -44,7 +48,6 @@ package struct HDF5Writer: ~Copyable {
     try HDF5.check(H5Pset_layout(creation.id, H5D_CONTIGUOUS), "H5Pset_layout", place)
     try HDF5.check(H5Pset_alloc_time(creation.id, H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time", place)
     try HDF5.check(H5Pset_fill_time(creation.id, H5D_FILL_TIME_NEVER), "H5Pset_fill_time", place)
-    let link = try PropertyHandle.link(place)
     _ = DatasetHandle(
       id: try HDF5.check(
         H5Dcreate2(file.id, path, type.native, space.id, link.id, creation.id, u2pl_h5p_default()), "H5Dcreate2", place
@@ -70,7 +73,6 @@ package struct HDF5Writer: ~Copyable {
       let place = place.at("group '\(group)'")
       let creation = PropertyHandle(id: try HDF5.check(H5Pcreate(u2pl_h5p_group_create()), "H5Pcreate", place))
       try HDF5.check(H5Pset_obj_track_times(creation.id, false), "H5Pset_obj_track_times", place)
-      let link = try PropertyHandle.link(place)
       _ = GroupHandle(
         id: try HDF5.check(
           H5Gcreate2(file.id, group, link.id, creation.id, u2pl_h5p_default()), "H5Gcreate2", place))

@@ -34,6 +34,9 @@ public struct StoredDataset: Sendable, Equatable {
   public let shape: [Int]
   public let values: DatasetValues
 
+  /// Bytes of all values.
+  public var bytes: Int { values.count * values.type.size }
+
   /// The count of `values` is compared with `shape` when the dataset is written.
   public init(shape: [Int], values: DatasetValues) {
     self.shape = shape

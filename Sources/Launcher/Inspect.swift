@@ -3,9 +3,16 @@ import Checkpoint
 import Foundation
 
 struct Inspect: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Shows what is in a checkpoint.")
+  static let configuration = CommandConfiguration(
+    abstract: "Shows what is in a checkpoint, or which checkpoints a run has.",
+    discussion: """
+      Of a run's directory all checkpoints are listed, newest first; with --verify each is read and checked, and the exit code \
+      is 2 where any is damaged.
+      """)
 
-  @Argument(help: ArgumentHelp("A checkpoint, such as runs/NAME/checkpoints/latest.", valueName: "checkpoint"))
+  @Argument(
+    help: ArgumentHelp(
+      "A checkpoint, such as runs/NAME/checkpoints/latest, or a run's directory.", valueName: "checkpoint"))
   var path: String
 
   @Flag(help: "List every dataset with its shape and type.")
@@ -19,12 +26,42 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     do {
+      let run = RunDirectory(path: path)
+      if FileManager.default.fileExists(atPath: run.checkpointsPath) { return try list(run) }
       if verify { try CheckpointFile.verify(path) }
       try show(try CheckpointFile.summary(path))
     } catch let error as CheckpointError {
       FileHandle.standardError.write(Data("u2pl: error: \(error)\n".utf8))
       throw ExitCode(2)
     }
+  }
+
+  private func list(_ run: RunDirectory) throws {
+    let checkpoints = try run.checkpoints()
+    guard !checkpoints.isEmpty else {
+      throw CheckpointError(description: "\(run.checkpointsPath): holds no checkpoint yet")
+    }
+    var links: [String: [String]] = [:]
+    for name in ["latest", "best"] {
+      let link = "\(run.checkpointsPath)/\(name)"
+      if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link) {
+        links[target, default: []].append(name)
+      }
+    }
+    var damaged = 0
+    for (step, path) in checkpoints {
+      let names = links[URL(fileURLWithPath: path).lastPathComponent].map { "  (\($0.joined(separator: ", ")))" } ?? ""
+      do {
+        if verify { try CheckpointFile.verify(path, advises: false) } else { _ = try CheckpointFile.summary(path) }
+        print("\(path): \(verify ? "all checksums hold" : "after step \(step - 1)")\(names)")
+      } catch let error as CheckpointError {
+        damaged += 1
+        print("\(error)\(names)")
+      }
+    }
+    guard damaged > 0 else { return }
+    fflush(nil)
+    throw CheckpointError(description: "\(run.path): \(damaged) of \(checkpoints.count) checkpoints cannot be used")
   }
 
   private func show(_ summary: CheckpointSummary) throws {

@@ -43,8 +43,9 @@ enum RankedProcess {
     exit(code)
   }
 
+  /// Output that goes into a file on a full disk must not end what it tells of.
   static func show(_ text: String, isError: Bool) {
-    (isError ? FileHandle.standardError : .standardOutput).write(Data((text + "\n").utf8))
+    try? (isError ? FileHandle.standardError : .standardOutput).write(contentsOf: Data((text + "\n").utf8))
   }
 
   /// Shows a line at once, also through mpirun's pipes.

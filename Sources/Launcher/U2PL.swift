@@ -20,8 +20,8 @@ struct U2PL: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Launch.self, Evaluate.self, Predict.self, Inspect.self, WeightsCommand.self, DataCommand.self,
-      Bench.self,
+      Train.self, Launch.self, Evaluate.self, Predict.self, Inspect.self, Logs.self, WeightsCommand.self,
+      DataCommand.self, Bench.self,
     ])
 
   static func main() {

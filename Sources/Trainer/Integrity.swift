@@ -43,7 +43,7 @@ extension U2PLTrainer {
     digests.withUnsafeMutableBufferPointer { digests in
       nonisolated(unsafe) let digests = digests
       parallelFor(replicas.count) { i in
-        var digest = Digest()
+        var digest = Digest(wide: true)
         digest.add(replicas[i].bytes)
         digests[i] = Int64(bitPattern: digest.value)
       }
@@ -60,7 +60,7 @@ extension U2PLTrainer {
   }
 
   private func digestOfBank() -> Int64 {
-    var digest = Digest()
+    var digest = Digest(wide: true)
     bank.withSharedBytes { digest.add($0) }
     return Int64(bitPattern: digest.value)
   }

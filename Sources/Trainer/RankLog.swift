@@ -128,6 +128,8 @@ public final class RankLog: @unchecked Sendable {
     append(json, line.text)
   }
 
-  /// A full disk must not end the run that the log is about.
-  private func append(_ file: FileHandle, _ line: String) { try? file.write(contentsOf: Data((line + "\n").utf8)) }
+  /// A full disk must not end the run that the log is about, nor leave half a line that the next would continue.
+  private func append(_ file: FileHandle, _ line: String) {
+    _ = Array("\(line)\n".utf8).withUnsafeBytes { FileSystem.appendWhole(file.fileDescriptor, $0) }
+  }
 }

@@ -20,7 +20,7 @@ extension TrainingRun {
     var text = ""
     if ranks.rank == 0 {
       // One may be on its way to the disk.
-      try? writer.finish()
+      records?.waitForCheckpoints()
       let checkpoint = (try? directory.checkpoints())?.first { $0.step <= number.step }?.path ?? resumedFrom
       let name = "nonfinite-step-\(String(format: "%08d", number.step)).json"
       let path = "\(directory.path)/\(name)"

@@ -22,12 +22,12 @@ public final class TrainingRun {
   private let trainer: U2PLTrainer
   private let watchdog: Watchdog
   private let log: RankLog
-  let writer: CheckpointWriter
   private let attributes: [String: AttributeValue]
   private let say: (String) -> Void
   private let flippedBit: FlippedBit?
+  /// On rank 0.
+  private(set) var records: RunRecords?
   private(set) var resumedFrom: String?
-  private var metrics: MetricsFile?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
 
@@ -67,17 +67,18 @@ public final class TrainingRun {
       try directory.create()
       return try RankLog(directory: directory.logsPath, rank: ranks.rank)
     }
-    writer = CheckpointWriter(run: directory, keep: configuration.checkpoint.keep)
     watchdog.attach(log)
     log.start(facts)
     log.noteCrashes()
     try withLastWords {
       try start(resume)
-      metrics = try ranks.together {
+      records = try ranks.together {
         guard ranks.rank == 0 else { return nil }
         try directory.removeTemporaries()
-        try Data(configuration.yaml().utf8).write(to: URL(fileURLWithPath: directory.configPath), options: .atomic)
-        return try MetricsFile(path: directory.metricsPath, resumeAt: resume == nil ? nil : trainer.step)
+        try directory.write(configuration: configuration.yaml())
+        return try RunRecords(
+          directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step, log: log,
+          say: self.say)
       }
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
@@ -109,7 +110,7 @@ public final class TrainingRun {
       trainer.fault.apply(to: &batch, trainer)
       let report = try trainer.step(batch)
       log.step(report)
-      try metrics?.append(report.metrics.text)
+      records?.append(report.metrics)
       if let line = progress.line(report) { say(line) }
       flippedBit?.apply(to: trainer)
       if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try trainer.compareReplicas() }
@@ -117,13 +118,15 @@ public final class TrainingRun {
       let request = try stopRequest()
       try checkpointIfDue(evenSo: request != nil)
       if let request, trainer.step < schedule.totalSteps {
-        try finish("stopped after \(trainer.step) steps: \(request)")
+        let missing = try finish("stopped after \(trainer.step) steps: \(request)")
+        if let missing { log.error(missing) }
         throw RunStopped(
-          description: "\(request): stopped after step \(trainer.step - 1), whose end is in "
-            + "\(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it")
+          description: "\(request): stopped after step \(trainer.step - 1), "
+            + (missing
+              ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"))
       }
     }
-    try finish("finished after \(trainer.step) steps")
+    if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
   }
 
   /// Puts what ends the run into the log too.
@@ -136,14 +139,14 @@ public final class TrainingRun {
     }
   }
 
-  private func finish(_ lastWords: String) throws {
+  /// - Returns: what is missing on the disk, on every rank alike.
+  private func finish(_ lastWords: String) throws -> String? {
     Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
-    try writer.finish()
-    reportWriterErrors()
+    let missing = try ranks.broadcast(records?.finish() ?? "", from: 0)
     log.info(lastWords)
     log.finish()
-    metrics?.close()
     try trainer.close()
+    return missing.isEmpty ? nil : missing
   }
 
   /// Which rank was asked to stop, and how; every rank gets the same answer, so that all leave after the same step.
@@ -168,10 +171,14 @@ public final class TrainingRun {
         switch resume {
         case .path(let path): found = (path, try CheckpointFile.read(path))
         case .latest:
-          found = try directory.newestGood { path, error in skipped.append("\(path) skipped: \(error)") }
+          found = try directory.newestGood { path, error in
+            skipped.append("\(path) skipped: \(error.description.trimmingPrefix("\(path): "))")
+          }
           if found == nil, !skipped.isEmpty {
             throw CheckpointError(
-              description: (skipped + ["no checkpoint of \(directory.path) can be read"]).joined(separator: "\n"))
+              description: (skipped + [
+                "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
+              ]).joined(separator: "\n"))
           }
         }
       }
@@ -257,7 +264,7 @@ public final class TrainingRun {
     line.add("step", report.step)
     line.add("epoch", report.epoch)
     line.add("evaluation", evaluation)
-    try metrics?.append(line.text)
+    records?.append(line)
     let text = String(
       format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
       trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
@@ -288,16 +295,6 @@ public final class TrainingRun {
       contents.datasets["metrics/confusion"] = StoredDataset(
         shape: [lastMatrix.classes, lastMatrix.classes], values: .int64(lastMatrix.counts))
     }
-    writer.submit(step: trainer.step, best: best?.step == trainer.step, contents)
-    log.info("checkpoint \(directory.checkpointPath(step: trainer.step)) submitted")
-    reportWriterErrors()
-  }
-
-  /// A checkpoint that could not be written does not end the run; the older ones are still there.
-  private func reportWriterErrors() {
-    for error in writer.drainErrors() {
-      say("warning: \(error)")
-      log.warn("\(error)")
-    }
+    records?.submit(step: trainer.step, best: best?.step == trainer.step, contents)
   }
 }

@@ -93,8 +93,12 @@ extension U2PLTrainer {
     let then = SegmenterShape(try Configuration(yaml: yaml, source: "\(path), attribute config", overrides: []))
     let now = SegmenterShape(configuration)
     guard then == now else {
+      let different = zip(then.parts, now.parts).filter { $0 != $1 }
       throw CheckpointError(
-        description: "\(path) is of another model: it has \(then.summary), the configuration says \(now.summary)")
+        description:
+          "\(path) is of another model: it has \(different.map(\.0).joined(separator: ", ")), the configuration says "
+          + "\(different.map(\.1).joined(separator: ", ")); u2pl inspect --config shows the configuration it was made with, "
+          + "another --run starts from the beginning")
     }
   }
 
@@ -160,6 +164,16 @@ extension CheckpointContents {
 }
 
 extension SegmenterShape {
+  /// What two models can differ in, each in a few words.
+  var parts: [String] {
+    [
+      "resnet\(encoder.depth.rawValue)", "\(encoder.stem) stem", "encoder width \(encoder.width)",
+      "stride \(encoder.outputStride)", encoder.multiGrid ? "multi-grid" : "no multi-grid", "\(classes) classes",
+      "decoder \(width)", "features \(features)", "dilations \(dilations)",
+      auxiliary ? "an auxiliary head" : "no auxiliary head",
+    ]
+  }
+
   /// One line for messages.
   public var summary: String {
     "resnet\(encoder.depth.rawValue) (\(encoder.stem) stem, width \(encoder.width), stride \(encoder.outputStride)"

@@ -88,6 +88,8 @@ final class DamageTests: DirectoryTestCase {
     try CheckpointFile.write(contents, to: path("a.h5"))
     let good = try bytes(path("a.h5"))
     XCTAssertEqual(seal(good), good, "the tests' checksum is the file format's")
+    try write(seal(good, wide: false), to: path("first.h5"))
+    XCTAssertEqual(try CheckpointFile.read(path("first.h5")), contents, "files of the first versions are read")
 
     func changed(_ pattern: [UInt8]) throws -> String {
       let start = try XCTUnwrap((0..<good.count - 24).first { Array(good[$0..<$0 + pattern.count]) == pattern })

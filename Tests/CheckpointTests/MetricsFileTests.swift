@@ -35,6 +35,19 @@ final class MetricsFileTests: DirectoryTestCase {
     XCTAssertEqual(try names(in: directory), ["m.jsonl"])
   }
 
+  /// What stays is the beginning, as in every run that was killed: no second copy is needed, which a full disk would not take.
+  func testResumeCutsTheFileInPlace() throws {
+    let kept = "{\"step\":0}\n{\"step\":1}\n"
+    try write(Array((kept + "{\"step\":2}\n{\"step\":3,\"lo").utf8), to: path("m.jsonl"))
+    let number = {
+      try FileManager.default.attributesOfItem(atPath: self.path("m.jsonl"))[.systemFileNumber] as? UInt64
+    }
+    let before = try number()
+    _ = try MetricsFile(path: path("m.jsonl"), resumeAt: 2)
+    XCTAssertEqual(try text("m.jsonl"), kept)
+    XCTAssertEqual(try number(), before)
+  }
+
   func testResumeWithoutAFileStartsOne() throws {
     let metrics = try MetricsFile(path: path("m.jsonl"), resumeAt: 5)
     try metrics.append("{\"step\":5}")
@@ -65,7 +78,9 @@ final class MetricsFileTests: DirectoryTestCase {
     signal(SIGXFSZ, handler)
     XCTAssertTrue(failure.contains("File too large"), failure)
     XCTAssertEqual(try bytes(path("m.jsonl")).count, 3_999_001)
+    XCTAssertEqual(metrics.waitingCount, 1)
     try metrics.append("c")
-    XCTAssertTrue(try text("m.jsonl").hasSuffix("a\nc\n"))
+    XCTAssertEqual(metrics.waitingCount, 0)
+    XCTAssertTrue(try text("m.jsonl").hasSuffix("a\n" + String(repeating: "b", count: 5000) + "\nc\n"), "in order")
   }
 }

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import TestSupport
 import XCTest
 
 /// Damaged configurations are read or refused, never a crash; a crash ends the test process.
@@ -80,5 +81,34 @@ final class MutationTests: XCTestCase {
     // Neither outcome may become the only one, or nothing is tested.
     XCTAssertGreaterThan(taken, count / 50)
     XCTAssertLessThan(taken, count * 49 / 50)
+  }
+
+  /// Files whose bytes are damaged: what is no text, cut off, or overwritten. What is taken reads the same again once written.
+  func testDamagedBytes() throws {
+    let seed = try read("loss: {ohem: on}\naugment: {scale: [0.5, 2], crop: [8, 9]}", "data.classes=[a, b, ç]").yaml()
+    let pieces: [[UInt8]] = [
+      [0xFF], [0xC3], [0xED, 0xA0, 0x80], [0], [0xEF, 0xBB, 0xBF], Array("\t".utf8), Array("&a *a".utf8),
+      Array("[".utf8),
+      Array(String(repeating: "[", count: 3000).utf8), Array(String(repeating: "{a: ", count: 3000).utf8),
+      Array("\na: &a [*a, *a]".utf8), Array("data: {}\n".utf8), Array(String(repeating: "9", count: 400).utf8),
+    ]
+    let fuzz = Fuzz("configuration files")
+    try withFolder([:]) { folder in
+      try fuzz.run(2000) { number, draws in
+        let bytes = Fuzz.mutated(Array(seed.utf8), pieces, using: &draws)
+        try Data(bytes).write(to: URL(fileURLWithPath: folder + "/x.yaml"))
+        do {
+          let value = try Configuration.load(path: folder + "/x.yaml", overrides: [])
+          XCTAssertNotNil(String(validating: bytes, as: UTF8.self), "input \(number) is not UTF-8, and taken")
+          XCTAssertEqual(try Configuration(yaml: value.yaml(), source: "again.yaml"), value, "input \(number)")
+          return .taken
+        } catch let error as ConfigurationError {
+          XCTAssertTrue(error.description.hasPrefix(folder + "/x.yaml"), "input \(number): \(error)")
+          return .refused
+        }
+      }
+    }
+    XCTAssertGreaterThan(fuzz.taken, 40)
+    XCTAssertGreaterThan(fuzz.refused, 400)
   }
 }

@@ -88,12 +88,17 @@ enum PNG {
 
   private static func chunk(_ name: String, _ data: [UInt8]) -> [UInt8] {
     let body = Array(name.utf8) + data
+    return big(UInt32(data.count)) + body + checksum(body)
+  }
+
+  /// The checksum of a chunk's name and data, as it stands behind them.
+  static func checksum(_ body: some Sequence<UInt8>) -> [UInt8] {
     var crc: UInt32 = 0xFFFF_FFFF
     for byte in body {
       crc ^= UInt32(byte)
       for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
     }
-    return big(UInt32(data.count)) + body + big(~crc)
+    return big(~crc)
   }
 
   /// A zlib stream of one block without compression.

@@ -64,6 +64,9 @@ final class Command {
 
   var isRunning: Bool { process.isRunning }
 
+  /// What it has written to standard output until now.
+  var outputSoFar: String { Self.text(outputPath) }
+
   /// The processes below this one: the ranks, where it is `mpirun`.
   var descendants: [pid_t] { Self.descendants(of: process.processIdentifier) }
 

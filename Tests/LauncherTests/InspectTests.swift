@@ -36,4 +36,19 @@ final class InspectTests: CommandTestCase {
       try assertRefused(training("other") + ["--resume", "damaged.h5"], at: [nil], saying: "damaged.h5", "checksum")
     }
   }
+
+  /// All checkpoints of a run, newest first, the damaged ones named.
+  func testTheCheckpointsOfARun() throws {
+    try train("run", ["checkpoint.every_steps=2"])
+    let good = try run(["inspect", "--verify", "run"])
+    XCTAssertEqual(good.status, 0, good.summary)
+    let lines = good.output.split(separator: "\n")
+    XCTAssertEqual(lines.count, 3, good.output)
+    XCTAssertTrue(lines[0].hasPrefix("run/checkpoints/step-00000006.h5: all checksums hold  (latest"), good.output)
+    try write("run/checkpoints/step-00000004.h5", "no checkpoint")
+    let bad = try run(["inspect", "--verify", "run"])
+    XCTAssertEqual(bad.status, 2, bad.summary)
+    XCTAssertTrue(bad.output.contains("run/checkpoints/step-00000004.h5: is not a checkpoint"), bad.summary)
+    XCTAssertTrue(bad.errors.contains("run: 1 of 3 checkpoints cannot be used"), bad.summary)
+  }
 }

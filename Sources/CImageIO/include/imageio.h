@@ -17,6 +17,7 @@ struct u2pl_image_header {
   int bits;           ///< per channel, or per palette index
   int palette;        ///< 1 when pixels are indices into a palette
   size_t data_offset; ///< JPEG: where the first scan's data begins
+  int dense;          ///< JPEG: 1 when arithmetic coding may take less than a bit for a block
 };
 
 int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message);
