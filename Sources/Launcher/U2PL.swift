@@ -19,7 +19,7 @@ struct U2PL: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Evaluate.self, Predict.self, Inspect.self, WeightsCommand.self, DataCommand.self, Bench.self,
+      Train.self, Evaluate.self, Predict.self, Inspect.self, WeightsCommand.self, DataCommand.self, Bench.self, Plan.self,
     ])
 
   static func main() {
