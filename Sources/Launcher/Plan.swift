@@ -59,11 +59,11 @@ struct Plan: ParsableCommand {
 
   func run() throws {
     try RankedProcess.run { ranks in
-      let (settings, size) = try ranks.together { try settings() }
+      let (settings, size): (Configuration, (height: Int, width: Int)) = try ranks.together { try readSettings() }
       // It is about one rank, however many have been started.
       guard ranks.rank == 0 else { return }
       let plan = StepPlan(settings, height: size.height, width: size.width)
-      let work = try work(settings, size)
+      let work = try timedWork(settings, size)
       let link = StepPlan.Link(latency: latency, bandwidth: bandwidth)
       let counts = self.ranks.isEmpty ? [1, 2, 4, 16, 64, 256, 1024] : self.ranks
       let costs = counts.map { plan.cost(ranks: $0, work: work, link: link) }
@@ -72,7 +72,7 @@ struct Plan: ParsableCommand {
     }
   }
 
-  private func settings() throws -> (Configuration, (height: Int, width: Int)) {
+  private func readSettings() throws -> (Configuration, (height: Int, width: Int)) {
     let side = crop ?? 257
     guard let config else {
       let settings = try Configuration(
@@ -95,7 +95,7 @@ struct Plan: ParsableCommand {
 
   private struct PlanError: Error, CustomStringConvertible { let description: String }
 
-  private func work(_ settings: Configuration, _ size: (height: Int, width: Int)) throws -> StepPlan.Work {
+  private func timedWork(_ settings: Configuration, _ size: (height: Int, width: Int)) throws -> StepPlan.Work {
     if let stepSeconds {
       return StepPlan.Work(
         labeled: labeled, unlabeled: unlabeled, seconds: stepSeconds, backwardShare: backwardShare)
