@@ -36,7 +36,8 @@ struct Plan: ParsableCommand {
   @Option(help: "Channels of decoder and representation.") var width = 256
   @Option(help: "Labeled images of a rank.") var labeled = 1
   @Option(help: "Unlabeled images of a rank.") var unlabeled = 1
-  @Option(help: ArgumentHelp("What a rank alone takes for its images; measured here if not given.", valueName: "seconds"))
+  @Option(
+    help: ArgumentHelp("What a rank alone takes for its images; measured here if not given.", valueName: "seconds"))
   var stepSeconds: Double?
   @Option(help: ArgumentHelp("Of that, the backward pass, 0 to 1.", valueName: "share")) var backwardShare: Double?
   @Option(help: "Threads of the rank that is measured; all cores if not given.") var threads: Int?
@@ -117,7 +118,8 @@ struct Plan: ParsableCommand {
     let images = labeled + unlabeled
     var lines = [
       String(
-        format: "%@ at %d×%d, %.1f million parameters; %d + %d images a rank in %.4f s, %.0f %% of it the backward pass",
+        format:
+          "%@ at %d×%d, %.1f million parameters; %d + %d images a rank in %.4f s, %.0f %% of it the backward pass",
         settings.model.encoder.rawValue, size.height, size.width, Double(plan.parameters) * 1e-6, labeled, unlabeled,
         work.seconds, work.backwardShare * 100),
       String(
