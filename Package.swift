@@ -2,7 +2,7 @@
 import PackageDescription
 
 /// Numeric code indexes through unsafe pointers in hot loops; unchecked arithmetic lets them vectorise, and on x86 with
-/// AVX2 (any server since 2013), of which CProcessor makes sure before anything else runs.
+/// AVX2 (any server since 2015), of which the program makes sure before anything else runs.
 #if arch(x86_64)
   let processor = ["-Xcc", "-march=x86-64-v3"]
 #else

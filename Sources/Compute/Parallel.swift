@@ -1,5 +1,18 @@
 internal import CParallel
 
+/// The processor that this program runs on.
+public enum Processor {
+  /// False on an x86 processor without AVX2, on which numeric code would end by SIGILL.
+  public static var suffices: Bool { u2pl_processor_suffices() != 0 }
+}
+
+/// The memory of this process that is no buffer of a network's.
+public enum HeapMemory {
+  /// Arrays of megabytes come and go with every step and checkpoint. malloc would map each anew and give it back, and
+  /// touching a fresh page costs more than filling it. To be called once, at start.
+  public static func keepWhatIsFreed() { u2pl_keep_freed_memory() }
+}
+
 /// The threads of this process: libgomp's, which oneDNN computes on too.
 public enum ThreadPool {
   /// Threads used by ``parallelFor(_:_:)`` and by convolutions.

@@ -113,9 +113,13 @@ private let longestText = 16 << 20
 func textFile(_ path: String) -> String? {
   guard let file = FileHandle(forReadingAtPath: path) else { return nil }
   var bytes = Data()
-  while let more = try? file.read(upToCount: 1 << 20), !more.isEmpty {
-    bytes += more
-    guard bytes.count <= longestText else { return nil }
+  do {
+    while let more = try file.read(upToCount: 1 << 20), !more.isEmpty {
+      bytes += more
+      guard bytes.count <= longestText else { return nil }
+    }
+  } catch {
+    return nil  // a folder can be opened, but not read
   }
   // Some editors put a byte order mark first.
   if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }

@@ -13,6 +13,7 @@ enum RankedProcess {
   /// ``IncompleteResult``) rank 0 reports and all leave in order; any other error, such as an image that turns out to be
   /// damaged, happened on one rank, which takes the others down with it.
   static func run(_ body: (Communicator) throws -> Void) throws {
+    HeapMemory.keepWhatIsFreed()
     let ranks: Communicator
     do { ranks = try MPIEnvironment.start() } catch { Communicator.alone.abort("u2pl: \(error)", code: 1) }
     do {

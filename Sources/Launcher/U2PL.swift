@@ -1,4 +1,5 @@
 import ArgumentParser
+import Compute
 import Distributed
 import Foundation
 
@@ -25,6 +26,13 @@ struct U2PL: ParsableCommand {
     ])
 
   static func main() {
+    guard Processor.suffices else {
+      FileHandle.standardError.write(
+        Foundation.Data(
+          "u2pl: error: this processor has no AVX2; take a newer host, or build with \"processor\" empty in Package.swift\n"
+            .utf8))
+      Foundation.exit(1)
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -36,8 +36,9 @@ package final class TapConvolution: ConvolutionMethod {
 
   // MARK: Forward and backward to the input
 
-  package var forwardLayout: UInt64 { 3 }
-  package var backwardLayout: UInt64 { 4 }
+  // Which taps are packed depends on the map.
+  package var forwardLayout: UInt64 { taps.reduce(1 << 10) { $0 | 1 << UInt64($1.number) } }
+  package var backwardLayout: UInt64 { forwardLayout | 1 << 11 }
 
   package func packForward(_ oihw: UnsafePointer<Float>) -> Buffer {
     TapWeights.pack(oihw, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number))

@@ -251,7 +251,7 @@ final class LaunchTests: CommandTestCase {
       environment: ["OMP_PLACES": "cores"])
     XCTAssertTrue(outcome.output.contains(#/localhost: \d+ slots, \d+ cores, /#), outcome.summary)
     XCTAssertTrue(
-      outcome.output.contains(#/ -n 2 --host localhost:2 .* -x OMP_PLACES -x 'A=b c' .*--set compute.threads=\d+\n/#),
+      outcome.output.contains(#/ -n 2 --host localhost:2 .* -x OMP_PLACES .*-x 'A=b c' .*--set compute.threads=\d+\n/#),
       outcome.summary)
     XCTAssertFalse(FileManager.default.fileExists(atPath: path("run")))
   }

@@ -130,4 +130,23 @@ final class ConvolutionMethodTests: XCTestCase {
     XCTAssertEqual(name(256, 256, 9, 1), "direct")
     XCTAssertEqual(name(64, 64, 129, 1), "direct")
   }
+
+  /// Whole images come in many sizes, and which taps meet the map depends on the size: packed weights of one are not
+  /// another's.
+  func testMapsOfManySizesWithOneLayer() throws {
+    func layer() -> (Convolution, Parameters) {
+      let parameters = Parameters(trainable: false)
+      let layer = Convolution(parameters, "layer", 64, 64, kernel: 3, dilation: 6)
+      _ = GradientCheck("sizes", parameters)
+      return (layer, parameters)
+    }
+    let shared = layer()
+    for (height, width) in [(9, 9), (5, 5), (9, 5), (5, 9), (9, 9), (29, 29), (7, 7)] {
+      let x = GradientCheck.map("x", count: 1, height: height, width: width, channels: 64).tensor
+      let alone = layer()
+      XCTAssertEqual(
+        Map(try shared.0.forward(x, .evaluation(samples: 1))).values,
+        Map(try alone.0.forward(x, .evaluation(samples: 1))).values, "\(height)×\(width)")
+    }
+  }
 }

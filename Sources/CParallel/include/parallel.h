@@ -13,4 +13,10 @@ void u2pl_set_threads(int threads);
 /// not say. glibc declares sched_getaffinity only under _GNU_SOURCE, which Swift's importer does not define.
 int u2pl_affinity(unsigned char *mask, int bytes);
 
+/// 1 where the processor has what numeric code is compiled for (Package.swift): on x86, AVX2, FMA and BMI2.
+int u2pl_processor_suffices(void);
+
+/// Has malloc keep what is freed, up to 1 GiB, instead of giving it back to the system: of blocks below 32 MiB.
+void u2pl_keep_freed_memory(void);
+
 #endif
