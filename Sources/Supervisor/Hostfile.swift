@@ -6,8 +6,17 @@ import Foundation
 /// that is listed once and without has as many as cores. Hosts are names, or addresses of IPv4 or IPv6.
 package enum Hostfile {
   package static func read(_ path: String) throws -> Allocation {
-    guard let bytes = FileManager.default.contents(atPath: path) else {
+    // No more than a hostfile of any cluster has: a device would be read for ever.
+    let most = 16 << 20
+    var bytes = Data()
+    do {
+      let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      while bytes.count <= most, let more = try file.read(upToCount: 1 << 20), !more.isEmpty { bytes += more }
+    } catch {
       throw SupervisorError("\(path): the hostfile cannot be read; is the path right?")
+    }
+    guard bytes.count <= most else {
+      throw SupervisorError("\(path): more than \(most >> 20) MiB; this is no hostfile")
     }
     guard let text = String(validating: bytes, as: UTF8.self), !text.contains("\0") else {
       throw SupervisorError("\(path): this is no text; a hostfile has a line such as `node01 slots=4` for each host")
