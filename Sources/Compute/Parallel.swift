@@ -4,6 +4,15 @@ internal import CParallel
 public enum Processor {
   /// False on an x86 processor without AVX2, on which numeric code would end by SIGILL.
   public static var suffices: Bool { u2pl_processor_suffices() != 0 }
+
+  /// What it calls itself, such as `AMD EPYC`; nil where it does not.
+  public static var name: String? {
+    var bytes = [CChar](repeating: 0, count: 49)
+    u2pl_processor_name(&bytes)
+    let text = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      .split(separator: " ").joined(separator: " ")
+    return text.isEmpty ? nil : text
+  }
 }
 
 /// The memory of this process that is no buffer of a network's.

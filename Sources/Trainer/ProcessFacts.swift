@@ -9,8 +9,7 @@ public struct ProcessFacts: Sendable {
   public var rank = 0
   public var ranks = 1
   public var threads = ThreadPool.threads
-  /// The processor's own name.
-  public var cpu = ProcessFacts.processor
+  public var cpu = Processor.name ?? "unknown"
   /// The kernels OpenBLAS has chosen.
   public var blas = BLAS.core
   public var oneDNN = ""
@@ -23,12 +22,6 @@ public struct ProcessFacts: Sendable {
   public var lines: [String] = []
 
   public init() {}
-
-  private static var processor: String {
-    let text = FileManager.default.contents(atPath: "/proc/cpuinfo").map { String(decoding: $0, as: UTF8.self) } ?? ""
-    let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
-    return line?.split(separator: ":", maxSplits: 1).last?.trimmingCharacters(in: .whitespaces) ?? "unknown"
-  }
 
   /// The bits of a mask as ranges.
   package static func cores(_ mask: [UInt8]) -> String {

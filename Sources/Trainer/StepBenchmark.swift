@@ -25,7 +25,7 @@ public struct StepBenchmark {
   /// Runs every step of the schedule. Collective.
   ///
   /// - Parameters:
-  ///   - warmup: steps at the start that compile kernels and fill pools, and are not timed.
+  ///   - warmup: steps at the start that compile kernels and map memory, and are not timed.
   ///   - exchange: false leaves gradients as they are on each rank; the numbers are then worthless, the time tells what the
   ///     exchange costs.
   public func run(warmup: Int, exchange: Bool = true) throws -> Result {

@@ -15,6 +15,8 @@ int u2pl_affinity(unsigned char *mask, int bytes);
 
 /// 1 where the processor has what numeric code is compiled for (Package.swift): on x86, AVX2, FMA and BMI2.
 int u2pl_processor_suffices(void);
+/// What the processor calls itself, on x86; empty elsewhere.
+void u2pl_processor_name(char name[49]);
 
 /// Has malloc keep what is freed, up to 1 GiB, instead of giving it back to the system: of blocks below 32 MiB.
 void u2pl_keep_freed_memory(void);
