@@ -27,20 +27,30 @@ u2pl_conv *u2pl_conv_create(const u2pl_conv_shape *s, u2pl_conv_kind kind) {
   u2pl_conv *conv = calloc(1, sizeof *conv);
   if (!conv) return NULL;
   conv->kind = kind;
-  dnnl_memory_desc_t src, any, dst, bias;
+  dnnl_memory_desc_t src, any, dst, bias, gradient;
   dnnl_dims_t bias_dims = {s->out_channels}, strides = {s->stride, s->stride},
               dilates = {s->dilation - 1, s->dilation - 1}, pads = {s->pad, s->pad};
 
   dnnl_primitive_desc_t forward = NULL, pd = NULL;
   dnnl_convolution_desc_t cd;
   const char *what = "describing a convolution";
-  if (describe(&src, 1, s->in_channels, s->height, s->width, dnnl_nhwc) ||
-      describe(&dst, 1, s->out_channels, s->out_height, s->out_width, dnnl_nhwc) ||
+  if (describe(&src, s->samples, s->in_channels, s->height, s->width, dnnl_nhwc) ||
+      describe(&dst, s->samples, s->out_channels, s->out_height, s->out_width, dnnl_nhwc) ||
       describe(&any, s->out_channels, s->in_channels, s->kernel, s->kernel, dnnl_format_tag_any) ||
       describe(&conv->oihw, s->out_channels, s->in_channels, s->kernel, s->kernel, dnnl_oihw) ||
       u2pl_failed(dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x), what))
     goto error;
 
+  gradient = any;
+  if (kind == u2pl_conv_backward_weights && s->samples > 1) {
+    // Whatever would suit more samples better: sums over one and over several have to be of one layout.
+    u2pl_conv_shape one = *s;
+    one.samples = 1;
+    u2pl_conv *single = u2pl_conv_create(&one, kind);
+    if (!single) goto error;
+    gradient = single->packed;
+    u2pl_conv_destroy(single);
+  }
   const dnnl_memory_desc_t *bias_md = s->bias && kind == u2pl_conv_forward ? &bias : NULL;
   if (u2pl_failed(dnnl_dilated_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct, &src, &any,
                                                         bias_md, &dst, strides, dilates, pads, pads), what) ||
@@ -54,7 +64,7 @@ u2pl_conv *u2pl_conv_create(const u2pl_conv_shape *s, u2pl_conv_kind kind) {
         kind == u2pl_conv_backward_data
             ? dnnl_dilated_convolution_backward_data_desc_init(&cd, dnnl_convolution_direct, &src, &any, &dst, strides,
                                                                dilates, pads, pads)
-            : dnnl_dilated_convolution_backward_weights_desc_init(&cd, dnnl_convolution_direct, &src, &any, NULL, &dst,
+            : dnnl_dilated_convolution_backward_weights_desc_init(&cd, dnnl_convolution_direct, &src, &gradient, NULL, &dst,
                                                                   strides, dilates, pads, pads);
     if (u2pl_failed(status, what) || u2pl_failed(dnnl_primitive_desc_create(&pd, &cd, NULL, u2pl_engine, forward), what)) goto error;
   }

@@ -31,12 +31,26 @@ public struct SlotTree: Sendable, Equatable {
   public func reduce<Value>(
     _ kind: SlotKind = .all, leaf: (Int) throws -> Value, combine: (Value, Value) throws -> Value
   ) rethrows -> Value? {
+    try reduceLeaves(kind) { slots in
+      try slots.dropFirst().reduce(leaf(slots[0])) { try combine($0, leaf($1)) }
+    } combine: {
+      try combine($0, $1)
+    }
+  }
+
+  /// Reduces one value per leaf in the tree's order: a leaf's slots lie on one rank, and are the same ones on any number of
+  /// ranks, so that they may be summed in any way that does not depend on that number.
+  ///
+  /// - Parameter leaf: the value of some slots, at least one, in their order.
+  public func reduceLeaves<Value>(
+    _ kind: SlotKind = .all, leaf: ([Int]) throws -> Value, combine: (Value, Value) throws -> Value
+  ) rethrows -> Value? {
     try node(0..<labeled, 0..<unlabeled, kind, leaf, combine)
   }
 
   private func node<Value>(
     _ l: Range<Int>, _ u: Range<Int>, _ kind: SlotKind,
-    _ leaf: (Int) throws -> Value, _ combine: (Value, Value) throws -> Value
+    _ leaf: ([Int]) throws -> Value, _ combine: (Value, Value) throws -> Value
   ) rethrows -> Value? {
     if l.count % 2 == 0, u.count % 2 == 0, l.count + u.count > 0 {
       let lm = l.lowerBound + l.count / 2, um = u.lowerBound + u.count / 2
@@ -46,16 +60,8 @@ public struct SlotTree: Sendable, Equatable {
       guard let right else { return left }
       return try combine(left, right)
     }
-    var sum: Value?
-    func add(_ slot: Int) throws {
-      let value = try leaf(slot)
-      if let s = sum { sum = try combine(s, value) } else { sum = value }
-    }
-    if kind != .unlabeled { for slot in l { try add(slot) } }
-    if kind != .labeled {
-      let offset = kind == .all ? labeled : 0
-      for slot in u { try add(offset + slot) }
-    }
-    return sum
+    let offset = kind == .all ? labeled : 0
+    let slots = (kind == .unlabeled ? [] : Array(l)) + (kind == .labeled ? [] : u.map { offset + $0 })
+    return slots.isEmpty ? nil : try leaf(slots)
   }
 }

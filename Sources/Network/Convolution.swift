@@ -2,8 +2,7 @@ import Compute
 
 /// A 2-D convolution with a square kernel, zero-padded by dilation · ⌊kernel / 2⌋.
 ///
-/// Runs one sample at a time, so that nothing a sample computes depends on its neighbours or their number. The method is
-/// chosen, and its kernels compiled, once for each map size.
+/// Nothing a sample computes depends on its neighbours or their number. The method is chosen, and its kernels compiled, once for each map size.
 public final class Convolution {
   public let inputs: Int
   public let outputs: Int
@@ -61,9 +60,7 @@ public final class Convolution {
       let method = try method(x)
       let weights = try packedWeights(method.forwardLayout, of: x, method.packForward)
       let bias = bias.map { UnsafePointer(parameters.storage($0).baseAddress!) }
-      for sample in 0..<x.count {
-        try method.forward(x.sample(sample), packed: weights, bias: bias, into: y.sample(sample))
-      }
+      try method.forward(x.data, samples: x.count, packed: weights, bias: bias, into: y.data)
     }
     if pass.records { saved = again.map(Saved.recipe) ?? .map(x) }
     return y
@@ -97,22 +94,32 @@ public final class Convolution {
     let dx = Tensor(like: x)
     try ConvolutionMeter.measure(name, .backwardData, geometry(x), samples: x.count) {
       let weights = try packedWeights(method.backwardLayout, of: x, method.packBackward)
-      for sample in 0..<x.count {
-        try method.backwardData(dy.sample(sample), packed: weights, into: dx.sample(sample))
-      }
+      try method.backwardData(dy.data, samples: x.count, packed: weights, into: dx.data)
     }
     return dx
   }
 
   private func weightGradient(_ x: Tensor, _ dy: Tensor, _ pass: Pass, _ method: any ConvolutionMethod) throws {
-    let sum = try pass.tree.reduce(pass.kind) { slot in
-      try method.weightGradient(x.sample(slot), dy.sample(slot))
-    } combine: { left, right in
+    func added(_ left: Buffer, _ right: Buffer) -> Buffer {
       let into = left.data, from = UnsafePointer(right.data)
       parallelRanges(left.count, grain: 1 << 15) { range in
         for i in range { into[i] += from[i] }
       }
       return left
+    }
+    let together = method.samplesTogether
+    let sum = try pass.tree.reduceLeaves(pass.kind) { slots in
+      func gradient(_ first: Int) throws -> Buffer {
+        try method.weightGradient(
+          slots[first..<min(first + together, slots.count)].map {
+            ConvolutionSample(x: x.sample($0), dy: dy.sample($0))
+          })
+      }
+      return try Swift.stride(from: together, to: slots.count, by: together).reduce(gradient(0)) {
+        try added($0, gradient($1))
+      }
+    } combine: {
+      added($0, $1)
     }
     try method.unpackGradient(sum!, into: parameters.gradient(weight).baseAddress!)
   }

@@ -1,16 +1,20 @@
 internal import COneDNN
 import Compute
 
-/// oneDNN's own convolution, whose weights it wants blocked in a way of its choice.
+/// oneDNN's own convolution, whose weights it wants blocked in a way of its choice; one sample at a time, so that the
+/// kernel does not depend on their number.
 package final class DirectConvolution: ConvolutionMethod {
+  private let geometry: ConvolutionGeometry
   private let shape: u2pl_conv_shape
   private let forwardKernel: Primitive
   private var backwardDataKernel: Primitive?
-  private var backwardWeightsKernel: Primitive?
+  /// By the number of samples.
+  private var backwardWeightsKernels: [Int: Primitive] = [:]
 
   package init(_ geometry: ConvolutionGeometry) throws {
+    self.geometry = geometry
     shape = u2pl_conv_shape(
-      height: Int32(geometry.height), width: Int32(geometry.width), in_channels: Int32(geometry.inputs),
+      samples: 1, height: Int32(geometry.height), width: Int32(geometry.width), in_channels: Int32(geometry.inputs),
       out_height: Int32(geometry.outHeight), out_width: Int32(geometry.outWidth),
       out_channels: Int32(geometry.outputs), kernel: Int32(geometry.kernel), stride: Int32(geometry.stride),
       dilation: Int32(geometry.dilation), pad: Int32(geometry.dilation * (geometry.kernel / 2)),
@@ -24,9 +28,12 @@ package final class DirectConvolution: ConvolutionMethod {
     return primitive
   }
 
-  private func backwardWeightsPrimitive() throws -> Primitive {
-    let primitive = try backwardWeightsKernel ?? Primitive(shape, u2pl_conv_backward_weights)
-    backwardWeightsKernel = primitive
+  private func backwardWeightsPrimitive(samples: Int) throws -> Primitive {
+    if let primitive = backwardWeightsKernels[samples] { return primitive }
+    var shape = shape
+    shape.samples = Int32(samples)
+    let primitive = try Primitive(shape, u2pl_conv_backward_weights)
+    backwardWeightsKernels[samples] = primitive
     return primitive
   }
 
@@ -37,26 +44,50 @@ package final class DirectConvolution: ConvolutionMethod {
   package func packBackward(_ oihw: UnsafePointer<Float>) throws -> Buffer { try backwardDataPrimitive().packed(oihw) }
 
   package func forward(
-    _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, samples: Int, packed: Buffer, bias: UnsafePointer<Float>?,
+    into y: UnsafeMutablePointer<Float>
   ) throws {
-    try forwardKernel.execute(activation: .init(mutating: x), weights: packed.data, bias: bias, result: y)
+    for sample in 0..<samples {
+      try forwardKernel.execute(
+        activation: .init(mutating: x + sample * geometry.inputFloats), weights: packed.data, bias: bias,
+        result: y + sample * geometry.outputFloats)
+    }
   }
 
-  package func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
-    try backwardDataPrimitive().execute(
-      activation: dx, weights: packed.data, bias: nil, result: .init(mutating: dy))
+  package func backwardData(
+    _ dy: UnsafePointer<Float>, samples: Int, packed: Buffer, into dx: UnsafeMutablePointer<Float>
+  ) throws {
+    let primitive = try backwardDataPrimitive()
+    for sample in 0..<samples {
+      try primitive.execute(
+        activation: dx + sample * geometry.inputFloats, weights: packed.data, bias: nil,
+        result: .init(mutating: dy + sample * geometry.outputFloats))
+    }
   }
 
-  package func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
-    let primitive = try backwardWeightsPrimitive()
+  package var samplesTogether: Int { geometry.samplesTogether }
+
+  package func weightGradient(_ samples: [ConvolutionSample]) throws -> Buffer {
+    let primitive = try backwardWeightsPrimitive(samples: samples.count)
     let gradient = Buffer(count: primitive.packedCount)
-    try primitive.execute(
-      activation: .init(mutating: x), weights: gradient.data, bias: nil, result: .init(mutating: dy))
+    if samples.count == 1 {
+      try primitive.execute(
+        activation: .init(mutating: samples[0].x), weights: gradient.data, bias: nil,
+        result: .init(mutating: samples[0].dy))
+      return gradient
+    }
+    let x = Buffer(count: samples.count * geometry.inputFloats)
+    let dy = Buffer(count: samples.count * geometry.outputFloats)
+    parallelFor(samples.count) { i in
+      (x.data + i * geometry.inputFloats).update(from: samples[i].x, count: geometry.inputFloats)
+      (dy.data + i * geometry.outputFloats).update(from: samples[i].dy, count: geometry.outputFloats)
+    }
+    try primitive.execute(activation: x.data, weights: gradient.data, bias: nil, result: dy.data)
     return gradient
   }
 
   package func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) throws {
-    try backwardWeightsPrimitive().unpack(gradient.data, into: oihw)
+    try backwardWeightsPrimitive(samples: 1).unpack(gradient.data, into: oihw)
   }
 }
 

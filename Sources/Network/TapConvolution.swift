@@ -3,9 +3,14 @@ import Compute
 /// A 3×3 convolution of stride 1 whose dilation is large for its map, as a sum of matrix products, one for each tap, over
 /// the pixels where the tap meets the map: what falls outside costs nothing. With a dilation of at least the map's size
 /// only the centre is left, a 1×1 convolution.
+///
+/// Taps that reach a few pixels only, of a map's edge or corner, are taken for all samples at once: reading a matrix costs
+/// more than multiplying it with so few rows.
 package final class TapConvolution: ConvolutionMethod {
   private let geometry: ConvolutionGeometry
   private let taps: [Tap]
+  /// Places among the taps of those with few pixels.
+  private let panels: Range<Int>
   private var forwardProducts: [Int: MatrixProduct] = [:]
   private var backwardProducts: [Int: MatrixProduct] = [:]
   private var weightProducts: [Int: MatrixProduct] = [:]
@@ -26,38 +31,57 @@ package final class TapConvolution: ConvolutionMethod {
       return low..<max(low, high)
     }
     // The centre first: it covers the whole map and so sets what the others add to.
-    taps = [4, 0, 1, 2, 3, 5, 6, 7, 8].compactMap { number in
+    let all = [4, 0, 1, 2, 3, 5, 6, 7, 8].compactMap { number -> Tap? in
       let shift = (y: (number / 3 - 1) * geometry.dilation, x: (number % 3 - 1) * geometry.dilation)
       let tap = Tap(
         number: number, rows: valid(geometry.height, shift.y), columns: valid(geometry.width, shift.x), shift: shift)
       return tap.pixels > 0 ? tap : nil
     }
+    let takesPanels = geometry.inputs % PanelProduct.columns == 0 && geometry.outputs % PanelProduct.columns == 0
+    func isFew(_ tap: Tap) -> Bool { takesPanels && tap.number != 4 && tap.pixels <= 32 }
+    let few = all.filter(isFew)
+    taps = all.filter { !isFew($0) } + few
+    panels = taps.count - few.count..<taps.count
   }
 
   // MARK: Forward and backward to the input
 
-  // Which taps are packed depends on the map.
-  package var forwardLayout: UInt64 { taps.reduce(1 << 10) { $0 | 1 << UInt64($1.number) } }
-  package var backwardLayout: UInt64 { forwardLayout | 1 << 11 }
+  // Which taps are packed, and which of them in panels, depends on the map.
+  package var forwardLayout: UInt64 {
+    taps.enumerated().reduce(1 << 32) {
+      $0 | (panels.contains($1.offset) ? 1 << 16 | 1 : 1) << UInt64($1.element.number)
+    }
+  }
+  package var backwardLayout: UInt64 { forwardLayout | 1 << 33 }
 
   package func packForward(_ oihw: UnsafePointer<Float>) -> Buffer {
-    TapWeights.pack(oihw, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number))
+    TapWeights.pack(
+      oihw, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number), panels: panels)
   }
 
   package func packBackward(_ oihw: UnsafePointer<Float>) -> Buffer {
     TapWeights.packTransposed(
-      oihw, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number))
+      oihw, inputs: geometry.inputs, outputs: geometry.outputs, taps: taps.map(\.number), panels: panels)
   }
 
   package func forward(
-    _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, samples: Int, packed: Buffer, bias: UnsafePointer<Float>?,
+    into y: UnsafeMutablePointer<Float>
   ) throws {
     let (k, n) = (geometry.inputs, geometry.outputs)
-    for (place, tap) in taps.enumerated() {
-      try multiply(x, tap, from: tap.shift, packed.data + place * k * n, k, n, &forwardProducts, into: y, at: (0, 0))
+    for place in 0..<panels.lowerBound {
+      for sample in 0..<samples {
+        try multiply(
+          x + sample * geometry.inputFloats, taps[place], from: taps[place].shift, packed.data + place * k * n, k, n,
+          &forwardProducts, into: y + sample * geometry.outputFloats, at: (0, 0))
+      }
+    }
+    for place in panels {
+      multiplyFew(
+        x, samples, taps[place], from: taps[place].shift, packed.data + place * k * n, k, n, into: y, at: (0, 0))
     }
     guard let bias else { return }
-    parallelRanges(geometry.outPixels, grain: 1 << 8) { range in
+    parallelRanges(samples * geometry.outPixels, grain: 1 << 8) { range in
       var to = y + range.lowerBound * n
       for _ in range {
         for c in 0..<n { to[c] += bias[c] }
@@ -66,11 +90,20 @@ package final class TapConvolution: ConvolutionMethod {
     }
   }
 
-  package func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
+  package func backwardData(
+    _ dy: UnsafePointer<Float>, samples: Int, packed: Buffer, into dx: UnsafeMutablePointer<Float>
+  ) throws {
     let (k, n) = (geometry.outputs, geometry.inputs)
-    for (place, tap) in taps.enumerated() {
-      try multiply(
-        dy, tap, from: (0, 0), packed.data + place * k * n, k, n, &backwardProducts, into: dx, at: tap.shift)
+    for place in 0..<panels.lowerBound {
+      for sample in 0..<samples {
+        try multiply(
+          dy + sample * geometry.outputFloats, taps[place], from: (0, 0), packed.data + place * k * n, k, n,
+          &backwardProducts, into: dx + sample * geometry.inputFloats, at: taps[place].shift)
+      }
+    }
+    for place in panels {
+      multiplyFew(
+        dy, samples, taps[place], from: (0, 0), packed.data + place * k * n, k, n, into: dx, at: taps[place].shift)
     }
   }
 
@@ -85,53 +118,99 @@ package final class TapConvolution: ConvolutionMethod {
       try products[tap.pixels]
       ?? MatrixProduct(batch: 1, m: tap.pixels, k: k, n: n, strides: (tap.pixels * k, k * n, tap.pixels * n))
     products[tap.pixels] = product
-    let (gathered, pixels) = gather(source, tap, from, channels: k)
+    let (gathered, pixels) = inOrder(source, tap, from, channels: k)
     if tap.number == 4 { return try product.execute(pixels, matrix, target) }
     let result = Buffer(count: tap.pixels * n)
     try product.execute(pixels, matrix, result.data)
     withExtendedLifetime(gathered) {}
-    let width = geometry.width
     parallelFor(tap.rows.count) { row in
-      let to = target + ((tap.rows.lowerBound + row + at.y) * width + tap.columns.lowerBound + at.x) * n
+      let to = target + start(tap, row, at) * n
       let from = UnsafePointer(result.data + row * tap.columns.count * n)
       for i in 0..<tap.columns.count * n { to[i] += from[i] }
     }
   }
 
-  /// The tap's pixels of a map, moved by `shift`, one after the other; in place where they are already.
+  /// The same for the maps of several samples, with the matrix in panels.
+  private func multiplyFew(
+    _ source: UnsafePointer<Float>, _ samples: Int, _ tap: Tap, from: (y: Int, x: Int), _ matrix: UnsafePointer<Float>,
+    _ k: Int, _ n: Int, into target: UnsafeMutablePointer<Float>, at: (y: Int, x: Int)
+  ) {
+    let pixels = geometry.height * geometry.width
+    let lines = Buffer(count: PanelProduct.padded(rows: samples * tap.pixels) * k)
+    (lines.data + samples * tap.pixels * k).update(repeating: 0, count: lines.count - samples * tap.pixels * k)
+    for sample in 0..<samples {
+      gather(source + sample * pixels * k, tap, from, channels: k, into: lines.data + sample * tap.pixels * k)
+    }
+    PanelProduct.multiply(lines.data, rows: samples * tap.pixels, k: k, matrix, n: n) { line, column, value in
+      let (sample, pixel) = line.quotientAndRemainder(dividingBy: tap.pixels)
+      let (row, place) = pixel.quotientAndRemainder(dividingBy: tap.columns.count)
+      let to = target + (sample * pixels + start(tap, row, at) + place) * n + column
+      for i in 0..<PanelProduct.columns { to[i] += value[i] }
+    }
+  }
+
+  /// The pixel at which a row of the tap's begins, moved by `shift`.
+  private func start(_ tap: Tap, _ row: Int, _ shift: (y: Int, x: Int)) -> Int {
+    (tap.rows.lowerBound + row + shift.y) * geometry.width + tap.columns.lowerBound + shift.x
+  }
+
+  /// Copies the tap's pixels of a map, moved by `shift`, one after the other.
   private func gather(
+    _ map: UnsafePointer<Float>, _ tap: Tap, _ shift: (y: Int, x: Int), channels: Int,
+    into result: UnsafeMutablePointer<Float>
+  ) {
+    let length = tap.columns.count * channels
+    func copy(_ row: Int) {
+      (result + row * length).update(from: map + start(tap, row, shift) * channels, count: length)
+    }
+    // Waking threads takes longer than copying a few pixels.
+    if tap.pixels * channels < 1 << 15 { (0..<tap.rows.count).forEach(copy) } else { parallelFor(tap.rows.count, copy) }
+  }
+
+  /// The tap's pixels one after the other; in place where they are already.
+  private func inOrder(
     _ map: UnsafePointer<Float>, _ tap: Tap, _ shift: (y: Int, x: Int), channels: Int
   ) -> (Buffer?, UnsafePointer<Float>) {
-    let width = geometry.width
-    let first = map + ((tap.rows.lowerBound + shift.y) * width + tap.columns.lowerBound + shift.x) * channels
-    if tap.columns.count == width { return (nil, first) }
-    let length = tap.columns.count * channels
-    let result = Buffer(count: tap.rows.count * length)
-    parallelFor(tap.rows.count) { row in
-      (result.data + row * length).update(from: first + row * width * channels, count: length)
-    }
+    if tap.columns.count == geometry.width { return (nil, map + start(tap, 0, shift) * channels) }
+    let result = Buffer(count: tap.pixels * channels)
+    gather(map, tap, shift, channels: channels, into: result.data)
     return (result, UnsafePointer(result.data))
   }
 
   // MARK: Backward to the weights
 
-  /// Layout: taps that meet the map × inputs × outputs.
-  package func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
+  package var samplesTogether: Int { geometry.samplesTogether }
+
+  /// Layout: taps that meet the map × inputs × outputs. The samples' pixels are summed over as if they were one map's.
+  package func weightGradient(_ samples: [ConvolutionSample]) throws -> Buffer {
     let (inputs, outputs) = (geometry.inputs, geometry.outputs)
     let gradient = Buffer(count: taps.count * inputs * outputs)
     for (place, tap) in taps.enumerated() {
+      let pixels = samples.count * tap.pixels
       let product =
-        try weightProducts[tap.pixels]
+        try weightProducts[pixels]
         ?? MatrixProduct(
-          batch: 1, m: inputs, k: tap.pixels, n: outputs, transposed: true,
-          strides: (tap.pixels * inputs, tap.pixels * outputs, inputs * outputs))
-      weightProducts[tap.pixels] = product
-      let (a, source) = gather(x, tap, tap.shift, channels: inputs)
-      let (b, result) = gather(dy, tap, (0, 0), channels: outputs)
-      try product.execute(source, result, gradient.data + place * inputs * outputs)
+          batch: 1, m: inputs, k: pixels, n: outputs, transposed: true,
+          strides: (pixels * inputs, pixels * outputs, inputs * outputs))
+      weightProducts[pixels] = product
+      let (a, x) = inOrder(samples.map(\.x), tap, tap.shift, channels: inputs)
+      let (b, dy) = inOrder(samples.map(\.dy), tap, (0, 0), channels: outputs)
+      try product.execute(x, dy, gradient.data + place * inputs * outputs)
       withExtendedLifetime((a, b)) {}
     }
     return gradient
+  }
+
+  /// The tap's pixels of some samples one after the other.
+  private func inOrder(
+    _ maps: [UnsafePointer<Float>], _ tap: Tap, _ shift: (y: Int, x: Int), channels: Int
+  ) -> (Buffer?, UnsafePointer<Float>) {
+    if maps.count == 1 { return inOrder(maps[0], tap, shift, channels: channels) }
+    let result = Buffer(count: maps.count * tap.pixels * channels)
+    for (i, map) in maps.enumerated() {
+      gather(map, tap, shift, channels: channels, into: result.data + i * tap.pixels * channels)
+    }
+    return (result, UnsafePointer(result.data))
   }
 
   package func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) {

@@ -2,13 +2,28 @@ import Compute
 
 /// The weights of a 3×3 convolution as one matrix a tap, and back.
 ///
+/// A matrix is row-major, or, for ``PanelProduct``, in panels of 16 columns each.
+///
 /// In blocks of 16 × 16 filters that are turned around in the cache: rows of the matrices are a power of two apart, so
 /// going down their columns would have a few sets of the cache hold everything.
 enum TapWeights {
   private static let edge = 16
 
-  /// OIHW → taps × inputs × outputs.
-  static func pack(_ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int]) -> Buffer {
+  /// At most 16 numbers; mostly all 16, for which a call takes longer than the copy.
+  @inline(__always)
+  private static func copy(_ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>, _ count: Int) {
+    if count == edge {
+      let line = UnsafeRawPointer(from).loadUnaligned(as: SIMD16<Float>.self)
+      UnsafeMutableRawPointer(to).storeBytes(of: line, as: SIMD16<Float>.self)
+    } else {
+      to.update(from: from, count: count)
+    }
+  }
+
+  /// OIHW → taps × inputs × outputs; those numbered `panels` among the taps in panels.
+  static func pack(
+    _ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int], panels: Range<Int>
+  ) -> Buffer {
     let result = Buffer(count: taps.count * inputs * outputs)
     let to = result.data
     parallelRanges(outputs, grain: edge) { range in
@@ -16,16 +31,20 @@ enum TapWeights {
         for first in stride(from: 0, to: inputs, by: edge) {
           let count = min(edge, inputs - first)
           for (column, output) in range.enumerated() {
-            let from = oihw + (output * inputs + first) * 9
-            for (place, tap) in taps.enumerated() {
-              let line = block + place * edge * edge + column
-              for i in 0..<count { line[i * edge] = from[i * 9 + tap] }
+            let from = oihw + (output * inputs + first) * 9, line = block + column
+            if taps.count > 3 {
+              for j in 0..<count * 9 { line[j * edge] = from[j] }
+            } else {
+              for tap in taps {
+                for i in 0..<count { line[(i * 9 + tap) * edge] = from[i * 9 + tap] }
+              }
             }
           }
-          for place in taps.indices {
+          for (place, tap) in taps.enumerated() {
+            let isPanel = panels.contains(place)
+            let line = to + place * inputs * outputs + range.lowerBound * (isPanel ? inputs : 1)
             for i in 0..<count {
-              (to + (place * inputs + first + i) * outputs + range.lowerBound).update(
-                from: block + (place * edge + i) * edge, count: range.count)
+              copy(block + (i * 9 + tap) * edge, line + (first + i) * (isPanel ? edge : outputs), range.count)
             }
           }
         }
@@ -34,15 +53,22 @@ enum TapWeights {
     return result
   }
 
-  /// OIHW → taps × outputs × inputs.
-  static func packTransposed(_ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int]) -> Buffer {
+  /// OIHW → taps × outputs × inputs; those numbered `panels` among the taps in panels.
+  static func packTransposed(
+    _ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int], panels: Range<Int>
+  ) -> Buffer {
     let result = Buffer(count: taps.count * inputs * outputs)
     let to = result.data
     parallelFor(outputs) { output in
       let from = oihw + output * inputs * 9
-      for (place, tap) in taps.enumerated() {
-        let line = to + (place * outputs + output) * inputs
-        for input in 0..<inputs { line[input] = from[input * 9 + tap] }
+      for first in stride(from: 0, to: inputs, by: edge) {
+        for (place, tap) in taps.enumerated() {
+          let isPanel = panels.contains(place)
+          let line =
+            to + place * inputs * outputs + (isPanel ? first * outputs + output * edge : output * inputs + first)
+          let from = from + first * 9 + tap
+          for i in 0..<min(edge, inputs - first) { line[i] = from[i * 9] }
+        }
       }
     }
     return result
@@ -53,21 +79,20 @@ enum TapWeights {
     _ matrices: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int], into oihw: UnsafeMutablePointer<Float>
   ) {
     parallelRanges(outputs, grain: edge) { range in
-      withScratch(of: Float.self, count: edge * edge) { block in
-        if taps.count < 9 {
-          (oihw + range.lowerBound * inputs * 9).update(repeating: 0, count: range.count * inputs * 9)
-        }
+      withScratch(of: Float.self, count: 9 * edge * edge) { block in
+        block.update(repeating: 0, count: 9 * edge * edge)
         for first in stride(from: 0, to: inputs, by: edge) {
           let count = min(edge, inputs - first)
           for (place, tap) in taps.enumerated() {
             for i in 0..<count {
-              (block + i * edge).update(
-                from: matrices + (place * inputs + first + i) * outputs + range.lowerBound, count: range.count)
+              copy(
+                matrices + (place * inputs + first + i) * outputs + range.lowerBound, block + (i * 9 + tap) * edge,
+                range.count)
             }
-            for (column, output) in range.enumerated() {
-              let to = oihw + (output * inputs + first) * 9 + tap
-              for i in 0..<count { to[i * 9] = block[i * edge + column] }
-            }
+          }
+          for (column, output) in range.enumerated() {
+            let to = oihw + (output * inputs + first) * 9, line = block + column
+            for j in 0..<count * 9 { to[j] = line[j * edge] }
           }
         }
       }

@@ -66,13 +66,24 @@ package final class WinogradConvolution: ConvolutionMethod {
   }
 
   package func forward(
-    _ x: UnsafePointer<Float>, packed: Buffer, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, samples: Int, packed: Buffer, bias: UnsafePointer<Float>?,
+    into y: UnsafeMutablePointer<Float>
   ) throws {
-    try convolve(x, geometry.inputs, packed, &forwardProducts, bias: bias, into: y, geometry.outputs)
+    for sample in 0..<samples {
+      try convolve(
+        x + sample * geometry.inputFloats, geometry.inputs, packed, &forwardProducts, bias: bias,
+        into: y + sample * geometry.outputFloats, geometry.outputs)
+    }
   }
 
-  package func backwardData(_ dy: UnsafePointer<Float>, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws {
-    try convolve(dy, geometry.outputs, packed, &backwardProducts, bias: nil, into: dx, geometry.inputs)
+  package func backwardData(
+    _ dy: UnsafePointer<Float>, samples: Int, packed: Buffer, into dx: UnsafeMutablePointer<Float>
+  ) throws {
+    for sample in 0..<samples {
+      try convolve(
+        dy + sample * geometry.outputFloats, geometry.outputs, packed, &backwardProducts, bias: nil,
+        into: dx + sample * geometry.inputFloats, geometry.inputs)
+    }
   }
 
   /// In bands of some 512 tiles, so that what is in between takes no more for a large map than for a small one.
@@ -101,12 +112,15 @@ package final class WinogradConvolution: ConvolutionMethod {
 
   // MARK: Backward to the weights
 
+  package var samplesTogether: Int { 1 }
+
   /// Layout: 9 taps × inputs × outputs.
-  package func weightGradient(_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>) throws -> Buffer {
+  package func weightGradient(_ samples: [ConvolutionSample]) throws -> Buffer {
+    precondition(samples.count == 1)
     let (inputs, outputs) = (geometry.inputs, geometry.outputs)
     let all = rows.indices
-    let a = transformedInput(x, channels: inputs, all)
-    let b = transformedGradient(dy)
+    let a = transformedInput(samples[0].x, channels: inputs, all)
+    let b = transformedGradient(samples[0].dy)
     let gradient = Buffer(count: 9 * inputs * outputs)
     // In blocks of input channels whose 36 products stay in the cache until they are transformed back.
     let block = max(32, (1 << 20) / (36 * outputs) / 16 * 16)

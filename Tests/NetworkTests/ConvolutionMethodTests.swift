@@ -85,9 +85,10 @@ final class ConvolutionMethodTests: XCTestCase {
     // What is left unwritten must not pass.
     for buffer in [result, back, weights] { buffer.data.update(repeating: .nan, count: buffer.count) }
     try method.forward(
-      input.data, packed: method.packForward(w), bias: g.bias ? bias.data : nil, into: result.data)
-    try method.backwardData(output.data, packed: method.packBackward(w), into: back.data)
-    try method.unpackGradient(method.weightGradient(input.data, output.data), into: weights.data)
+      input.data, samples: 1, packed: method.packForward(w), bias: g.bias ? bias.data : nil, into: result.data)
+    try method.backwardData(output.data, samples: 1, packed: method.packBackward(w), into: back.data)
+    try method.unpackGradient(
+      method.weightGradient([ConvolutionSample(x: input.data, dy: output.data)]), into: weights.data)
     for (name, found, expected) in [("y", result, y), ("dx", back, dx), ("dw", weights, dw)] {
       let e = error(numbers(found), expected)
       XCTAssertLessThan(e.typical, typical, "\(g.description) \(name)", file: file, line: line)
@@ -109,12 +110,63 @@ final class ConvolutionMethodTests: XCTestCase {
 
   func testTaps() throws {
     for (inputs, outputs, height, width, dilation) in [
-      (64, 80, 33, 33, 12), (80, 64, 17, 23, 12), (64, 64, 33, 33, 36), (64, 64, 20, 9, 10),
+      (64, 80, 33, 33, 12), (80, 64, 17, 23, 12), (64, 64, 33, 33, 36), (64, 64, 20, 9, 10), (64, 80, 9, 9, 8),
+      (64, 64, 5, 5, 6),
+      // No panels of 16 columns.
+      (72, 64, 9, 9, 8),
     ] {
       let g = Self.geometry(inputs, outputs, height, width, dilation: dilation, bias: dilation == 12)
       XCTAssertLessThan(g.tapsInside, 0.65)
       try check(TapConvolution(g), g, typical: 5e-7, greatest: 5e-6)
     }
+  }
+
+  /// A sample's output and gradient have the same bits beside any others; the gradient of the weights by several is the sum
+  /// of theirs, the same again and again.
+  func testSamplesBesideEachOther() throws {
+    for (inputs, outputs, size, dilation) in [(64, 80, 9, 8), (64, 64, 33, 12), (128, 128, 33, 1), (128, 128, 9, 1)] {
+      let g = Self.geometry(inputs, outputs, size, size, dilation: dilation)
+      let method = try g.method(), count = 4
+      func buffer(_ count: Int, _ seed: UInt64) -> Buffer {
+        let buffer = Buffer(count: count)
+        buffer.data.update(from: Self.noise(count, seed: seed), count: count)
+        return buffer
+      }
+      func numbers(_ data: UnsafePointer<Float>, _ count: Int) -> [Float] {
+        Array(UnsafeBufferPointer(start: data, count: count))
+      }
+      let (mapIn, mapOut) = (size * size * inputs, size * size * outputs)
+      let x = buffer(count * mapIn, 1), dy = buffer(count * mapOut, 2), w = Self.noise(9 * inputs * outputs, seed: 3)
+      let packed = try (method.packForward(w), method.packBackward(w))
+      func pass(_ samples: Range<Int>) throws -> (y: [Float], dx: [Float]) {
+        let y = Buffer(count: samples.count * mapOut), dx = Buffer(count: samples.count * mapIn)
+        try method.forward(
+          x.data + samples.lowerBound * mapIn, samples: samples.count, packed: packed.0, bias: nil, into: y.data)
+        try method.backwardData(
+          dy.data + samples.lowerBound * mapOut, samples: samples.count, packed: packed.1, into: dx.data)
+        return (numbers(y.data, y.count), numbers(dx.data, dx.count))
+      }
+      func gradient(_ samples: Range<Int>) throws -> [Float] {
+        let result = Buffer(count: 9 * inputs * outputs)
+        try method.unpackGradient(
+          method.weightGradient(
+            samples.map { ConvolutionSample(x: x.data + $0 * mapIn, dy: dy.data + $0 * mapOut) }), into: result.data)
+        return numbers(result.data, result.count)
+      }
+      let all = try pass(0..<count), first = try pass(0..<2), second = try pass(2..<count)
+      XCTAssertEqual(all.y, first.y + second.y, g.description)
+      XCTAssertEqual(all.dx, first.dx + second.dx, g.description)
+      XCTAssertEqual(all.y, try (0..<count).flatMap { try pass($0..<$0 + 1).y }, g.description)
+      XCTAssertEqual(all.dx, try (0..<count).flatMap { try pass($0..<$0 + 1).dx }, g.description)
+
+      let together = min(method.samplesTogether, count)
+      let sum = try gradient(0..<together), alone = try (0..<together).map { try gradient($0..<$0 + 1) }
+      let expected = sum.indices.map { i in alone.reduce(0.0) { $0 + Double($1[i]) } }
+      XCTAssertLessThan(error(sum, expected).greatest, 1e-5, g.description)
+      XCTAssertEqual(sum, try gradient(0..<together), g.description)
+    }
+    XCTAssertGreaterThan(try Self.geometry(64, 80, 9, 9, dilation: 8).method().samplesTogether, 1)
+    XCTAssertGreaterThan(try Self.geometry(128, 128, 9, 9, dilation: 1).method().samplesTogether, 1)
   }
 
   /// Whatever method computes it, a layer of the published network on the published crops.

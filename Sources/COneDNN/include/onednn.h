@@ -7,8 +7,9 @@
 /// What oneDNN's 2.x and 3.x C interfaces express differently is kept behind these few functions. One engine and one
 /// stream serve the process; calls come from one thread.
 
-/// A convolution of one NHWC sample, float32, square kernel; `pad` on all four sides, `dilation` 1 = dense.
+/// A convolution of NHWC samples, float32, square kernel; `pad` on all four sides, `dilation` 1 = dense.
 typedef struct {
+  int samples;
   int height, width, in_channels;
   int out_height, out_width, out_channels;
   int kernel, stride, dilation, pad;
@@ -37,7 +38,8 @@ int u2pl_conv_unpack(u2pl_conv *conv, const float *packed, float *oihw);
 
 /// forward: activation = source, weights and bias read, result = destination written.
 /// backward data: activation = gradient of the source, written; result = gradient of the destination, read.
-/// backward weights: activation = source, result = gradient of the destination; weights (packed) written.
+/// backward weights: activation = source, result = gradient of the destination; weights (packed) written, summed over
+/// the samples, in the layout of the primitive for one sample.
 /// 0, or an error status.
 int u2pl_conv_execute(u2pl_conv *conv, float *activation, float *weights, const float *bias, float *result);
 
