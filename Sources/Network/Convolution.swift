@@ -91,10 +91,13 @@ public final class Convolution {
     }
     guard needsInput else { return nil }
 
-    let dx = Tensor(like: x)
-    try ConvolutionMeter.measure(name, .backwardData, geometry(x), samples: x.count) {
-      let weights = try packedWeights(method.backwardLayout, of: x, method.packBackward)
-      try method.backwardData(dy.data, samples: x.count, packed: weights, into: dx.data)
+    let (geometry, samples) = (geometry(x), x.count)
+    // A map computed again is given back before another of its size is needed.
+    _ = consume x
+    let dx = Tensor(count: samples, height: geometry.height, width: geometry.width, channels: inputs)
+    try ConvolutionMeter.measure(name, .backwardData, geometry, samples: samples) {
+      let weights = try packedWeights(method.backwardLayout, of: dx, method.packBackward)
+      try method.backwardData(dy.data, samples: samples, packed: weights, into: dx.data)
     }
     return dx
   }

@@ -191,12 +191,18 @@ package final class Decoder {
     logits: Tensor, representation gradient: Tensor?, _ pass: Pass
   ) throws -> (low: Tensor, high: Tensor) {
     guard let savedSize else { preconditionFailure("backward without a recorded forward pass") }
-    let joined = try classifier.backward(logits, pass)
-    if let gradient { joined.add(try features.backward(gradient, pass)) }
-    let parts = split(joined, channels: [width, width])
-    let low = try lowUnit.backward(parts[0], pass)
-    let context = resizeBilinearBackward(parts[1], height: savedSize.height, width: savedSize.width)
-    let high = try aspp.backward(try fuse.backward(fuseDropout.apply(context, pass), pass), pass)
-    return (low, high)
+    // What is not needed any more ends where its function does.
+    func ofJoined() throws -> [Tensor] {
+      let joined = try classifier.backward(logits, pass)
+      if let gradient { joined.add(try features.backward(gradient, pass)) }
+      return split(joined, channels: [width, width])
+    }
+    func ofInputs() throws -> (low: Tensor, fused: Tensor) {
+      let parts = try ofJoined()
+      let context = resizeBilinearBackward(parts[1], height: savedSize.height, width: savedSize.width)
+      return (try lowUnit.backward(parts[0], pass), try fuse.backward(fuseDropout.apply(context, pass), pass))
+    }
+    let (low, fused) = try ofInputs()
+    return (low, try aspp.backward(fused, pass))
   }
 }

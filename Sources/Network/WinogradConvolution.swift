@@ -86,12 +86,14 @@ package final class WinogradConvolution: ConvolutionMethod {
     }
   }
 
-  /// In bands of some 512 tiles, so that what is in between takes no more for a large map than for a small one.
+  /// In bands of some 512 tiles, or fewer where there are many channels, so that what is in between takes no more for a
+  /// large map than for a small one.
   private func convolve(
     _ x: UnsafePointer<Float>, _ k: Int, _ packed: Buffer, _ products: inout [Int: MatrixProduct],
     bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>, _ n: Int
   ) throws {
-    let height = max(1, 512 / columns.count)
+    let tiles = max(192, min(512, (1 << 24) / (36 * (k + n))))
+    let height = max(1, tiles / columns.count)
     for first in stride(from: 0, to: rows.count, by: height) {
       let band = first..<min(first + height, rows.count)
       let tiles = band.count * columns.count

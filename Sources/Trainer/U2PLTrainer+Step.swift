@@ -23,6 +23,19 @@ extension U2PLTrainer {
     clock.mark("mix")
 
     let studentPass = trainingPass(.all, network: 0, records: true)
+    let gradients = try lossGradients(images, studentPass, batch, &unlabeled, &report)
+    let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)  // 10
+    try learn(gradients, studentPass, &report, batch, average: (teacher.parameters, a))
+    if configuration.teacher.buffers == .ema {
+      ExponentialMovingAverage.updateBuffers(teacher.parameters, from: student.parameters, factor: a)
+    }
+    clock.mark("update")
+  }
+
+  /// Lines 3 to 8. What both networks have given ends with it, before the backward pass.
+  private func lossGradients(
+    _ images: Tensor, _ studentPass: Pass, _ batch: Batch, _ unlabeled: inout PseudoLabeled, _ report: inout StepReport
+  ) throws -> Gradients {
     let output = try student.forward(images, studentPass)  // 3
     let (logits, z) = (output.logits, output.representation!)
     clock.mark("student forward")
@@ -44,12 +57,7 @@ extension U2PLTrainer {
     clock.mark("contrastive loss")
 
     report.loss = report.supervised + report.unsupervised + configuration.u2pl.lambdaC * report.contrastive  // 9
-    let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)  // 10
-    try learn(gradients, studentPass, &report, batch, average: (teacher.parameters, a))
-    if configuration.teacher.buffers == .ema {
-      ExponentialMovingAverage.updateBuffers(teacher.parameters, from: student.parameters, factor: a)
-    }
-    clock.mark("update")
+    return gradients
   }
 
   /// A step of the first `supervised_epochs` epochs, or of the supervised-only baseline: L_s alone.
