@@ -87,11 +87,15 @@ package struct ConvolutionGeometry {
   /// The fastest method for these maps.
   package func method() throws -> any ConvolutionMethod {
     if picksTaps { return TapConvolution(self) }
+    if TileWinogradConvolution.pays(self) { return TileWinogradConvolution(self) }
     return WinogradConvolution.pays(self) ? WinogradConvolution(self) : try DirectConvolution(self)
   }
 
   /// What ``method()`` gives.
-  package var methodName: String { picksTaps ? "taps" : WinogradConvolution.pays(self) ? "winograd" : "direct" }
+  package var methodName: String {
+    if picksTaps { return "taps" }
+    return TileWinogradConvolution.pays(self) || WinogradConvolution.pays(self) ? "winograd" : "direct"
+  }
 
   package var description: String {
     "\(inputs)→\(outputs) \(kernel)×\(kernel)" + (stride > 1 ? "/\(stride)" : "")
