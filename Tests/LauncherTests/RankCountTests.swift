@@ -97,14 +97,16 @@ final class RankCountTests: CommandTestCase {
 
   /// Maps and channels large enough for Winograd's method, and ASPP's dilations beyond the map.
   func testLargeMaps() throws {
-    let settings = [
-      "data={kind: shapes, size: 97, labeled: 4, unlabeled: 4, validation: 2, classes: 4}",
-      "batch={labeled: 4, unlabeled: 4}", "model.width=128", "model.features=128", "schedule.epochs=3",
-      "schedule.steps_per_epoch=1", "schedule.supervised_epochs=1",
-    ]
-    for ranks in [1, 2, 4] {
-      try train("on\(ranks)", settings, ranks: ranks)
-      try assertSame("on1", "on\(ranks)", lastStep: 3)
+    for width in [128, 64] {
+      let settings = [
+        "data={kind: shapes, size: 97, labeled: 4, unlabeled: 4, validation: 2, classes: 4}",
+        "batch={labeled: 4, unlabeled: 4}", "model.width=\(width)", "model.features=\(width)", "schedule.epochs=3",
+        "schedule.steps_per_epoch=1", "schedule.supervised_epochs=1",
+      ]
+      for ranks in [1, 2, 4] {
+        try train("on\(ranks)width\(width)", settings, ranks: ranks)
+        try assertSame("on1width\(width)", "on\(ranks)width\(width)", lastStep: 3)
+      }
     }
   }
 }
