@@ -18,6 +18,7 @@ public final class BucketedAllReduce {
   private let values: UnsafeMutableBufferPointer<Float>
   private let ranks: Communicator
   private let size: Int
+  private let message: Int?
   /// Elements of each bucket that are not ready yet.
   private var missing: [Int] = []
   /// Buckets that are complete, in the order in which they became so, which is the same on all ranks.
@@ -28,9 +29,13 @@ public final class BucketedAllReduce {
   /// - Parameters:
   ///   - values: summed in place; must outlive this object, and not move.
   ///   - bucket: elements of a bucket.
-  public init(_ values: UnsafeMutableBufferPointer<Float>, bucket: Int = defaultBucket, ranks: Communicator) {
+  ///   - message: most elements of a message; nil for what suits the way to each rank.
+  public init(
+    _ values: UnsafeMutableBufferPointer<Float>, bucket: Int = defaultBucket, message: Int? = nil, ranks: Communicator
+  ) {
     self.values = values
     self.ranks = ranks
+    self.message = message
     size = max(1, min(bucket, 1 << 28))
     reset()
   }
@@ -89,7 +94,8 @@ public final class BucketedAllReduce {
     while underWay.count < Self.window, !waiting.isEmpty {
       let number = waiting.removeFirst()
       let scratch = idleScratch.popLast() ?? .allocate(capacity: (min(size, values.count) + 1) / 2)
-      underWay.append(try Bucket(values, range(number), tag: number + 1, scratch: scratch, ranks))
+      underWay.append(
+        try Bucket(values, range(number), tag: number + 1, scratch: scratch, ranks, message: message))
     }
   }
 
@@ -110,6 +116,7 @@ private final class Bucket {
   private let values: UnsafeMutableBufferPointer<Float>
   private let ranks: Communicator
   private let tag: Int
+  private let message: Int?
   /// What this rank holds the sum of, over its group of `distance` ranks.
   private var part: Range<Int>
   /// `part` before each halving.
@@ -120,9 +127,10 @@ private final class Bucket {
 
   init(
     _ values: UnsafeMutableBufferPointer<Float>, _ range: Range<Int>, tag: Int,
-    scratch: UnsafeMutableBufferPointer<Float>, _ ranks: Communicator
+    scratch: UnsafeMutableBufferPointer<Float>, _ ranks: Communicator, message: Int?
   ) throws {
     self.values = values
+    self.message = message
     self.ranks = ranks
     self.tag = tag
     self.scratch = scratch
@@ -162,7 +170,8 @@ private final class Bucket {
 
   private func exchange(send: Range<Int>, into target: UnsafeMutableBufferPointer<Float>) throws {
     pending = try PendingExchange(
-      send: UnsafeBufferPointer(rebasing: values[send]), receive: target, with: partner, tag: tag, ranks)
+      send: UnsafeBufferPointer(rebasing: values[send]), receive: target, with: partner, tag: tag,
+      message: message, ranks)
   }
 
   private func arrived() {

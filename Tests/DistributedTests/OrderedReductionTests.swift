@@ -45,10 +45,14 @@ final class OrderedReductionTests: XCTestCase {
   func testBucketsDoNotChangeTheBits() throws {
     let count = 10_007
     let expected = combined((0..<ranks.size).map { contribution(of: $0, count) }) { zip($0, $1).map(+) }
-    for bucket in [1_000, 4_096, 10_006, 10_007, 1 << 20] {
+    // The last with messages as between hosts.
+    let sizes: [(bucket: Int, message: Int?)] = [
+      (1_000, nil), (4_096, nil), (10_006, nil), (10_007, nil), (1 << 20, nil), (1_000, 7), (4_096, 1), (1 << 20, 512),
+    ]
+    for (bucket, message) in sizes {
       var values = contribution(of: ranks.rank, count)
       try values.withUnsafeMutableBufferPointer { values in
-        let exchange = BucketedAllReduce(values, bucket: bucket, ranks: ranks)
+        let exchange = BucketedAllReduce(values, bucket: bucket, message: message, ranks: ranks)
         // Twice, as in two steps.
         for _ in 0..<2 {
           _ = values.update(fromContentsOf: contribution(of: ranks.rank, count))
@@ -60,7 +64,7 @@ final class OrderedReductionTests: XCTestCase {
           }
           try exchange.finish()
           let different = zip(values, expected).count { $0.bitPattern != $1.bitPattern }
-          XCTAssertEqual(different, 0, "buckets of \(bucket) on \(ranks.size) ranks")
+          XCTAssertEqual(different, 0, "buckets of \(bucket), messages of \(message ?? bucket), \(ranks.size) ranks")
         }
       }
     }
