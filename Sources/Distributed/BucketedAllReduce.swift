@@ -7,6 +7,8 @@ import Compute
 /// of the vector, like the best all-reduce, and every element is summed in the tree's order wherever it lies. So the
 /// bits do not depend on the bucket size.
 ///
+/// Buckets move on whenever more is ready, and while this rank waits in ``Communicator/orderedReduce(_:_:)``.
+///
 /// With a rank count that is no power of two the vector is gathered and summed in rank order when all of it is ready.
 public final class BucketedAllReduce {
   /// Elements of a bucket where nothing else is asked for: 4 MiB, large enough for the link's bandwidth, small enough
@@ -29,7 +31,7 @@ public final class BucketedAllReduce {
   /// - Parameters:
   ///   - values: summed in place; must outlive this object, and not move.
   ///   - bucket: elements of a bucket.
-  ///   - message: most elements of a message; nil for what suits the way to each rank.
+  ///   - message: most bytes of a message; nil for what suits the way to each rank.
   public init(
     _ values: UnsafeMutableBufferPointer<Float>, bucket: Int = defaultBucket, message: Int? = nil, ranks: Communicator
   ) {
@@ -46,8 +48,11 @@ public final class BucketedAllReduce {
 
   private func reset() { missing = (0..<(values.count + size - 1) / size).map { range($0).count } }
 
+  var isUnderWay: Bool { !underWay.isEmpty }
+
   /// Says that these elements have their final values on this rank, each once before ``finish()``. Every rank says so of
-  /// the same elements in the same order. Never waits.
+  /// the same elements in the same order. Waits for nobody but at the first bucket, when ranks tell
+  /// each other which of them share a host.
   public func ready(_ elements: Range<Int>) throws {
     var start = elements.lowerBound
     while start < elements.upperBound {
@@ -64,7 +69,7 @@ public final class BucketedAllReduce {
   /// Lets messages move on and sums what has arrived. Never waits.
   public func progress() throws {
     guard ranks.size > 1, ranks.isPowerOfTwo else { return }
-    for bucket in underWay { try bucket.advance(waiting: false) }
+    for bucket in underWay { try bucket.advance() }
     try replaceFinished()
   }
 
@@ -83,8 +88,10 @@ public final class BucketedAllReduce {
     }
     try replaceFinished()
     while let oldest = underWay.first {
-      try oldest.advance(waiting: true)
-      try progress()
+      try poll("MPI_Waitall", with: oldest.awaited) {
+        try progress()
+        return oldest.isFinished
+      }
     }
   }
 
@@ -92,6 +99,7 @@ public final class BucketedAllReduce {
     for bucket in underWay where bucket.isFinished { idleScratch.append(bucket.scratch) }
     underWay.removeAll { $0.isFinished }
     while underWay.count < Self.window, !waiting.isEmpty {
+      ranks.gradients = self
       let number = waiting.removeFirst()
       let scratch = idleScratch.popLast() ?? .allocate(capacity: (min(size, values.count) + 1) / 2)
       underWay.append(
@@ -140,9 +148,11 @@ private final class Bucket {
 
   var isFinished: Bool { pending == nil }
 
-  /// Goes on for as long as messages have arrived, or with `waiting` until one has.
-  func advance(waiting: Bool) throws {
-    if waiting { try pending?.wait() }
+  /// The rank of the world that this waits for, where it can be told.
+  var awaited: Int? { pending?.partner }
+
+  /// Goes on for as long as messages have arrived.
+  func advance() throws {
     while let pending, try pending.isComplete() {
       self.pending = nil
       arrived()
@@ -170,8 +180,8 @@ private final class Bucket {
 
   private func exchange(send: Range<Int>, into target: UnsafeMutableBufferPointer<Float>) throws {
     pending = try PendingExchange(
-      send: UnsafeBufferPointer(rebasing: values[send]), receive: target, with: partner, tag: tag,
-      message: message, ranks)
+      send: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: values[send])),
+      receive: UnsafeMutableRawBufferPointer(target), with: partner, tag: tag, message: message, ranks)
   }
 
   private func arrived() {

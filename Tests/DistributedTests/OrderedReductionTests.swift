@@ -47,7 +47,8 @@ final class OrderedReductionTests: XCTestCase {
     let expected = combined((0..<ranks.size).map { contribution(of: $0, count) }) { zip($0, $1).map(+) }
     // The last with messages as between hosts.
     let sizes: [(bucket: Int, message: Int?)] = [
-      (1_000, nil), (4_096, nil), (10_006, nil), (10_007, nil), (1 << 20, nil), (1_000, 7), (4_096, 1), (1 << 20, 512),
+      (1_000, nil), (4_096, nil), (10_006, nil), (10_007, nil), (1 << 20, nil), (1_000, 28), (4_096, 12),
+      (1 << 20, 2_048),
     ]
     for (bucket, message) in sizes {
       var values = contribution(of: ranks.rank, count)
