@@ -71,6 +71,29 @@ final class OrderedReductionTests: XCTestCase {
     }
   }
 
+  /// Small sums are taken, in the backward pass, between the messages of gradients under way.
+  func testSmallSumsWhileGradientsAreUnderWay() throws {
+    let count = 100_003
+    let expected = combined((0..<ranks.size).map { contribution(of: $0, count) }) { zip($0, $1).map(+) }
+    func smallContribution(of rank: Int) -> [Double] { [0.1, 0.2, 1e9].map { $0 * Double(rank + 1) } }
+    let small = combined((0..<ranks.size).map(smallContribution)) { zip($0, $1).map(+) }
+    for message: Int? in [nil, 512] {
+      var values = contribution(of: ranks.rank, count)
+      try values.withUnsafeMutableBufferPointer { values in
+        let exchange = BucketedAllReduce(values, bucket: 3_000, message: message, ranks: ranks)
+        for start in stride(from: 0, to: count, by: 7_001).reversed() {
+          try exchange.ready(start..<min(start + 7_001, count))
+          var sum = smallContribution(of: ranks.rank)
+          try ranks.orderedSum(&sum)
+          XCTAssertEqual(sum, small)
+        }
+        try exchange.finish()
+        let different = zip(values, expected).count { $0.bitPattern != $1.bitPattern }
+        XCTAssertEqual(different, 0, "on \(ranks.size) ranks")
+      }
+    }
+  }
+
   /// What nothing was computed for stays zero and is not sent.
   func testElementsThatAreNeverReady() throws {
     var values = [Float](repeating: 0, count: 1_000)
