@@ -38,8 +38,9 @@ package enum Activity {
     return waits.filter { $0.nanoseconds > 0 }.map { ("\($0.call)", Double($0.nanoseconds) * 1e-9) }
   }
 
-  /// Makes a call of MPI, during which the process counts as waiting.
+  /// Makes a call of MPI, during which the process counts as waiting; calls within it are part of it.
   static func call(_ name: StaticString, with partner: Int?, _ body: () -> Int32) -> Int32 {
+    guard slot[.isWaiting] == 0 else { return body() }
     slot.setCall(name)
     slot[.partner] = partner ?? -1
     slot[.isWaiting] = 1

@@ -7,6 +7,8 @@ import Compute
 /// of the vector, like the best all-reduce, and every element is summed in the tree's order wherever it lies. So the
 /// bits do not depend on the bucket size.
 ///
+/// Buckets move on whenever more is ready, and while this rank waits in ``Communicator/orderedReduce(_:_:)``.
+///
 /// With a rank count that is no power of two the vector is gathered and summed in rank order when all of it is ready.
 public final class BucketedAllReduce {
   /// Elements of a bucket where nothing else is asked for: 4 MiB, large enough for the link's bandwidth, small enough
@@ -18,6 +20,7 @@ public final class BucketedAllReduce {
   private let values: UnsafeMutableBufferPointer<Float>
   private let ranks: Communicator
   private let size: Int
+  private let message: Int?
   /// Elements of each bucket that are not ready yet.
   private var missing: [Int] = []
   /// Buckets that are complete, in the order in which they became so, which is the same on all ranks.
@@ -28,9 +31,13 @@ public final class BucketedAllReduce {
   /// - Parameters:
   ///   - values: summed in place; must outlive this object, and not move.
   ///   - bucket: elements of a bucket.
-  public init(_ values: UnsafeMutableBufferPointer<Float>, bucket: Int = defaultBucket, ranks: Communicator) {
+  ///   - message: most bytes of a message; nil for what suits the way to each rank.
+  public init(
+    _ values: UnsafeMutableBufferPointer<Float>, bucket: Int = defaultBucket, message: Int? = nil, ranks: Communicator
+  ) {
     self.values = values
     self.ranks = ranks
+    self.message = message
     size = max(1, min(bucket, 1 << 28))
     reset()
   }
@@ -41,8 +48,11 @@ public final class BucketedAllReduce {
 
   private func reset() { missing = (0..<(values.count + size - 1) / size).map { range($0).count } }
 
+  var isUnderWay: Bool { !underWay.isEmpty }
+
   /// Says that these elements have their final values on this rank, each once before ``finish()``. Every rank says so of
-  /// the same elements in the same order. Never waits.
+  /// the same elements in the same order. Waits for nobody but at the first bucket, when ranks tell
+  /// each other which of them share a host.
   public func ready(_ elements: Range<Int>) throws {
     var start = elements.lowerBound
     while start < elements.upperBound {
@@ -59,7 +69,7 @@ public final class BucketedAllReduce {
   /// Lets messages move on and sums what has arrived. Never waits.
   public func progress() throws {
     guard ranks.size > 1, ranks.isPowerOfTwo else { return }
-    for bucket in underWay { try bucket.advance(waiting: false) }
+    for bucket in underWay { try bucket.advance() }
     try replaceFinished()
   }
 
@@ -78,8 +88,10 @@ public final class BucketedAllReduce {
     }
     try replaceFinished()
     while let oldest = underWay.first {
-      try oldest.advance(waiting: true)
-      try progress()
+      try poll("MPI_Waitall", with: oldest.awaited) {
+        try progress()
+        return oldest.isFinished
+      }
     }
   }
 
@@ -87,9 +99,11 @@ public final class BucketedAllReduce {
     for bucket in underWay where bucket.isFinished { idleScratch.append(bucket.scratch) }
     underWay.removeAll { $0.isFinished }
     while underWay.count < Self.window, !waiting.isEmpty {
+      ranks.gradients = self
       let number = waiting.removeFirst()
       let scratch = idleScratch.popLast() ?? .allocate(capacity: (min(size, values.count) + 1) / 2)
-      underWay.append(try Bucket(values, range(number), tag: number + 1, scratch: scratch, ranks))
+      underWay.append(
+        try Bucket(values, range(number), tag: number + 1, scratch: scratch, ranks, message: message))
     }
   }
 
@@ -110,6 +124,7 @@ private final class Bucket {
   private let values: UnsafeMutableBufferPointer<Float>
   private let ranks: Communicator
   private let tag: Int
+  private let message: Int?
   /// What this rank holds the sum of, over its group of `distance` ranks.
   private var part: Range<Int>
   /// `part` before each halving.
@@ -120,9 +135,10 @@ private final class Bucket {
 
   init(
     _ values: UnsafeMutableBufferPointer<Float>, _ range: Range<Int>, tag: Int,
-    scratch: UnsafeMutableBufferPointer<Float>, _ ranks: Communicator
+    scratch: UnsafeMutableBufferPointer<Float>, _ ranks: Communicator, message: Int?
   ) throws {
     self.values = values
+    self.message = message
     self.ranks = ranks
     self.tag = tag
     self.scratch = scratch
@@ -132,9 +148,11 @@ private final class Bucket {
 
   var isFinished: Bool { pending == nil }
 
-  /// Goes on for as long as messages have arrived, or with `waiting` until one has.
-  func advance(waiting: Bool) throws {
-    if waiting { try pending?.wait() }
+  /// The rank of the world that this waits for, where it can be told.
+  var awaited: Int? { pending?.partner }
+
+  /// Goes on for as long as messages have arrived.
+  func advance() throws {
     while let pending, try pending.isComplete() {
       self.pending = nil
       arrived()
@@ -162,7 +180,8 @@ private final class Bucket {
 
   private func exchange(send: Range<Int>, into target: UnsafeMutableBufferPointer<Float>) throws {
     pending = try PendingExchange(
-      send: UnsafeBufferPointer(rebasing: values[send]), receive: target, with: partner, tag: tag, ranks)
+      send: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: values[send])),
+      receive: UnsafeMutableRawBufferPointer(target), with: partner, tag: tag, message: message, ranks)
   }
 
   private func arrived() {

@@ -25,7 +25,7 @@ extension Communicator {
     while distance < size {
       let partner = rank ^ distance
       try values.withUnsafeBufferPointer { mine in
-        try other.withUnsafeMutableBufferPointer { try sendReceive(mine, to: partner, $0, from: partner) }
+        try other.withUnsafeMutableBufferPointer { try exchangeWhole(mine, $0, with: partner) }
       }
       if partner > rank {
         combine(&values, other)
@@ -35,6 +35,20 @@ extension Communicator {
       }
       distance *= 2
     }
+  }
+
+  /// `MPI_Sendrecv`, or what is the same to the partner while gradients under way move on: they may fill the link before
+  /// this message, and it would run empty if nobody saw to them until then.
+  private func exchangeWhole<Element: BitwiseCopyable>(
+    _ outgoing: UnsafeBufferPointer<Element>, _ incoming: UnsafeMutableBufferPointer<Element>, with partner: Int
+  ) throws {
+    guard let gradients, gradients.isUnderWay else {
+      return try sendReceive(outgoing, to: partner, incoming, from: partner)
+    }
+    let pending = try PendingExchange(
+      send: UnsafeRawBufferPointer(outgoing), receive: UnsafeMutableRawBufferPointer(incoming), with: partner, tag: 0,
+      message: Int(Int32.max), self)
+    try pending.wait(movingOn: gradients)
   }
 
   /// Element-wise sum in the tree's order, exchanged whole; for small arrays.

@@ -13,6 +13,10 @@ public final class Communicator {
   /// nil for a process alone.
   let handle: MPI_Comm?
   private let owned: Bool
+  /// By rank, whether it shares memory with this one; nil until somebody has asked.
+  private var neighbours: [Bool]?
+  /// What may be under way beside other messages.
+  weak var gradients: BucketedAllReduce?
   /// Bytes handed to MPI for sending by this rank, so far.
   public internal(set) var bytesSent = 0
 
@@ -67,6 +71,15 @@ public final class Communicator {
       MPI_Comm_split_type(handle, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), u2pl_info_null(), &part),
       "MPI_Comm_split_type")
     return try Communicator(part!, owned: true)
+  }
+
+  /// Whether a rank is on this one's host. Collective at the first call, whatever the rank; local after.
+  public func sharesMemory(with other: Int) throws -> Bool {
+    if let neighbours { return neighbours[other] }
+    var found = [Bool](repeating: false, count: size)
+    for rank in try node().allGather([Int32(rank)]).elements { found[Int(rank)] = true }
+    neighbours = found
+    return found[other]
   }
 
   /// Returns when every rank has called it. Corresponds to `MPI_Barrier`.

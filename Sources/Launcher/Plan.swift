@@ -13,7 +13,7 @@ struct Plan: ParsableCommand {
       Counts what the ranks send each other in a step, and the time that takes on links of the given latency and \
       bandwidth, beside the time of the computation, which is measured here in a few steps unless it is given. Each rank \
       gets the same number of images, so the batch grows with the ranks. A host whose ranks share a link gives each its \
-      share of the bandwidth. For ten-gigabit Ethernet:
+      share of the bandwidth; `mpirun -n 2 u2pl bench link` on two hosts measures both. For ten-gigabit Ethernet:
 
         u2pl plan --latency 20e-6 --bandwidth 1.2e9
         u2pl plan --config configs/camvid.yaml --ranks 4 --ranks 32 --latency 2e-6 --bandwidth 12e9 --step-seconds 3.1

@@ -217,8 +217,9 @@ public struct StepPlan: Sendable {
 
   /// What remains of the exchange when the backward pass has ended.
   ///
-  /// A bucket moves on when a layer says that its gradient is ready: layers bound how many rounds can be hidden. The last
-  /// bucket is complete only at the end.
+  /// A bucket moves on when a layer says that its gradient is ready: layers bound how many rounds can be hidden. (It also
+  /// does while batch norm waits for its messages, which is not counted.) The last bucket is complete only at the end.
+  /// That batch norm's messages queue behind gradients costs nothing of its own: the link carries what it has to anyway.
   private func unhidden(_ exchange: Double, rounds: Double, buckets: Double, _ work: Work) -> Double {
     guard configuration.reduction == .ordered else { return exchange }
     let last = exchange / buckets

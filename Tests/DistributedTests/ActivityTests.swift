@@ -61,4 +61,28 @@ final class ActivityTests: XCTestCase {
     XCTAssertEqual(Activity.slot.call, "MPI_Sendrecv")
     XCTAssertEqual(Activity.slot[.partner], ranks.rank ^ (ranks.size / 2))
   }
+  /// A rank that waits for another one looks as if it waited, however often it asks meanwhile for gradients under way.
+  func testGradientsUnderWayAreNoProgressOfTheWait() throws {
+    guard ranks.size > 1, ranks.isPowerOfTwo else { throw XCTSkip("SKIPPED: nobody to wait for") }
+    var values = [Float](repeating: Float(ranks.rank + 1), count: 1_000)
+    try values.withUnsafeMutableBufferPointer { values in
+      let exchange = BucketedAllReduce(values, bucket: 100, ranks: ranks)
+      // The first bucket alone, so that who shares a host is known.
+      try exchange.ready(0..<100)
+      try ranks.barrier()
+      if ranks.rank == 0 { usleep(500_000) }
+      try exchange.ready(100..<1_000)
+      _ = Activity.takeWaits()
+      let before = Activity.slot[.progress]
+      var sum = [1.0]
+      try ranks.orderedSum(&sum)
+      if ranks.rank == 1 {
+        XCTAssertLessThan(Activity.slot[.progress] - before, 20)
+        XCTAssertGreaterThan(Activity.takeWaits().first { $0.call == "MPI_Waitall" }?.seconds ?? 0, 0.3)
+      }
+      try exchange.finish()
+    }
+    let all = ranks.size * (ranks.size + 1) / 2
+    XCTAssertEqual(values, [Float](repeating: Float(all), count: 1_000))
+  }
 }

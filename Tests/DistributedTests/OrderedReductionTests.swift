@@ -45,10 +45,15 @@ final class OrderedReductionTests: XCTestCase {
   func testBucketsDoNotChangeTheBits() throws {
     let count = 10_007
     let expected = combined((0..<ranks.size).map { contribution(of: $0, count) }) { zip($0, $1).map(+) }
-    for bucket in [1_000, 4_096, 10_006, 10_007, 1 << 20] {
+    // The last with messages as between hosts.
+    let sizes: [(bucket: Int, message: Int?)] = [
+      (1_000, nil), (4_096, nil), (10_006, nil), (10_007, nil), (1 << 20, nil), (1_000, 28), (4_096, 12),
+      (1 << 20, 2_048),
+    ]
+    for (bucket, message) in sizes {
       var values = contribution(of: ranks.rank, count)
       try values.withUnsafeMutableBufferPointer { values in
-        let exchange = BucketedAllReduce(values, bucket: bucket, ranks: ranks)
+        let exchange = BucketedAllReduce(values, bucket: bucket, message: message, ranks: ranks)
         // Twice, as in two steps.
         for _ in 0..<2 {
           _ = values.update(fromContentsOf: contribution(of: ranks.rank, count))
@@ -60,8 +65,31 @@ final class OrderedReductionTests: XCTestCase {
           }
           try exchange.finish()
           let different = zip(values, expected).count { $0.bitPattern != $1.bitPattern }
-          XCTAssertEqual(different, 0, "buckets of \(bucket) on \(ranks.size) ranks")
+          XCTAssertEqual(different, 0, "buckets of \(bucket), messages of \(message ?? bucket), \(ranks.size) ranks")
         }
+      }
+    }
+  }
+
+  /// Small sums are taken, in the backward pass, between the messages of gradients under way.
+  func testSmallSumsWhileGradientsAreUnderWay() throws {
+    let count = 100_003
+    let expected = combined((0..<ranks.size).map { contribution(of: $0, count) }) { zip($0, $1).map(+) }
+    func smallContribution(of rank: Int) -> [Double] { [0.1, 0.2, 1e9].map { $0 * Double(rank + 1) } }
+    let small = combined((0..<ranks.size).map(smallContribution)) { zip($0, $1).map(+) }
+    for message: Int? in [nil, 512] {
+      var values = contribution(of: ranks.rank, count)
+      try values.withUnsafeMutableBufferPointer { values in
+        let exchange = BucketedAllReduce(values, bucket: 3_000, message: message, ranks: ranks)
+        for start in stride(from: 0, to: count, by: 7_001).reversed() {
+          try exchange.ready(start..<min(start + 7_001, count))
+          var sum = smallContribution(of: ranks.rank)
+          try ranks.orderedSum(&sum)
+          XCTAssertEqual(sum, small)
+        }
+        try exchange.finish()
+        let different = zip(values, expected).count { $0.bitPattern != $1.bitPattern }
+        XCTAssertEqual(different, 0, "on \(ranks.size) ranks")
       }
     }
   }
