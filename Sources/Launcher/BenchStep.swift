@@ -20,7 +20,7 @@ extension Bench {
     @Option(help: "Steps before those, which compile kernels.") var warmup = 2
     @Option(help: "Threads of a rank; the cores shared out if not given.") var threads: Int?
 
-    func configuration() throws -> Configuration {
+    func configuration(steps: Int) throws -> Configuration {
       try Configuration(
         yaml: """
           data: {kind: shapes, labeled: 64, unlabeled: 64, classes: \(classes), size: \(crop)}
@@ -50,11 +50,20 @@ extension Bench {
     @OptionGroup var options: StepOptions
     @Flag(help: "Leave gradients unexchanged: a measure of what the exchange costs, not training.")
     var withoutExchange = false
+    @Flag(help: "Exchange gradients in every other of twice as many steps, and tell how much longer those take.")
+    var compareExchange = false
     @Flag(help: "Print one JSON object instead of the table.") var json = false
+
+    func validate() throws {
+      guard !(withoutExchange && compareExchange) else {
+        throw ValidationError("--without-exchange and --compare-exchange exclude each other")
+      }
+    }
 
     func run() throws {
       try RankedProcess.run { ranks in
-        let measured = try Measured(options, ranks: ranks, exchange: !withoutExchange)
+        let measured = try Measured(
+          options, ranks: ranks, exchange: compareExchange ? .byTurns : withoutExchange ? .never : .always)
         guard ranks.rank == 0 else { return }
         RankedProcess.say(json ? try measured.json() : measured.table(options))
       }
@@ -70,8 +79,9 @@ extension Bench {
     let peaks: [Int]
     let threads: Int
 
-    init(_ options: StepOptions, ranks: Communicator, exchange: Bool = true) throws {
-      let configuration = try ranks.together { try options.configuration() }
+    init(_ options: StepOptions, ranks: Communicator, exchange: StepBenchmark.Exchange = .always) throws {
+      let steps = exchange == .byTurns ? 2 * options.steps : options.steps
+      let configuration = try ranks.together { try options.configuration(steps: steps) }
       try ranks.together { try BLAS.load() }
       _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
       threads = ThreadPool.threads
@@ -90,8 +100,11 @@ extension Bench {
 
     var seconds: Double { median { $0.seconds } }
     /// Of convolutions, a step.
-    var convolutionSeconds: Double { result.convolutions.reduce(0) { $0 + $1.seconds } / Double(result.reports.count) }
-    var operations: Double { result.convolutions.reduce(0) { $0 + $1.operations } / Double(result.reports.count) }
+    var convolutionSeconds: Double { result.convolutions.reduce(0) { $0 + $1.seconds } / Double(stepCount) }
+    var operations: Double { result.convolutions.reduce(0) { $0 + $1.operations } / Double(stepCount) }
+    private var stepCount: Int { result.reports.count + result.withoutExchange.count }
+    /// The time of each step with exchange of gradients, relative to that of the next, without it.
+    var exchangeRatios: [Double] { zip(result.reports, result.withoutExchange).map { $0.seconds / $1.seconds } }
     var phases: [(name: String, seconds: Double)] {
       result.reports[0].phases.indices.map { i in
         (result.reports[0].phases[i].phase, median { $0.phases[i].seconds })
@@ -124,6 +137,13 @@ extension Bench {
           gibibytes(peaks.reduce(0, +)), peaks.count),
         String(format: "sent by rank 0      %9.1f  MB a step", Double(result.bytesSent) * 1e-6),
       ]
+      let ratios = exchangeRatios.sorted()
+      if let least = ratios.first, let greatest = ratios.last {
+        lines.append(
+          String(
+            format: "gradients exchanged %9.4f  times a step without; median of %d pairs of steps, %.4f to %.4f",
+            ratios[ratios.count / 2], ratios.count, least, greatest))
+      }
       return lines.joined(separator: "\n")
     }
 
@@ -133,6 +153,7 @@ extension Bench {
         "phases": Dictionary(uniqueKeysWithValues: phases.map { ($0.name, $0.seconds) }),
         "convolution_seconds": convolutionSeconds, "convolution_operations": operations, "roof": roof,
         "threads": threads, "ranks": peaks.count, "peak_bytes": peaks, "bytes_sent": result.bytesSent,
+        "exchange_ratios": exchangeRatios,
       ]
       return String(
         decoding: try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys]), as: UTF8.self)

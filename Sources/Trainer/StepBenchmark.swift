@@ -8,9 +8,15 @@ public struct StepBenchmark {
   private let configuration: Configuration
   private let ranks: Communicator
 
+  /// In which steps gradients are exchanged. The numbers of a step without are worthless, its time tells what the exchange
+  /// costs.
+  public enum Exchange: Sendable { case always, never, byTurns }
+
   public struct Result {
-    /// Of the steps that were to be timed.
+    /// Of the steps that were to be timed; with exchange by turns of those with it.
     public let reports: [StepReport]
+    /// With exchange by turns, of the steps without it, each after one of `reports`.
+    public let withoutExchange: [StepReport]
     /// What convolutions have cost in those steps, on this rank.
     public let convolutions: [ConvolutionMeter.Entry]
     /// Sent by this rank to others, in bytes a step.
@@ -26,17 +32,14 @@ public struct StepBenchmark {
   ///
   /// - Parameters:
   ///   - warmup: steps at the start that compile kernels and map memory, and are not timed.
-  ///   - exchange: false leaves gradients as they are on each rank; the numbers are then worthless, the time tells what the
-  ///     exchange costs.
-  public func run(warmup: Int, exchange: Bool = true) throws -> Result {
+  public func run(warmup: Int, exchange: Exchange = .always) throws -> Result {
     let sets = try DataSets(configuration)
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
     let trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
-    trainer.exchangesGradients = exchange
     let loader = BatchLoader(sets, trainer, firstStep: 0)
     defer { loader.stop() }
-    var reports: [StepReport] = []
+    var reports: [StepReport] = [], withoutExchange: [StepReport] = []
     var sent = ranks.bytesSent
     trainer.startClock()
     while let batch = try loader.next() {
@@ -44,12 +47,16 @@ public struct StepBenchmark {
         ConvolutionMeter.start()
         sent = ranks.bytesSent
       }
+      let isOdd = (trainer.step - warmup) % 2 != 0
+      trainer.exchangesGradients = exchange == .always || exchange == .byTurns && !isOdd
       let report = try trainer.step(batch)
-      if report.step >= warmup { reports.append(report) }
+      if report.step >= warmup {
+        if exchange == .byTurns && isOdd { withoutExchange.append(report) } else { reports.append(report) }
+      }
       trainer.startClock()
     }
     return Result(
-      reports: reports, convolutions: ConvolutionMeter.stop(),
+      reports: reports, withoutExchange: withoutExchange, convolutions: ConvolutionMeter.stop(),
       bytesSent: (ranks.bytesSent - sent) / max(1, reports.count))
   }
 }
