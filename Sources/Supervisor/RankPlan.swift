@@ -40,14 +40,16 @@ package struct RankPlan: Equatable, Sendable {
 
 /// Chooses the ranks of each attempt.
 ///
-/// The first attempt fixes the threads of a rank, which the bits depend on; later ones keep them, and take the number of
-/// ranks of the first if the hosts that are left have room for it, else the largest power of two that fits and divides the
-/// batch.
+/// The first attempt fixes the threads of a rank and the instructions that all compute with, which the bits depend on;
+/// later ones keep them, and take the number of ranks of the first if the hosts that are left have room for it, else the
+/// largest power of two that fits and divides the batch.
 package struct Planner {
   /// Labeled and unlabeled images a step; 0 where there are none. What the number of ranks must divide.
   package let batch: (labeled: Int, unlabeled: Int)
   /// What the configuration says; nil for cores / ranks.
   package let threads: Int?
+  /// Those that every host of the first attempt has. A host that comes later and lacks them is not used.
+  package let instructions: HostFacts.Instructions
   private let first: RankPlan
   /// The most ranks that a slot gets.
   private let factor: Int
@@ -88,15 +90,16 @@ package struct Planner {
     }
     let factor = (ranks + total - 1) / total
     self.factor = factor
+    instructions = there.map { facts[$0.host]!.instructions }.min() ?? .base
     let shares = Self.spread(ranks, over: there.map { ($0.host, $0.room * factor) })
     first = RankPlan(
       shares: shares, threads: threads ?? max(1, shares.map { facts[$0.host]!.cores / $0.ranks }.min() ?? 1))
   }
 
-  /// Plans an attempt on the hosts that answer; nil where none does.
+  /// Plans an attempt on the hosts that answer; nil where none does that can be used.
   package func plan(_ facts: [String: HostFacts]) -> RankPlan? {
     let rooms = slots.compactMap { entry -> (host: String, room: Int)? in
-      guard let host = facts[entry.name] else { return nil }
+      guard let host = facts[entry.name], host.instructions >= instructions else { return nil }
       let most = (entry.slots ?? host.cores) * factor
       // One thread each: the slots say how many. Several: no more ranks than there are cores for their threads.
       let room = first.threads == 1 ? most : min(most, max(1, host.cores / first.threads))

@@ -53,8 +53,8 @@ package final class Supervisor {
     lines.append(plan.summary)
     lines.append(
       Self.line(
-        options, plan: plan, facts: facts, instructions: facts.values.map(\.instructions).min(), mark: mark,
-        environment: environment, resumeLatest: false
+        options, plan: plan, facts: facts, instructions: planner.instructions, mark: mark, environment: environment,
+        resumeLatest: false
       ).text)
     return lines
   }
@@ -71,7 +71,6 @@ package final class Supervisor {
     history.start(newestCheckpoint: state.newestCheckpoint)
     guard let facts = prepare() else { return stopped() }
     let planner = try Self.planner(options, allocation, facts)
-    let instructions = facts.values.map(\.instructions).min()
     var available = facts
     var first: RankPlan?
 
@@ -79,7 +78,7 @@ package final class Supervisor {
       if let plan = planner.plan(available) {
         first = first ?? plan
         tell(plan, before: history.lastPlan ?? first!, first: first!)
-        let ending = try attempt(plan, facts: available, instructions: instructions)
+        let ending = try attempt(plan, facts: available, instructions: planner.instructions)
         switch ending {
         case .finished:
           if history.count > 1 { log.say("finished at attempt \(history.count)") }
@@ -105,11 +104,14 @@ package final class Supervisor {
       guard pause(history.backoff(first: options.backoff)) else { return stopped() }
       guard let facts = prepare() else { return stopped() }
       available = facts
+      for (name, host) in facts.sorted(by: { $0.key < $1.key }) where host.instructions < planner.instructions {
+        log.say("\(name) is not used: it lacks the instructions that the run computes with (\(planner.instructions))")
+      }
     }
   }
 
   private func attempt(
-    _ plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions?
+    _ plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions
   ) throws -> Attempt.Ending {
     let line = Self.line(
       options, plan: plan, facts: facts, instructions: instructions, mark: mark, environment: environment,
@@ -171,7 +173,7 @@ package final class Supervisor {
   }
 
   private static func line(
-    _ options: LaunchOptions, plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions?,
+    _ options: LaunchOptions, plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions,
     mark: String, environment: [String: String], resumeLatest: Bool
   ) -> MPIRunLine {
     var program = [options.program] + options.arguments
