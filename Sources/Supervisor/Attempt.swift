@@ -49,18 +49,22 @@ final class Attempt {
   private let shell: RemoteShell
   private let log: LaunchLog
   private let probeSeconds: Double
+  private let hasComputed: Bool
   private let probe: (_ hosts: [String]) -> HostTask
   private var report = MPIRunReport()
 
-  /// - Parameter probe: asks hosts for an answer.
+  /// - Parameters:
+  ///   - hasComputed: whether an earlier attempt has done a step, so that the input is good.
+  ///   - probe: asks hosts for an answer.
   init(
-    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double,
+    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double, hasComputed: Bool,
     probe: @escaping ([String]) -> HostTask
   ) {
     self.line = line
     self.shell = shell
     self.log = log
     self.probeSeconds = probeSeconds
+    self.hasComputed = hasComputed
     self.probe = probe
     plan = line.plan
   }
@@ -169,7 +173,10 @@ final class Attempt {
     switch end {
     case .exit(0): return .finished
     case .exit(75): return .requeue
-    case .exit(let code) where (code == 2 || code == 64) && report.killed == nil && report.lostHost == nil:
+    // After a step the input is good, and what a rank cannot read is a disk, a mount or /dev/shm of its host.
+    case .exit(let code)
+    where (code == 2 || code == 64) && !hasComputed && firstStepAt == nil && report.killed == nil
+      && report.lostHost == nil:
       return .refused(code)
     default: break
     }

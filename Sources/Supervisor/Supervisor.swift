@@ -118,7 +118,9 @@ package final class Supervisor {
       resumeLatest: history.goesOnFromLatest(options.resume, newestCheckpoint: state.newestCheckpoint))
     if let hosts = line.hostfile { try Data(hosts.utf8).write(to: URL(fileURLWithPath: line.hostfilePath)) }
     log.say(line.text)
-    let attempt = Attempt(line, shell: shell, log: log, probeSeconds: options.probeSeconds) { [self] hosts in
+    let attempt = Attempt(
+      line, shell: shell, log: log, probeSeconds: options.probeSeconds, hasComputed: history.lastStepAt != nil
+    ) { [self] hosts in
       HostTask(HostFacts.script, on: hosts, shell: shell, seconds: patience, environment: environment)
     }
     log.event([

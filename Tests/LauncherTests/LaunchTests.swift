@@ -132,6 +132,49 @@ final class LaunchTests: CommandTestCase {
     assertNothingIsLeft()
   }
 
+  // MARK: A script in the place of mpirun
+
+  /// Has launches find this script where they look for `mpirun`. It runs in the directory of the test, where `run` is the run
+  /// directory, with the number of the attempt as `$attempt`.
+  ///
+  /// Returns the environment that does it.
+  private func standIn(_ script: String) throws -> [String: String] {
+    try program(
+      "bin/mpirun", "attempt=$(($(cat attempts 2>/dev/null || echo 0) + 1)); echo $attempt > attempts\n"
+        + "step() { echo \"{\\\"step\\\":$1}\" >> run/metrics.jsonl; }\n"
+        + "start() { echo \"resuming from x at step $1\"; sleep 0.2; }\n" + script)
+    return ["PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"]
+  }
+
+  private func program(_ name: String, _ script: String) throws {
+    try write(name, "#!/bin/sh\n\(script)\n")
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path(name))
+  }
+
+  private let fails = """
+    fail() { r=$(printf %74s | tr ' ' -); echo "u2pl: error: $1" >&2
+    printf '%s\n' $r "Process name: [[1,1],1]" "Exit code: $2" $r >&2; exit $2; }
+
+    """
+
+  /// A file that cannot be read after a step is a disk or a mount, not the user's input.
+  func testExitCodeTwoAfterAStepIsTriedAgain() throws {
+    let environment = try standIn(
+      fails + """
+        case $attempt in
+        1) start 0; step 0; sleep 0.3; fail "x.png: Input/output error" 2;;
+        2) fail "/data: does not exist" 2;;
+        3) fail "no room in /dev/shm" 2;;
+        esac
+        """)
+    let outcome = try launched(launching("run"), environment: environment)
+    XCTAssertTrue(
+      outcome.output.contains("rank 1 on localhost ended with exit code 2: x.png: Input/output error\n"), outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: finished at attempt 4\n"), outcome.summary)
+  }
+
+  // MARK: Failures that repeat themselves
+
   /// What the run itself does wrong it would do wrong each time.
   func testAFailureThatRepeatsItselfIsGivenUp() throws {
     let settings = [
