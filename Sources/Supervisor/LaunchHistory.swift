@@ -6,7 +6,7 @@ import Foundation
 /// row without progress (torchrun's option of this name counts all restarts of a run, which a run of weeks uses up).
 struct LaunchHistory {
   private struct Entry {
-    let plan: RankPlan?
+    let plan: RankPlan
     let seconds: Double
     let failure: Failure?
     let text: String
@@ -45,14 +45,8 @@ struct LaunchHistory {
     hasCaughtUp = false
   }
 
-  mutating func add(noHostAnswers hosts: [String], steps: Int?) {
-    let text = "none of \(hosts.joined(separator: ", ")) answers"
-    entries.append(
-      Entry(plan: nil, seconds: 0, failure: nil, text: text, steps: steps, resumedFrom: nil, progress: false))
-  }
-
   var count: Int { entries.count }
-  var lastPlan: RankPlan? { entries.last { $0.plan != nil }?.plan }
+  var lastPlan: RankPlan? { entries.last?.plan }
   var lastSeconds: Double { entries.last?.seconds ?? 0 }
   var lastText: String { entries.last?.text ?? "" }
   var lastSteps: Int? { entries.compactMap(\.steps).max() }
@@ -89,9 +83,8 @@ struct LaunchHistory {
   /// A line for each attempt.
   var summary: [String] {
     entries.enumerated().map { index, entry in
-      var parts = ["attempt \(index + 1)"]
-      if let plan = entry.plan { parts.append("\(plan.ranks) rank\(plan.ranks == 1 ? "" : "s")") }
-      parts.append(Supervisor.seconds(entry.seconds))
+      let ranks = entry.plan.ranks
+      var parts = ["attempt \(index + 1)", "\(ranks) rank\(ranks == 1 ? "" : "s")", Supervisor.seconds(entry.seconds)]
       if let from = entry.resumedFrom { parts.append(from == 0 ? "from the beginning" : "from step \(from)") }
       parts.append(entry.steps.map { "to step \($0)" } ?? "no step")
       return parts.joined(separator: ", ") + ": " + entry.text + (entry.progress ? "" : " (no new checkpoint)")

@@ -15,6 +15,9 @@ package final class Supervisor {
   private var history = LaunchHistory()
   /// Seconds in which a host has to answer.
   private let patience = 5.0
+  /// Seconds for which all hosts may be silent before the run is given up: longer than a switch or a name server takes to
+  /// start again.
+  private static let longestSilence = 1800.0
 
   /// Makes the run's folder of logs, and takes the run's lock.
   ///
@@ -74,40 +77,52 @@ package final class Supervisor {
     var available = facts
     var first: RankPlan?
 
-    while true {
-      if let plan = planner.plan(available) {
-        first = first ?? plan
-        tell(plan, before: history.lastPlan ?? first!, first: first!)
-        let ending = try attempt(plan, facts: available, instructions: planner.instructions)
-        switch ending {
-        case .finished:
-          if history.count > 1 { log.say("finished at attempt \(history.count)") }
-          return 0
-        case .requeue: return 75
-        case .refused(let code):
-          log.say("this is not tried again: the same input would be refused again (exit code \(code))")
-          return code
-        case .interrupted:
-          log.say("ended at once, at the second interrupt; \(lastCheckpoint)")
-          return 130
-        case .failed(let failure):
-          log.say(
-            "attempt \(history.count) has failed after \(Self.seconds(history.lastSeconds)): \(failure.text)\(failure.hint)"
-          )
-        }
-      } else {
-        history.add(noHostAnswers: allocation.hosts.map(\.name), steps: state.steps)
-        log.say("attempt \(history.count) cannot be made: none of the hosts answers")
+    while let plan = planner.plan(available) {
+      first = first ?? plan
+      tell(plan, before: history.lastPlan ?? first!, first: first!)
+      let ending = try attempt(plan, facts: available, instructions: planner.instructions)
+      switch ending {
+      case .finished:
+        if history.count > 1 { log.say("finished at attempt \(history.count)") }
+        return 0
+      case .requeue: return 75
+      case .refused(let code):
+        log.say("this is not tried again: the same input would be refused again (exit code \(code))")
+        return code
+      case .interrupted:
+        log.say("ended at once, at the second interrupt; \(lastCheckpoint)")
+        return 130
+      case .failed(let failure):
+        log.say(
+          "attempt \(history.count) has failed after \(Self.seconds(history.lastSeconds)): \(failure.text)\(failure.hint)"
+        )
       }
       if StopSignals.received != nil { return stopped() }
       if let reason = giveUp() { return surrender(reason) }
-      guard pause(history.backoff(first: options.backoff)) else { return stopped() }
-      guard let facts = prepare() else { return stopped() }
+      guard let facts = askAgain(planner) else { return stopped() }
       available = facts
+    }
+    return surrender("no host that can be used has answered for \(Int(Self.longestSilence / 60)) min")
+  }
+
+  /// Waits, and asks the hosts; where none can be used, which is no fault of the run and no attempt, again and again, as long
+  /// as ``longestSilence``.
+  ///
+  /// - Returns: nil where a signal came meanwhile.
+  private func askAgain(_ planner: Planner) -> [String: HostFacts]? {
+    let first = history.backoff(first: options.backoff)
+    guard pause(first, before: "next attempt") else { return nil }
+    let limit = ProcessInfo.processInfo.systemUptime + Self.longestSilence
+    var next = max(0.1, first)
+    while let facts = prepare() {
       for (name, host) in facts.sorted(by: { $0.key < $1.key }) where host.instructions < planner.instructions {
         log.say("\(name) is not used: it lacks the instructions that the run computes with (\(planner.instructions))")
       }
+      if planner.plan(facts) != nil || ProcessInfo.processInfo.systemUptime >= limit { return facts }
+      guard pause(next, before: "no host can be used; they are asked again") else { return nil }
+      next = min(60, next * 2)
     }
+    return nil
   }
 
   private func attempt(
@@ -235,8 +250,8 @@ package final class Supervisor {
   }
 
   /// Waits; false where a signal came meanwhile.
-  private func pause(_ seconds: Double) -> Bool {
-    log.say("next attempt in \(Self.seconds(seconds))")
+  private func pause(_ seconds: Double, before what: String) -> Bool {
+    log.say("\(what) in \(Self.seconds(seconds))")
     let limit = ProcessInfo.processInfo.systemUptime + seconds
     while ProcessInfo.processInfo.systemUptime < limit, StopSignals.received == nil {
       usleep(useconds_t(min(0.05, max(0.001, limit - ProcessInfo.processInfo.systemUptime)) * 1e6))

@@ -173,6 +173,23 @@ final class LaunchTests: CommandTestCase {
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 4\n"), outcome.summary)
   }
 
+  /// Hosts that are silent for a while cost no restart.
+  func testHostsThatAreSilentForAWhile() throws {
+    try write("hosts", "nosuch.invalid slots=2\n")
+    try program(
+      "agent", """
+        left=$(cat silent 2>/dev/null || echo 0)
+        if [ $left -gt 0 ]; then echo $((left - 1)) > silent; echo "no such host" >&2; exit 255; fi
+        shift; exec /bin/sh -c "$*"
+        """)
+    var environment = try standIn(fails + "[ $attempt = 2 ] || { start 0; step 0; echo 5 > silent; fail lost 1; }")
+    environment["OMPI_MCA_plm_rsh_agent"] = path("agent")
+    let options = ["--hostfile", "hosts", "--max-restarts", "1"]
+    let outcome = try launched(launching("run", options: options), environment: environment)
+    XCTAssertTrue(outcome.output.contains("launch: no host can be used; they are asked again in 0.2 s\n"), outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: finished at attempt 2\n"), outcome.summary)
+  }
+
   // MARK: Failures that repeat themselves
 
   /// What the run itself does wrong it would do wrong each time.
