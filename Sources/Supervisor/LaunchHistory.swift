@@ -2,7 +2,8 @@ import Foundation
 
 /// The attempts so far, and whether they get anywhere.
 ///
-/// An attempt makes progress when it leaves a checkpoint newer than any before. `--max-restarts K` bounds the restarts in a
+/// An attempt makes progress when it writes a checkpoint, unless another has gone on from the same step and come as far: one
+/// that takes up an older checkpoint, because the newer are damaged or it was told so, gets somewhere too. `--max-restarts K` bounds the restarts in a
 /// row without progress (torchrun's option of this name counts all restarts of a run, which a run of weeks uses up).
 struct LaunchHistory {
   private struct Entry {
@@ -12,21 +13,27 @@ struct LaunchHistory {
     let text: String
     let steps: Int?
     let resumedFrom: Int?
+    /// The newest checkpoint that it has written.
+    let written: Int?
     let progress: Bool
   }
 
   private var entries: [Entry] = []
-  private var newestCheckpoint: Int?
+  private(set) var hadCheckpoint = false
   /// Uptime of the last step.
   var lastStepAt: Double?
   /// Whether the attempt has done a step that none before it has.
   var hasCaughtUp = false
 
-  mutating func start(newestCheckpoint: Int?) { self.newestCheckpoint = newestCheckpoint }
+  mutating func start(newestCheckpoint: Int?) { hadCheckpoint = newestCheckpoint != nil }
 
-  mutating func add(_ attempt: Attempt, steps: Int?, newestCheckpoint newest: Int?) {
-    let progress = newest ?? -1 > newestCheckpoint ?? -1
-    newestCheckpoint = max(newest ?? -1, newestCheckpoint ?? -1) >= 0 ? max(newest ?? -1, newestCheckpoint ?? -1) : nil
+  /// - Parameter written: the newest checkpoint that the attempt has written.
+  mutating func add(_ attempt: Attempt, steps: Int?, written: Int?) {
+    let progress =
+      written.map { step in
+        !entries.contains { $0.resumedFrom == attempt.resumedFrom && $0.written ?? -1 >= step }
+      } ?? false
+    hadCheckpoint = hadCheckpoint || written != nil
     var failure: Failure?
     if case .failed(let found) = attempt.ending { failure = found }
     let text =
@@ -41,7 +48,7 @@ struct LaunchHistory {
     entries.append(
       Entry(
         plan: attempt.plan, seconds: attempt.seconds, failure: failure, text: text, steps: steps,
-        resumedFrom: attempt.resumedFrom, progress: progress))
+        resumedFrom: attempt.resumedFrom, written: written, progress: progress))
     hasCaughtUp = false
   }
 
@@ -50,7 +57,6 @@ struct LaunchHistory {
   var lastSeconds: Double { entries.last?.seconds ?? 0 }
   var lastText: String { entries.last?.text ?? "" }
   var lastSteps: Int? { entries.compactMap(\.steps).max() }
-  var hadCheckpoint: Bool { newestCheckpoint != nil }
 
   /// Attempts since the last that made progress.
   var withoutProgress: Int { entries.reversed().prefix { !$0.progress }.count }

@@ -33,6 +33,23 @@ struct RunState {
     return true
   }
 
+  /// The files of all checkpoints, as they are now: one that is written again is another.
+  var checkpointFiles: [CheckpointFile] {
+    ((try? directory.checkpoints()) ?? []).compactMap { step, path in
+      var status = stat()
+      guard stat(path, &status) == 0 else { return nil }
+      return CheckpointFile(
+        step: step, inode: status.st_ino, seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
+    }
+  }
+
+  struct CheckpointFile: Hashable {
+    let step: Int
+    let inode: ino_t
+    let seconds: Int
+    let nanoseconds: Int
+  }
+
   /// The step of the newest checkpoint, nil where there is none.
   var newestCheckpoint: Int? { (try? directory.checkpoints())?.first?.step }
 

@@ -144,6 +144,7 @@ package final class Supervisor {
     ])
     let stepsBefore = history.lastSteps
     let lastStepAt = history.lastStepAt
+    let before = state.checkpointFiles
     try attempt.run(&state) { [self] steps, isFirst in
       let pause = lastStepAt.map { ProcessInfo.processInfo.systemUptime - $0 }
       if isFirst {
@@ -161,7 +162,8 @@ package final class Supervisor {
       }
       history.lastStepAt = ProcessInfo.processInfo.systemUptime
     }
-    history.add(attempt, steps: state.steps, newestCheckpoint: state.newestCheckpoint)
+    let written = Set(state.checkpointFiles).subtracting(before).map(\.step).max()
+    history.add(attempt, steps: state.steps, written: written)
     var end: [String: Any] = [
       "event": "end", "attempt": history.count, "seconds": attempt.seconds, "how": history.lastText,
     ]

@@ -190,6 +190,29 @@ final class LaunchTests: CommandTestCase {
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 2\n"), outcome.summary)
   }
 
+  /// A run that goes on from an older checkpoint, because newer ones are damaged, gets somewhere although their steps are
+  /// higher; one that only does the same again does not.
+  func testProgressIsACheckpointThatWasWritten() throws {
+    try write("run/checkpoints/step-00000060.h5", "damaged")
+    let environment = try standIn(
+      fails + """
+        [ $attempt -lt 5 ] || exit 0
+        start 40; echo $attempt > run/checkpoints/step-0000004$attempt.h5; step 40; sleep 0.2; fail "$attempt" 1
+        """)
+    let options = ["--max-restarts", "1"]
+    let outcome = try launched(launching("run", options: options), environment: environment)
+    XCTAssertTrue(outcome.output.contains("launch: finished at attempt 5\n"), outcome.summary)
+
+    let same = try standIn(
+      fails + """
+        start 40; rm run/checkpoints/step-00000050.h5; echo $attempt > run/checkpoints/step-00000050.h5
+        step 50; sleep 0.2; fail "$attempt" 1
+        """)
+    try FileManager.default.removeItem(atPath: path("attempts"))
+    let given = try launched(launching("run", options: options), status: 1, environment: same)
+    XCTAssertTrue(given.output.contains("attempts in a row without a new checkpoint"), given.summary)
+  }
+
   // MARK: Failures that repeat themselves
 
   /// What the run itself does wrong it would do wrong each time.
