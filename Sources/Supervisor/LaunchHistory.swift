@@ -52,6 +52,13 @@ struct LaunchHistory {
     hasCaughtUp = false
   }
 
+  mutating func add(_ plan: RankPlan, notStarted failure: Failure, steps: Int?) {
+    entries.append(
+      Entry(
+        plan: plan, seconds: 0, failure: failure, text: failure.text, steps: steps, resumedFrom: nil, written: nil,
+        progress: false))
+  }
+
   var count: Int { entries.count }
   var lastPlan: RankPlan? { entries.last?.plan }
   var lastSeconds: Double { entries.last?.seconds ?? 0 }

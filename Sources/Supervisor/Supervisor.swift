@@ -80,7 +80,15 @@ package final class Supervisor {
     while let plan = planner.plan(available) {
       first = first ?? plan
       tell(plan, before: history.lastPlan ?? first!, first: first!)
-      let ending = try attempt(plan, facts: available, instructions: planner.instructions)
+      let ending: Attempt.Ending
+      do {
+        ending = try attempt(plan, facts: available, instructions: planner.instructions)
+      } catch where history.count > 0 {
+        // No process or descriptor is free, or the disk is full: that passes, or ends as other failures do.
+        let failure = Failure(host: ProcessInfo.processInfo.hostName, text: "it cannot be started: \(error)")
+        history.add(plan, notStarted: failure, steps: state.steps)
+        ending = .failed(failure)
+      }
       switch ending {
       case .finished:
         if history.count > 1 { log.say("finished at attempt \(history.count)") }

@@ -213,6 +213,21 @@ final class LaunchTests: CommandTestCase {
     XCTAssertTrue(given.output.contains("attempts in a row without a new checkpoint"), given.summary)
   }
 
+  /// What keeps a later attempt from being started does not end the launch without a summary.
+  func testAnAttemptThatCannotBeStarted() throws {
+    try write("hosts", "::1 slots=2\n")
+    try program("agent", "shift; exec /bin/sh -c \"$*\"")
+    // The hosts of the next attempt cannot be written down.
+    var environment = try standIn(
+      fails + "start 0; step 0; rm run/logs/launch.hosts; mkdir run/logs/launch.hosts; sleep 0.2; fail lost 1")
+    environment["OMPI_MCA_plm_rsh_agent"] = path("agent")
+    let options = ["--hostfile", "hosts", "--max-restarts", "2"]
+    let outcome = try launched(launching("run", options: options), status: 1, environment: environment)
+    XCTAssertTrue(
+      outcome.output.contains(#/launch:   attempt 3, 2 ranks, .*: it cannot be started: .*launch.hosts/#), outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: given up: 3 attempts in a row"), outcome.summary)
+  }
+
   // MARK: Failures that repeat themselves
 
   /// What the run itself does wrong it would do wrong each time.
