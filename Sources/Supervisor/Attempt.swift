@@ -35,6 +35,10 @@ final class Attempt {
     case failed(Failure)
   }
 
+  /// The most seconds between two probes of a run whose steps are slow. Slurm counts each as a step of the job; and a link
+  /// that is cut `mpirun` notices by itself, within 20 s.
+  private static let longestInterval = 160.0
+
   let plan: RankPlan
   private(set) var seconds = 0.0
   /// The step of the checkpoint that it went on from.
@@ -86,8 +90,10 @@ final class Attempt {
     }
     var lastSign = start, lastProbe = start, lastForwarded = -Double.infinity, failedAt: Double?
     var lookout: HostTask?
-    /// Hosts that have not answered once.
-    var suspects: [String] = []
+    /// How often in a row a host has not answered.
+    var silences: [String: Int] = [:]
+    /// Seconds between probes: longer each time as long as all hosts answer.
+    var interval = probeSeconds, lastStep = start
     var lost: (host: String, reason: String)?
 
     while true {
@@ -103,6 +109,9 @@ final class Attempt {
         if let steps = state.steps, steps != before, steps > resumedFrom ?? Int.max {
           let isFirst = firstStepAt == nil
           if isFirst { firstStepAt = now }
+          // Steps come faster than probes would: the next silence means something again.
+          if now - lastStep < probeSeconds { interval = probeSeconds }
+          lastStep = now
           advanced(steps, isFirst)
         }
       }
@@ -123,18 +132,20 @@ final class Attempt {
         lookout = nil
         lastProbe = now
         let silent = current.answers.filter { HostFacts($0.value.output) == nil }
-        if let host = silent.keys.sorted().first(where: suspects.contains), lastSign <= now - probeSeconds {
+        silences = silences.filter { silent[$0.key] != nil }.merging(silent.mapValues { _ in 1 }, uniquingKeysWith: +)
+        interval = silent.isEmpty ? min(2 * interval, max(Self.longestInterval, probeSeconds)) : probeSeconds
+        let enough = report.isFailure ? 2 : 3
+        if let host = silent.keys.sorted().first(where: { silences[$0]! >= enough }), lastSign <= now - probeSeconds {
           lost = (host, silent[host]!.reason)
           break
         }
-        suspects = silent.keys.sorted()
       }
       // One that was silent is asked again soon.
-      let pause = suspects.isEmpty ? probeSeconds : min(2, probeSeconds)
+      let pause = silences.isEmpty ? interval : min(2, probeSeconds)
       if lookout == nil, now - lastSign >= probeSeconds, now - lastProbe >= pause {
         lookout = probe(plan.hosts.filter { !shell.isOwn($0) })
       } else if now - lastSign < probeSeconds {
-        suspects = []
+        silences = [:]
       }
     }
     mpirun.kill()

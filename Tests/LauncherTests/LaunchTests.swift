@@ -213,6 +213,28 @@ final class LaunchTests: CommandTestCase {
     XCTAssertTrue(given.output.contains("attempts in a row without a new checkpoint"), given.summary)
   }
 
+  /// Two silences are no loss, and hosts that answer are left in peace when steps are slow.
+  func testHostsAreAskedSeldomAndMoreThanTwice() throws {
+    try write("hosts", "nosuch.invalid slots=2\n")
+    try program(
+      "agent", """
+        echo >> asked
+        left=$(cat silent 2>/dev/null || echo 0)
+        if [ $left -gt 0 ]; then echo $((left - 1)) > silent; exit 255; fi
+        shift; exec /bin/sh -c "$*"
+        """)
+    var environment = try standIn(
+      "start 0; step 0; echo 2 > silent; for n in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.4; step $n; done")
+    environment["OMPI_MCA_plm_rsh_agent"] = path("agent")
+    let options = ["--hostfile", "hosts", "--probe-seconds", "0.2"]
+    let outcome = try launched(launching("run", options: options), environment: environment)
+    XCTAssertFalse(outcome.output.contains("no longer answers"), outcome.summary)
+    XCTAssertEqual(try text("silent"), "0\n")
+    // Before the attempt, twice without an answer, and then after 0.2, 0.4, 0.8 … s; a step each 0.4 s.
+    let asked = try text("asked").count
+    XCTAssertTrue((4...9).contains(asked), "\(asked) times")
+  }
+
   /// What keeps a later attempt from being started does not end the launch without a summary.
   func testAnAttemptThatCannotBeStarted() throws {
     try write("hosts", "::1 slots=2\n")
