@@ -53,15 +53,16 @@ final class LeftoversTests: XCTestCase {
 
   func testTheAgentOfTheEnvironmentIsUsed() {
     let allocation = Allocation(hosts: [HostSlots(name: "far", slots: 1)], source: "")
-    func agent(_ value: String?) -> [String] {
-      RemoteShell(
-        allocation,
-        environment: ["PATH": "/usr/bin:/bin"].merging(value.map { ["OMPI_MCA_plm_rsh_agent": $0] } ?? [:]) { $1 }
-      )
-      .agent
+    func agent(_ value: String?, arguments: String? = nil) -> [String] {
+      var environment = ["PATH": "/usr/bin:/bin"]
+      environment["OMPI_MCA_plm_rsh_agent"] = value
+      environment["OMPI_MCA_plm_rsh_args"] = arguments
+      return RemoteShell(allocation, environment: environment).agent
     }
     XCTAssertEqual(agent("/bin/bash /run/agent"), ["/bin/bash", "/run/agent"])
     XCTAssertEqual(agent("/nonexistent : /bin/sh"), ["/bin/sh"])
     XCTAssertEqual(agent("ssh -p 2222"), ["ssh", "-p", "2222"])
+    XCTAssertEqual(agent("/bin/bash /run/agent", arguments: "-p 2222"), ["/bin/bash", "/run/agent", "-p", "2222"])
+    XCTAssertEqual(agent("ssh", arguments: "-p 2222").prefix(4), ["ssh", "-p", "2222", "-x"])
   }
 }
