@@ -54,14 +54,19 @@ final class Attempt {
   private let log: LaunchLog
   private let probeSeconds: Double
   private let hasComputed: Bool
+  private let jobs: JobRecord
   private let probe: (_ hosts: [String]) -> HostTask
   private var report = MPIRunReport()
+  /// Of `mpirun`.
+  private var process: pid_t = 0
+  private var job: MPIJob?
 
   /// - Parameters:
   ///   - hasComputed: whether an earlier attempt has done a step, so that the input is good.
+  ///   - jobs: takes note of the attempt's number.
   ///   - probe: asks hosts for an answer.
   init(
-    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double, hasComputed: Bool,
+    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double, hasComputed: Bool, jobs: JobRecord,
     probe: @escaping ([String]) -> HostTask
   ) {
     self.line = line
@@ -69,6 +74,7 @@ final class Attempt {
     self.log = log
     self.probeSeconds = probeSeconds
     self.hasComputed = hasComputed
+    self.jobs = jobs
     self.probe = probe
     plan = line.plan
   }
@@ -88,6 +94,7 @@ final class Attempt {
     } catch {
       throw SupervisorError("\(error); is Open MPI installed (openmpi-bin) and mpirun in PATH?")
     }
+    process = mpirun.process
     var lastSign = start, lastProbe = start, lastForwarded = -Double.infinity, failedAt: Double?
     var lookout: HostTask?
     /// How often in a row a host has not answered.
@@ -163,6 +170,11 @@ final class Attempt {
       log.keep(text)
       report.add(text).forEach(log.passOnError)
       return
+    }
+    if job == nil, let found = MPIJob(uri: text, process: process, host: ProcessInfo.processInfo.hostName) {
+      job = found
+      jobs.add(found)
+      return log.keep(text)
     }
     log.passOn(text)
     if let match = text.firstMatch(of: /^resuming from .* at step (\d+)$/) {

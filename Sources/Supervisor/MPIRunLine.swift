@@ -77,6 +77,8 @@ package struct MPIRunLine {
     // Ranks are to end with the thread that starts them, so that has to be one that lives as long as `mpirun`.
     words += parameter("odls_base_cutoff", "65536")
     words += parameter(Leftovers.parameter, mark)
+    // The number of the job, which Open MPI's files are named by.
+    words += ["--report-uri", "-"]
     for variable in variables { words += ["-x", variable] }
     return words + program
   }

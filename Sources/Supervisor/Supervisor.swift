@@ -11,6 +11,7 @@ package final class Supervisor {
   private let mark: String
   private let log: LaunchLog
   private let lock: RunLock
+  private let jobs: JobRecord
   private var state: RunState
   private var history = LaunchHistory()
   /// Seconds in which a host has to answer.
@@ -32,6 +33,7 @@ package final class Supervisor {
     let directory = RunDirectory(path: options.runDirectory)
     try directory.create()
     lock = try RunLock(path: directory.logsPath + "/launch.lock")
+    jobs = JobRecord(path: directory.logsPath + "/launch.jobs")
     log = try LaunchLog(directory: directory.logsPath)
     mark = Leftovers.mark(of: URL(fileURLWithPath: options.runDirectory).resolvingSymlinksInPath().path)
     state = RunState(directory: directory)
@@ -142,7 +144,8 @@ package final class Supervisor {
     if let hosts = line.hostfile { try Data(hosts.utf8).write(to: URL(fileURLWithPath: line.hostfilePath)) }
     log.say(line.text)
     let attempt = Attempt(
-      line, shell: shell, log: log, probeSeconds: options.probeSeconds, hasComputed: history.lastStepAt != nil
+      line, shell: shell, log: log, probeSeconds: options.probeSeconds, hasComputed: history.lastStepAt != nil,
+      jobs: jobs
     ) { [self] hosts in
       HostTask(HostFacts.script, on: hosts, shell: shell, seconds: patience, environment: environment)
     }
@@ -216,12 +219,12 @@ package final class Supervisor {
 
   // MARK: Between attempts
 
-  /// Asks all hosts, and ends there what an earlier attempt, or a launch that was killed, has left.
+  /// Asks all hosts, and ends and removes there what an earlier attempt, or a launch that was killed, has left.
   ///
   /// - Returns: the hosts that answer; nil where a signal came meanwhile.
   private func prepare() -> [String: HostFacts]? {
     let names = allocation.hosts.map(\.name)
-    let script = HostFacts.script + "; " + Leftovers.script(mark: mark)
+    let script = HostFacts.script + "; " + Leftovers.script(mark: mark, jobs: jobs.jobs)
     let task = HostTask(script, on: names, shell: shell, seconds: 2 * patience, environment: environment)
     let limit = ProcessInfo.processInfo.systemUptime + patience
     // A host that has said who it is may take longer to end what runs there.
@@ -240,12 +243,13 @@ package final class Supervisor {
       warn(ofLeft: answer, on: name)
     }
     let facts = task.answers.compactMapValues { Leftovers.parse($0.output) == nil ? nil : HostFacts($0.output) }
+    if facts.count == names.count { jobs.clear() }
     return facts
   }
 
-  /// Ends what still runs of an attempt, on the hosts that answer.
+  /// Ends what still runs of an attempt, and removes its files, on the hosts that answer.
   private func clean(_ hosts: [String]) {
-    let script = Leftovers.script(mark: mark)
+    let script = Leftovers.script(mark: mark, jobs: jobs.jobs)
     let task = HostTask(script, on: hosts, shell: shell, seconds: 2 * patience, environment: environment)
     for (host, answer) in task.finish().sorted(by: { $0.key < $1.key }) {
       warn(ofLeft: answer, on: host)

@@ -209,7 +209,8 @@ final class LaunchTests: CommandTestCase {
         step 50; sleep 0.2; fail "$attempt" 1
         """)
     try FileManager.default.removeItem(atPath: path("attempts"))
-    let given = try launched(launching("run", options: options), status: 1, environment: same)
+    let given = try launched(
+      launching("run", options: options, train: ["--resume", "latest"]), status: 1, environment: same)
     XCTAssertTrue(given.output.contains("attempts in a row without a new checkpoint"), given.summary)
   }
 
