@@ -23,7 +23,7 @@ package enum Leftovers {
     let ranks = String(job.family << 16 | 1, radix: 16)
     return "for f in /dev/shm/vader_segment.*.$(id -u).\(ranks).* /dev/shm/osc_sm.*.\(ranks).*; do "
       + "[ -O \"$f\" ] && ! grep -qsF \"$f\" /proc/[0-9]*/maps && rm -f \"$f\"; done; "
-      + "t=\"${TMPDIR:-/tmp}\"; rm -rf \"$t\"/ompi.*.$(id -u)/jf.\(job.family); "
+      + "t=\"${OMPI_MCA_orte_tmpdir_base:-${TMPDIR:-/tmp}}\"; rm -rf \"$t\"/ompi.*.$(id -u)/jf.\(job.family); "
       + "[ -d /proc/\(job.process) ] || rm -rf \"$t\"/ompi.\(job.host).$(id -u)/pid.\(job.process); "
   }
 

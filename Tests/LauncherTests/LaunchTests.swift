@@ -84,6 +84,13 @@ final class LaunchTests: CommandTestCase {
     XCTAssertEqual(
       outcome.output.split(separator: "\n").filter { $0.contains("  step 32/32  ") }.count, 1, outcome.output)
     assertNothingIsLeft()
+    // Nor in shared memory, where a killed mpirun leaves its ranks' segments.
+    let jobs = try text("run/logs/launch.log").matches(of: /(\d+)\.0;tcp/).compactMap { UInt32($0.output.1) }
+    XCTAssertEqual(jobs.count, 3)
+    for job in jobs {
+      let files = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm")
+      XCTAssertEqual(files.filter { $0.contains(".\(String(job + 1, radix: 16)).") }, [])
+    }
   }
 
   private func text(_ name: String) throws -> String { try String(contentsOfFile: path(name), encoding: .utf8) }
