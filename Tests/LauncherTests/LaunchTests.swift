@@ -243,6 +243,16 @@ final class LaunchTests: CommandTestCase {
     XCTAssertTrue((4...9).contains(asked), "\(asked) times")
   }
 
+  /// Nobody reads what it shows, as with `| less` or Ctrl-S: the run is supervised all the same.
+  func testAReaderThatHasStopped() throws {
+    let environment = try standIn("start 0; head -c 300000 /dev/zero | tr '\\0' x | fold -w 100; echo the end")
+    let line = ["bash", "-c", "mkfifo pipe; exec 3<>pipe; exec \"$0\" \"$@\" > pipe", try Command.program()]
+    let outcome = try Command(line: line + launching("run"), in: directory, environment: environment).wait(limit: 30)
+    XCTAssertFalse(outcome.timedOut, outcome.summary)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertTrue(try text("run/logs/launch.log").hasSuffix(" the end\n"))
+  }
+
   /// What keeps a later attempt from being started does not end the launch without a summary.
   func testAnAttemptThatCannotBeStarted() throws {
     try write("hosts", "::1 slots=2\n")
