@@ -39,7 +39,7 @@ struct Launch: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Give up after this many restarts in a row that bring no newer checkpoint.", valueName: "count"))
+      "Give up after this many restarts in a row that bring no new checkpoint; 0 never restarts.", valueName: "count"))
   var maxRestarts = 3
 
   @Flag(help: "Allow more ranks than slots.")

@@ -68,8 +68,11 @@ struct LaunchHistory {
   /// Attempts since the last that made progress.
   var withoutProgress: Int { entries.reversed().prefix { !$0.progress }.count }
 
-  /// Whether in the last two a rank has given up by itself, saying the same, at the same step: the run is the same each time,
-  /// so the third would do so too.
+  /// Restarts in a row without progress; the first attempt is none.
+  var fruitlessRestarts: Int { min(withoutProgress, entries.count - 1) }
+
+  /// Whether in the last two a rank has given up by itself, saying the same, at the same step after the same beginning: the
+  /// run is the same each time, so the third would do so too. Which of the ranks says it first may differ.
   var repeatsItself: Bool {
     guard entries.count >= 2 else { return false }
     let (a, b) = (entries[entries.count - 2], entries[entries.count - 1])

@@ -298,7 +298,8 @@ package final class Supervisor {
       return "the checkpoints in \(state.directory.checkpointsPath) are gone; is its file system still mounted?"
     }
     if history.repeatsItself { return "it has failed twice in the same way at the same step; it would again" }
-    if history.withoutProgress > options.maxRestarts {
+    if history.fruitlessRestarts >= options.maxRestarts {
+      guard options.maxRestarts > 0 else { return "it is not to be restarted (--max-restarts 0)" }
       return
         "\(history.withoutProgress) attempts in a row without a new checkpoint (--max-restarts \(options.maxRestarts))"
     }

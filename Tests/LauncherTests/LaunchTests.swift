@@ -253,6 +253,24 @@ final class LaunchTests: CommandTestCase {
     XCTAssertTrue(try text("run/logs/launch.log").hasSuffix(" the end\n"))
   }
 
+  /// After an attempt that has brought something, as many restarts as are allowed may bring nothing, and no more.
+  func testRestartsAreCounted() throws {
+    let environment = try standIn(
+      fails + """
+        start 0; [ $attempt != 1 ] || echo > run/checkpoints/step-00000010.h5; step $attempt; sleep 0.2; fail $attempt 1
+        """)
+    try write("run/checkpoints/none", "")
+    for (restarts, attempts) in [(2, 3), (0, 1)] {
+      try? FileManager.default.removeItem(atPath: path("attempts"))
+      try? FileManager.default.removeItem(atPath: path("run/checkpoints/step-00000010.h5"))
+      let outcome = try launched(
+        launching("run", options: ["--max-restarts", "\(restarts)"], train: ["--resume", "latest"]), status: 1,
+        environment: environment)
+      XCTAssertEqual(try text("attempts"), "\(attempts)\n", outcome.summary)
+      XCTAssertTrue(outcome.output.contains("(--max-restarts \(restarts))"), outcome.summary)
+    }
+  }
+
   /// What keeps a later attempt from being started does not end the launch without a summary.
   func testAnAttemptThatCannotBeStarted() throws {
     try write("hosts", "::1 slots=2\n")
