@@ -86,11 +86,9 @@ final class Attempt {
   func run(_ state: inout RunState, advanced: (_ steps: Int, _ isFirst: Bool) -> Void) throws {
     let start = ProcessInfo.processInfo.systemUptime
     let since = log.now
-    var environment = line.environment
-    environment[Leftovers.variable] = nil
     let mpirun: ChildProcess
     do {
-      mpirun = try ChildProcess(line.words, environment: environment)
+      mpirun = try ChildProcess(line.words, environment: line.environment)
     } catch {
       throw SupervisorError("\(error); is Open MPI installed (openmpi-bin) and mpirun in PATH?")
     }
@@ -220,7 +218,7 @@ final class Attempt {
       let why = report.complaint ?? report.message ?? "it has not said why"
       return .failed(Failure(code: code, text: "mpirun ended with exit code \(code): \(why)"))
     }
-    let words = state.lastWords(rank: exited.rank, ranks: plan.ranks, since: since)?.text ?? report.message
+    let words = state.lastWords(rank: exited.rank, since: since) ?? report.message
     let place = "rank \(exited.rank)" + (plan.host(ofRank: exited.rank).map { " on \($0)" } ?? "")
     return .failed(
       Failure(

@@ -53,18 +53,11 @@ struct RunState {
   /// The step of the newest checkpoint, nil where there is none.
   var newestCheckpoint: Int? { (try? directory.checkpoints())?.first?.step }
 
-  /// The last error in a rank's log since a time (`yyyy-MM-dd HH:mm:ss.SSS`), of all ranks the first of these.
-  func lastWords(rank: Int?, ranks: Int, since: String) -> (rank: Int, text: String)? {
-    let candidates = rank.map { [$0] } ?? Array(0..<ranks)
-    let words = candidates.compactMap { rank -> (time: String, rank: Int, text: String)? in
-      let path = "\(directory.logsPath)/rank-\(String(format: "%04d", rank)).jsonl"
-      let errors = lines(of: path).filter {
-        $0["level"] as? String == "error" && ($0["time"] as? String ?? "") >= since
-      }
-      guard let last = errors.last, let text = last["message"] as? String else { return nil }
-      return (last["time"] as? String ?? "", rank, text)
-    }
-    return words.min { $0.time < $1.time }.map { ($0.rank, $0.text) }
+  /// The last error in a rank's log since a time (`yyyy-MM-dd HH:mm:ss.SSS`).
+  func lastWords(rank: Int, since: String) -> String? {
+    lines(of: "\(directory.logsPath)/rank-\(String(format: "%04d", rank)).jsonl").last {
+      $0["level"] as? String == "error" && ($0["time"] as? String ?? "") >= since
+    }?["message"] as? String
   }
 
   /// The last whole lines of a file of JSON lines, which may be long.
