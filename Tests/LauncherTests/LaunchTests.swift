@@ -250,7 +250,7 @@ final class LaunchTests: CommandTestCase {
     let outcome = try Command(line: line + launching("run"), in: directory, environment: environment).wait(limit: 30)
     XCTAssertFalse(outcome.timedOut, outcome.summary)
     XCTAssertEqual(outcome.status, 0, outcome.summary)
-    XCTAssertTrue(try text("run/logs/launch.log").hasSuffix(" the end\n"))
+    XCTAssertTrue(try text("run/logs/launch.log").hasSuffix("the end\n"))
   }
 
   /// After an attempt that has brought something, as many restarts as are allowed may bring nothing, and no more.
