@@ -3,8 +3,9 @@ import Foundation
 /// The attempts so far, and whether they get anywhere.
 ///
 /// An attempt makes progress when it writes a checkpoint, unless another has gone on from the same step and come as far: one
-/// that takes up an older checkpoint, because the newer are damaged or it was told so, gets somewhere too. `--max-restarts K` bounds the restarts in a
-/// row without progress (torchrun's option of this name counts all restarts of a run, which a run of weeks uses up).
+/// that takes up an older checkpoint, because the newer are damaged or it was told so, gets somewhere too.
+/// `--max-restarts K` bounds the restarts in a row without progress (torchrun's option of this name counts all restarts of a
+/// run, which a run of weeks uses up).
 struct LaunchHistory {
   private struct Entry {
     let plan: RankPlan

@@ -7,7 +7,8 @@ package enum Leftovers {
   /// A parameter that no part of Open MPI knows, which hands every parameter on to its daemons.
   static let parameter = "u2pl_launch"
 
-  /// Ends the marked processes, removes the files of these attempts that no process uses, and prints `u2pl-left` with the ids of those that cannot be ended.
+  /// Ends the marked processes, removes the files of these attempts that no process uses, and prints `u2pl-left` with the
+  /// ids of the processes that cannot be ended.
   ///
   /// The brackets keep the script from finding itself by its own command line.
   package static func script(mark: String, jobs: [MPIJob]) -> String {

@@ -85,7 +85,8 @@ package final class Supervisor {
       let ending: Attempt.Ending
       do {
         ending = try attempt(plan, facts: available, instructions: planner.instructions)
-      } catch where history.count > 0 {
+      } catch {
+        guard history.count > 0 else { throw error }
         // No process or descriptor is free, or the disk is full: that passes, or ends as other failures do.
         let failure = Failure(host: ProcessInfo.processInfo.hostName, text: "it cannot be started: \(error)")
         history.add(plan, notStarted: failure, steps: state.steps)
@@ -243,7 +244,8 @@ package final class Supervisor {
       warn(ofLeft: answer, on: name)
     }
     let facts = task.answers.compactMapValues { Leftovers.parse($0.output) == nil ? nil : HostFacts($0.output) }
-    if facts.count == names.count { jobs.clear() }
+    // What a process still uses is looked for again.
+    if names.allSatisfy({ Leftovers.parse(task.answers[$0]?.output ?? [])?.isEmpty == true }) { jobs.clear() }
     return facts
   }
 

@@ -147,7 +147,8 @@ final class LaunchTests: CommandTestCase {
   /// Returns the environment that does it.
   private func standIn(_ script: String) throws -> [String: String] {
     try program(
-      "bin/mpirun", "attempt=$(($(cat attempts 2>/dev/null || echo 0) + 1)); echo $attempt > attempts\n"
+      "bin/mpirun",
+      "attempt=$(($(cat attempts 2>/dev/null || echo 0) + 1)); echo $attempt > attempts\n"
         + "step() { echo \"{\\\"step\\\":$1}\" >> run/metrics.jsonl; }\n"
         + "start() { echo \"resuming from x at step $1\"; sleep 0.2; }\n" + script)
     return ["PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"]
@@ -176,7 +177,8 @@ final class LaunchTests: CommandTestCase {
         """)
     let outcome = try launched(launching("run"), environment: environment)
     XCTAssertTrue(
-      outcome.output.contains("rank 1 on localhost ended with exit code 2: x.png: Input/output error\n"), outcome.summary)
+      outcome.output.contains("rank 1 on localhost ended with exit code 2: x.png: Input/output error\n"),
+      outcome.summary)
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 4\n"), outcome.summary)
   }
 
@@ -184,16 +186,18 @@ final class LaunchTests: CommandTestCase {
   func testHostsThatAreSilentForAWhile() throws {
     try write("hosts", "nosuch.invalid slots=2\n")
     try program(
-      "agent", """
-        left=$(cat silent 2>/dev/null || echo 0)
-        if [ $left -gt 0 ]; then echo $((left - 1)) > silent; echo "no such host" >&2; exit 255; fi
-        shift; exec /bin/sh -c "$*"
-        """)
+      "agent",
+      """
+      left=$(cat silent 2>/dev/null || echo 0)
+      if [ $left -gt 0 ]; then echo $((left - 1)) > silent; echo "no such host" >&2; exit 255; fi
+      shift; exec /bin/sh -c "$*"
+      """)
     var environment = try standIn(fails + "[ $attempt = 2 ] || { start 0; step 0; echo 5 > silent; fail lost 1; }")
     environment["OMPI_MCA_plm_rsh_agent"] = path("agent")
     let options = ["--hostfile", "hosts", "--max-restarts", "1"]
     let outcome = try launched(launching("run", options: options), environment: environment)
-    XCTAssertTrue(outcome.output.contains("launch: no host can be used; they are asked again in 0.2 s\n"), outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("launch: no host can be used; they are asked again in 0.2 s\n"), outcome.summary)
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 2\n"), outcome.summary)
   }
 
@@ -225,12 +229,13 @@ final class LaunchTests: CommandTestCase {
   func testHostsAreAskedSeldomAndMoreThanTwice() throws {
     try write("hosts", "nosuch.invalid slots=2\n")
     try program(
-      "agent", """
-        echo >> asked
-        left=$(cat silent 2>/dev/null || echo 0)
-        if [ $left -gt 0 ]; then echo $((left - 1)) > silent; exit 255; fi
-        shift; exec /bin/sh -c "$*"
-        """)
+      "agent",
+      """
+      echo >> asked
+      left=$(cat silent 2>/dev/null || echo 0)
+      if [ $left -gt 0 ]; then echo $((left - 1)) > silent; exit 255; fi
+      shift; exec /bin/sh -c "$*"
+      """)
     var environment = try standIn(
       "start 0; step 0; echo 2 > silent; for n in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.4; step $n; done")
     environment["OMPI_MCA_plm_rsh_agent"] = path("agent")
@@ -282,7 +287,8 @@ final class LaunchTests: CommandTestCase {
     let options = ["--hostfile", "hosts", "--max-restarts", "2"]
     let outcome = try launched(launching("run", options: options), status: 1, environment: environment)
     XCTAssertTrue(
-      outcome.output.contains(#/launch:   attempt 3, 2 ranks, .*: it cannot be started: .*launch.hosts/#), outcome.summary)
+      outcome.output.contains(#/launch:   attempt 3, 2 ranks, .*: it cannot be started: .*launch.hosts/#),
+      outcome.summary)
     XCTAssertTrue(outcome.output.contains("launch: given up: 3 attempts in a row"), outcome.summary)
   }
 

@@ -57,7 +57,8 @@ final class LeftoversTests: XCTestCase {
     defer { munmap(pages, 4096) }
 
     let own = MPIJob(family: 8, process: getpid(), host: "vm")
-    let answer = run("OMPI_MCA_orte_tmpdir_base= TMPDIR=\(temporary); " + Leftovers.script(mark: mark, jobs: [job, own]))
+    let answer = run(
+      "OMPI_MCA_orte_tmpdir_base= TMPDIR=\(temporary); " + Leftovers.script(mark: mark, jobs: [job, own]))
     XCTAssertEqual(Leftovers.parse(answer?.output ?? []), [], answer?.reason ?? "")
     XCTAssertEqual(
       [left, used, other, window].map { fileSystem.fileExists(atPath: $0) }, [false, true, true, false])
