@@ -48,7 +48,7 @@ package struct Planner {
   package let batch: (labeled: Int, unlabeled: Int)
   /// What the configuration says; nil for cores / ranks.
   package let threads: Int?
-  /// Those that every host of the first attempt has. A host that comes later and lacks them is not used.
+  /// Those that every host of the first attempt has, or less where the run began with less. A host that comes later and lacks them is not used.
   package let instructions: HostFacts.Instructions
   private let first: RankPlan
   /// The most ranks that a slot gets.
@@ -60,10 +60,11 @@ package struct Planner {
   /// - Parameters:
   ///   - facts: of the hosts that answer.
   ///   - wanted: the number of ranks, nil for as many as there is room for.
+  ///   - begun: the instructions that the run has computed with before, under another launch.
   /// - Throws: ``SupervisorError`` where the number is impossible.
   package init(
     _ allocation: Allocation, facts: [String: HostFacts], wanted: Int?, oversubscribe: Bool,
-    batch: (labeled: Int, unlabeled: Int), threads: Int?
+    batch: (labeled: Int, unlabeled: Int), threads: Int?, begun: HostFacts.Instructions? = nil
   ) throws {
     self.batch = batch
     self.threads = threads
@@ -90,7 +91,7 @@ package struct Planner {
     }
     let factor = (ranks + total - 1) / total
     self.factor = factor
-    instructions = there.map { facts[$0.host]!.instructions }.min() ?? .base
+    instructions = (there.map { facts[$0.host]!.instructions } + [begun].compactMap(\.self)).min() ?? .base
     let shares = Self.spread(ranks, over: there.map { ($0.host, $0.room * factor) })
     first = RankPlan(
       shares: shares, threads: threads ?? max(1, shares.map { facts[$0.host]!.cores / $0.ranks }.min() ?? 1))

@@ -60,6 +60,12 @@ struct RunState {
     }?["message"] as? String
   }
 
+  /// The instructions of the newest attempt of a launch at this run, nil where there is none.
+  var instructions: HostFacts.Instructions? {
+    let name = lines(of: directory.logsPath + "/launch.jsonl").last { $0["instructions"] is String }?["instructions"]
+    return HostFacts.Instructions.allCases.first { "\($0)" == name as? String }
+  }
+
   /// The last whole lines of a file of JSON lines, which may be long.
   private func lines(of path: String) -> [[String: Any]] {
     guard let file = FileHandle(forReadingAtPath: path) else { return [] }

@@ -46,7 +46,8 @@ package final class Supervisor {
     let names = allocation.hosts.map(\.name)
     let answers = HostTask(HostFacts.script, on: names, shell: shell, seconds: 5, environment: environment).finish()
     let facts = answers.compactMapValues { HostFacts($0.output) }
-    let planner = try Self.planner(options, allocation, facts)
+    let state = RunState(directory: RunDirectory(path: options.runDirectory))
+    let planner = try Self.planner(options, allocation, facts, state)
     let plan = planner.plan(facts)!
     var lines = allocation.hosts.map { host -> String in
       guard let found = facts[host.name] else {
@@ -75,7 +76,11 @@ package final class Supervisor {
     StopSignals.listen()
     history.start(newestCheckpoint: state.newestCheckpoint)
     guard let facts = prepare() else { return stopped() }
-    let planner = try Self.planner(options, allocation, facts)
+    let begun = state.instructions
+    let planner = try Self.planner(options, allocation, facts, state)
+    if options.resume == .latest, let begun, planner.instructions < begun {
+      log.say("not all hosts have the instructions that the run has computed with (\(begun)): other bits than before")
+    }
     var available = facts
     var first: RankPlan?
 
@@ -152,7 +157,7 @@ package final class Supervisor {
     }
     log.event([
       "event": "attempt", "attempt": history.count + 1, "ranks": plan.ranks, "hosts": plan.hosts,
-      "threads": plan.threads,
+      "threads": plan.threads, "instructions": "\(instructions)",
     ])
     let stepsBefore = history.lastSteps
     let lastStepAt = history.lastStepAt
@@ -196,11 +201,11 @@ package final class Supervisor {
   }
 
   private static func planner(
-    _ options: LaunchOptions, _ allocation: Allocation, _ facts: [String: HostFacts]
+    _ options: LaunchOptions, _ allocation: Allocation, _ facts: [String: HostFacts], _ state: RunState
   ) throws -> Planner {
     try Planner(
       allocation, facts: facts, wanted: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch,
-      threads: options.threads)
+      threads: options.threads, begun: options.resume == .latest ? state.instructions : nil)
   }
 
   private static func line(

@@ -258,6 +258,19 @@ final class LaunchTests: CommandTestCase {
     XCTAssertTrue(try text("run/logs/launch.log").hasSuffix("the end\n"))
   }
 
+  /// Another launch goes on with the instructions that the run began with, though its hosts have more.
+  func testInstructionsStayForTheNextLaunch() throws {
+    try write("run/logs/launch.jsonl", "{\"event\":\"attempt\",\"instructions\":\"avx2\"}\n")
+    let environment = try standIn("start 0")
+    let line = launching("run", train: ["--resume", "latest"])
+    for number in 1...2 {
+      let outcome = try launched(line, environment: environment)
+      XCTAssertTrue(
+        outcome.output.contains("-x OPENBLAS_CORETYPE=Haswell -x DNNL_MAX_CPU_ISA=AVX2 "),
+        "\(number): \(outcome.summary)")
+    }
+  }
+
   /// After an attempt that has brought something, as many restarts as are allowed may bring nothing, and no more.
   func testRestartsAreCounted() throws {
     let environment = try standIn(
