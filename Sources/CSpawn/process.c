@@ -59,7 +59,8 @@ pid_t u2pl_spawn(char *const argv[], char *const environment[], int out, int err
 
 void u2pl_die_with_parent(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // The parent may have ended before; whoever adopts orphans is process 1, or a reaper that runs in no session of ours.
+  // The parent may have ended before. Where orphans go to another than process 1 (a subreaper), this is not noticed
+  // here: the rank is found by the run's mark before the next attempt.
   if (getppid() == 1) _exit(137);
 }
 

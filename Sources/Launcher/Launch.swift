@@ -39,7 +39,7 @@ struct Launch: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Give up after this many restarts in a row that bring no newer checkpoint.", valueName: "count"))
+      "Give up after this many restarts in a row that bring no new checkpoint; 0 never restarts.", valueName: "count"))
   var maxRestarts = 3
 
   @Flag(help: "Allow more ranks than slots.")
@@ -59,7 +59,8 @@ struct Launch: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "After this long without a step or a line of output, ask the hosts whether they are still there.",
+      "After this long without a step or a line of output, ask the hosts whether they are still there; where steps take "
+        + "longer, ever more seldom, down to once in 160 s.",
       valueName: "seconds"))
   var probeSeconds = 10.0
 

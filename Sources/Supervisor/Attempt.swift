@@ -35,6 +35,10 @@ final class Attempt {
     case failed(Failure)
   }
 
+  /// The most seconds between two probes of a run whose steps are slow. Slurm counts each as a step of the job; and a link
+  /// that is cut `mpirun` notices by itself, within 20 s.
+  private static let longestInterval = 160.0
+
   let plan: RankPlan
   private(set) var seconds = 0.0
   /// The step of the checkpoint that it went on from.
@@ -49,18 +53,28 @@ final class Attempt {
   private let shell: RemoteShell
   private let log: LaunchLog
   private let probeSeconds: Double
+  private let hasComputed: Bool
+  private let jobs: JobRecord
   private let probe: (_ hosts: [String]) -> HostTask
   private var report = MPIRunReport()
+  /// Of `mpirun`.
+  private var process: pid_t = 0
+  private var job: MPIJob?
 
-  /// - Parameter probe: asks hosts for an answer.
+  /// - Parameters:
+  ///   - hasComputed: whether an earlier attempt has done a step, so that the input is good.
+  ///   - jobs: takes note of the attempt's number.
+  ///   - probe: asks hosts for an answer.
   init(
-    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double,
+    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double, hasComputed: Bool, jobs: JobRecord,
     probe: @escaping ([String]) -> HostTask
   ) {
     self.line = line
     self.shell = shell
     self.log = log
     self.probeSeconds = probeSeconds
+    self.hasComputed = hasComputed
+    self.jobs = jobs
     self.probe = probe
     plan = line.plan
   }
@@ -72,18 +86,19 @@ final class Attempt {
   func run(_ state: inout RunState, advanced: (_ steps: Int, _ isFirst: Bool) -> Void) throws {
     let start = ProcessInfo.processInfo.systemUptime
     let since = log.now
-    var environment = line.environment
-    environment[Leftovers.variable] = nil
     let mpirun: ChildProcess
     do {
-      mpirun = try ChildProcess(line.words, environment: environment)
+      mpirun = try ChildProcess(line.words, environment: line.environment)
     } catch {
       throw SupervisorError("\(error); is Open MPI installed (openmpi-bin) and mpirun in PATH?")
     }
+    process = mpirun.process
     var lastSign = start, lastProbe = start, lastForwarded = -Double.infinity, failedAt: Double?
     var lookout: HostTask?
-    /// Hosts that have not answered once.
-    var suspects: [String] = []
+    /// How often in a row a host has not answered.
+    var silences: [String: Int] = [:]
+    /// Seconds between probes: longer each time as long as all hosts answer.
+    var interval = probeSeconds, lastStep = start
     var lost: (host: String, reason: String)?
 
     while true {
@@ -99,6 +114,9 @@ final class Attempt {
         if let steps = state.steps, steps != before, steps > resumedFrom ?? Int.max {
           let isFirst = firstStepAt == nil
           if isFirst { firstStepAt = now }
+          // Steps come faster than probes would: the next silence means something again.
+          if now - lastStep < probeSeconds { interval = probeSeconds }
+          lastStep = now
           advanced(steps, isFirst)
         }
       }
@@ -119,18 +137,20 @@ final class Attempt {
         lookout = nil
         lastProbe = now
         let silent = current.answers.filter { HostFacts($0.value.output) == nil }
-        if let host = silent.keys.sorted().first(where: suspects.contains), lastSign <= now - probeSeconds {
+        silences = silences.filter { silent[$0.key] != nil }.merging(silent.mapValues { _ in 1 }, uniquingKeysWith: +)
+        interval = silent.isEmpty ? min(2 * interval, max(Self.longestInterval, probeSeconds)) : probeSeconds
+        let enough = report.isFailure ? 2 : 3
+        if let host = silent.keys.sorted().first(where: { silences[$0]! >= enough }), lastSign <= now - probeSeconds {
           lost = (host, silent[host]!.reason)
           break
         }
-        suspects = silent.keys.sorted()
       }
       // One that was silent is asked again soon.
-      let pause = suspects.isEmpty ? probeSeconds : min(2, probeSeconds)
+      let pause = silences.isEmpty ? interval : min(2, probeSeconds)
       if lookout == nil, now - lastSign >= probeSeconds, now - lastProbe >= pause {
         lookout = probe(plan.hosts.filter { !shell.isOwn($0) })
       } else if now - lastSign < probeSeconds {
-        suspects = []
+        silences = [:]
       }
     }
     mpirun.kill()
@@ -148,6 +168,11 @@ final class Attempt {
       log.keep(text)
       report.add(text).forEach(log.passOnError)
       return
+    }
+    if job == nil, let found = MPIJob(uri: text, process: process, host: ProcessInfo.processInfo.hostName) {
+      job = found
+      jobs.add(found)
+      return log.keep(text)
     }
     log.passOn(text)
     if let match = text.firstMatch(of: /^resuming from .* at step (\d+)$/) {
@@ -169,7 +194,10 @@ final class Attempt {
     switch end {
     case .exit(0): return .finished
     case .exit(75): return .requeue
-    case .exit(let code) where (code == 2 || code == 64) && report.killed == nil && report.lostHost == nil:
+    // After a step the input is good, and what a rank cannot read is a disk, a mount or /dev/shm of its host.
+    case .exit(let code)
+    where (code == 2 || code == 64) && !hasComputed && firstStepAt == nil && report.killed == nil
+      && report.lostHost == nil:
       return .refused(code)
     default: break
     }
@@ -190,7 +218,7 @@ final class Attempt {
       let why = report.complaint ?? report.message ?? "it has not said why"
       return .failed(Failure(code: code, text: "mpirun ended with exit code \(code): \(why)"))
     }
-    let words = state.lastWords(rank: exited.rank, ranks: plan.ranks, since: since)?.text ?? report.message
+    let words = state.lastWords(rank: exited.rank, since: since) ?? report.message
     let place = "rank \(exited.rank)" + (plan.host(ofRank: exited.rank).map { " on \($0)" } ?? "")
     return .failed(
       Failure(

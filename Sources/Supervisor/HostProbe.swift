@@ -1,7 +1,7 @@
 /// What a host that answers says of itself.
 package struct HostFacts: Equatable, Sendable {
   /// Vector instructions that the numeric libraries choose their kernels by, which fixes the bits they compute.
-  package enum Instructions: Int, Comparable, Sendable {
+  package enum Instructions: Int, CaseIterable, Comparable, Sendable {
     case base, avx2, avx512
     package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
   }

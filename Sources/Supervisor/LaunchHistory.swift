@@ -2,31 +2,39 @@ import Foundation
 
 /// The attempts so far, and whether they get anywhere.
 ///
-/// An attempt makes progress when it leaves a checkpoint newer than any before. `--max-restarts K` bounds the restarts in a
-/// row without progress (torchrun's option of this name counts all restarts of a run, which a run of weeks uses up).
+/// An attempt makes progress when it writes a checkpoint, unless another has gone on from the same step and come as far: one
+/// that takes up an older checkpoint, because the newer are damaged or it was told so, gets somewhere too.
+/// `--max-restarts K` bounds the restarts in a row without progress (torchrun's option of this name counts all restarts of a
+/// run, which a run of weeks uses up).
 struct LaunchHistory {
   private struct Entry {
-    let plan: RankPlan?
+    let plan: RankPlan
     let seconds: Double
     let failure: Failure?
     let text: String
     let steps: Int?
     let resumedFrom: Int?
+    /// The newest checkpoint that it has written.
+    let written: Int?
     let progress: Bool
   }
 
   private var entries: [Entry] = []
-  private var newestCheckpoint: Int?
+  private(set) var hadCheckpoint = false
   /// Uptime of the last step.
   var lastStepAt: Double?
   /// Whether the attempt has done a step that none before it has.
   var hasCaughtUp = false
 
-  mutating func start(newestCheckpoint: Int?) { self.newestCheckpoint = newestCheckpoint }
+  mutating func start(newestCheckpoint: Int?) { hadCheckpoint = newestCheckpoint != nil }
 
-  mutating func add(_ attempt: Attempt, steps: Int?, newestCheckpoint newest: Int?) {
-    let progress = newest ?? -1 > newestCheckpoint ?? -1
-    newestCheckpoint = max(newest ?? -1, newestCheckpoint ?? -1) >= 0 ? max(newest ?? -1, newestCheckpoint ?? -1) : nil
+  /// - Parameter written: the newest checkpoint that the attempt has written.
+  mutating func add(_ attempt: Attempt, steps: Int?, written: Int?) {
+    let progress =
+      written.map { step in
+        !entries.contains { $0.resumedFrom == attempt.resumedFrom && $0.written ?? -1 >= step }
+      } ?? false
+    hadCheckpoint = hadCheckpoint || written != nil
     var failure: Failure?
     if case .failed(let found) = attempt.ending { failure = found }
     let text =
@@ -41,28 +49,31 @@ struct LaunchHistory {
     entries.append(
       Entry(
         plan: attempt.plan, seconds: attempt.seconds, failure: failure, text: text, steps: steps,
-        resumedFrom: attempt.resumedFrom, progress: progress))
+        resumedFrom: attempt.resumedFrom, written: written, progress: progress))
     hasCaughtUp = false
   }
 
-  mutating func add(noHostAnswers hosts: [String], steps: Int?) {
-    let text = "none of \(hosts.joined(separator: ", ")) answers"
+  mutating func add(_ plan: RankPlan, notStarted failure: Failure, steps: Int?) {
     entries.append(
-      Entry(plan: nil, seconds: 0, failure: nil, text: text, steps: steps, resumedFrom: nil, progress: false))
+      Entry(
+        plan: plan, seconds: 0, failure: failure, text: failure.text, steps: steps, resumedFrom: nil, written: nil,
+        progress: false))
   }
 
   var count: Int { entries.count }
-  var lastPlan: RankPlan? { entries.last { $0.plan != nil }?.plan }
+  var lastPlan: RankPlan? { entries.last?.plan }
   var lastSeconds: Double { entries.last?.seconds ?? 0 }
   var lastText: String { entries.last?.text ?? "" }
   var lastSteps: Int? { entries.compactMap(\.steps).max() }
-  var hadCheckpoint: Bool { newestCheckpoint != nil }
 
   /// Attempts since the last that made progress.
   var withoutProgress: Int { entries.reversed().prefix { !$0.progress }.count }
 
-  /// Whether in the last two a rank has given up by itself, saying the same, at the same step: the run is the same each time,
-  /// so the third would do so too.
+  /// Restarts in a row without progress; the first attempt is none.
+  var fruitlessRestarts: Int { min(withoutProgress, entries.count - 1) }
+
+  /// Whether in the last two a rank has given up by itself, saying the same, at the same step after the same beginning: the
+  /// run is the same each time, so the third would do so too. Which of the ranks says it first may differ.
   var repeatsItself: Bool {
     guard entries.count >= 2 else { return false }
     let (a, b) = (entries[entries.count - 2], entries[entries.count - 1])
@@ -89,9 +100,8 @@ struct LaunchHistory {
   /// A line for each attempt.
   var summary: [String] {
     entries.enumerated().map { index, entry in
-      var parts = ["attempt \(index + 1)"]
-      if let plan = entry.plan { parts.append("\(plan.ranks) rank\(plan.ranks == 1 ? "" : "s")") }
-      parts.append(Supervisor.seconds(entry.seconds))
+      let ranks = entry.plan.ranks
+      var parts = ["attempt \(index + 1)", "\(ranks) rank\(ranks == 1 ? "" : "s")", Supervisor.seconds(entry.seconds)]
       if let from = entry.resumedFrom { parts.append(from == 0 ? "from the beginning" : "from step \(from)") }
       parts.append(entry.steps.map { "to step \($0)" } ?? "no step")
       return parts.joined(separator: ", ") + ": " + entry.text + (entry.progress ? "" : " (no new checkpoint)")

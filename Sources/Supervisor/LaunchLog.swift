@@ -8,6 +8,8 @@ final class LaunchLog {
   private let text: Int32
   private let json: Int32
   private let isTerminal = isatty(1) != 0
+  private let output = Viewer(1)
+  private let errors = Viewer(2)
   private var showsProgress = false
   private let clock: DateFormatter
 
@@ -39,21 +41,21 @@ final class LaunchLog {
   /// Says something of the launch's own.
   func say(_ line: String) {
     keep("launch: " + line)
-    show("launch: " + line, to: 1)
+    show("launch: " + line, to: output)
   }
 
   /// Passes on what the ranks print.
   func passOn(_ line: String) {
     keep(line)
     if isTerminal, line.hasPrefix("epoch "), line.contains("  step ") {
-      Self.write(1, "\r\u{1B}[K" + line)
+      output.write("\r\u{1B}[K" + line)
       showsProgress = true
     } else {
-      show(line, to: 1)
+      show(line, to: output)
     }
   }
 
-  func passOnError(_ line: String) { show(line, to: 2) }
+  func passOnError(_ line: String) { show(line, to: errors) }
 
   /// Keeps a line without showing it.
   func keep(_ line: String) { Self.write(text, "\(now) \(line)\n") }
@@ -67,11 +69,11 @@ final class LaunchLog {
     Self.write(json, String(decoding: bytes, as: UTF8.self) + "\n")
   }
 
-  private func show(_ line: String, to descriptor: Int32) {
+  private func show(_ line: String, to viewer: Viewer) {
     // The progress line stays above.
-    if showsProgress { Self.write(1, "\n") }
+    if showsProgress { output.write("\n") }
     showsProgress = false
-    Self.write(descriptor, line + "\n")
+    viewer.write(line + "\n")
   }
 
   /// A full disk or a reader that is gone must not end the run.

@@ -1,20 +1,31 @@
-/// What an attempt may have left running: ranks, and daemons of Open MPI.
+/// What an attempt may have left on a host: ranks and daemons of Open MPI that run, and files of Open MPI.
 ///
-/// All carry the run's mark, ranks in their environment and daemons on their command lines, because a rank of an
+/// All processes carry the run's mark, ranks in their environment and daemons on their command lines, because a rank of an
 /// earlier attempt that goes on writes into the same run directory.
 package enum Leftovers {
   package static let variable = "U2PL_LAUNCH"
   /// A parameter that no part of Open MPI knows, which hands every parameter on to its daemons.
   static let parameter = "u2pl_launch"
 
-  /// Ends the marked processes and prints `u2pl-left` with the ids of those that cannot be ended.
+  /// Ends the marked processes, removes the files of these attempts that no process uses, and prints `u2pl-left` with the
+  /// ids of the processes that cannot be ended.
   ///
   /// The brackets keep the script from finding itself by its own command line.
-  package static func script(mark: String) -> String {
+  package static func script(mark: String, jobs: [MPIJob]) -> String {
     let pattern = "[\(mark.prefix(1))]\(mark.dropFirst())"
     return "n=0; while :; do l=; for f in $(grep -las \(pattern) /proc/[0-9]*/environ /proc/[0-9]*/cmdline); do "
       + "p=${f#/proc/}; p=${p%%/*}; kill -9 $p 2>/dev/null; l=\"$l $p\"; done; "
-      + "n=$((n+1)); if [ -z \"$l\" ] || [ $n -ge 50 ]; then break; fi; sleep 0.1; done; echo u2pl-left $l"
+      + "n=$((n+1)); if [ -z \"$l\" ] || [ $n -ge 50 ]; then break; fi; sleep 0.1; done; "
+      + jobs.map(removal).joined() + "echo u2pl-left $l"
+  }
+
+  /// Removes what an attempt has left in /dev/shm and /tmp.
+  private static func removal(of job: MPIJob) -> String {
+    let ranks = String(job.family << 16 | 1, radix: 16)
+    return "for f in /dev/shm/vader_segment.*.$(id -u).\(ranks).* /dev/shm/osc_sm.*.\(ranks).*; do "
+      + "[ -O \"$f\" ] && ! grep -qsF \"$f\" /proc/[0-9]*/maps && rm -f \"$f\"; done; "
+      + "t=\"${OMPI_MCA_orte_tmpdir_base:-${TMPDIR:-/tmp}}\"; rm -rf \"$t\"/ompi.*.$(id -u)/jf.\(job.family); "
+      + "[ -d /proc/\(job.process) ] || rm -rf \"$t\"/ompi.\(job.host).$(id -u)/pid.\(job.process); "
   }
 
   /// The processes that could not be ended, nil where the host has not said.

@@ -77,6 +77,8 @@ package struct MPIRunLine {
     // Ranks are to end with the thread that starts them, so that has to be one that lives as long as `mpirun`.
     words += parameter("odls_base_cutoff", "65536")
     words += parameter(Leftovers.parameter, mark)
+    // The number of the job, which Open MPI's files are named by.
+    words += ["--report-uri", "-"]
     for variable in variables { words += ["-x", variable] }
     return words + program
   }
@@ -95,10 +97,8 @@ package struct MPIRunLine {
     if let instructions, isOpen("OPENBLAS_CORETYPE"), instructions != .base {
       variables.append("OPENBLAS_CORETYPE=\(instructions == .avx512 ? "SkylakeX" : "Haswell")")
     }
-    let differ = Set(facts.filter { plan.hosts.contains($0.key) }.values.map(\.instructions)).count > 1
-    if let instructions, differ, isOpen("DNNL_MAX_CPU_ISA"), instructions == .avx2 {
-      variables.append("DNNL_MAX_CPU_ISA=AVX2")
-    }
+    // Also where all hosts of this attempt are alike: an earlier one may have had others, and the bits are to stay.
+    if instructions == .avx2, isOpen("DNNL_MAX_CPU_ISA") { variables.append("DNNL_MAX_CPU_ISA=AVX2") }
     let families = ["OPENBLAS_", "DNNL_", "ONEDNN_", "OMP_", "GOMP_", "HDF5_", "MALLOC_", "U2PL_"]
     variables += environment.keys.sorted().filter { name in
       (name == "LD_LIBRARY_PATH" || families.contains { name.hasPrefix($0) }) && name != Leftovers.variable

@@ -40,14 +40,16 @@ package struct RankPlan: Equatable, Sendable {
 
 /// Chooses the ranks of each attempt.
 ///
-/// The first attempt fixes the threads of a rank, which the bits depend on; later ones keep them, and take the number of
-/// ranks of the first if the hosts that are left have room for it, else the largest power of two that fits and divides the
-/// batch.
+/// The first attempt fixes the threads of a rank and the instructions that all compute with, which the bits depend on;
+/// later ones keep them, and take the number of ranks of the first if the hosts that are left have room for it, else the
+/// largest power of two that fits and divides the batch.
 package struct Planner {
   /// Labeled and unlabeled images a step; 0 where there are none. What the number of ranks must divide.
   package let batch: (labeled: Int, unlabeled: Int)
   /// What the configuration says; nil for cores / ranks.
   package let threads: Int?
+  /// Those that every host of the first attempt has, or less where the run began with less. A host that comes later and lacks them is not used.
+  package let instructions: HostFacts.Instructions
   private let first: RankPlan
   /// The most ranks that a slot gets.
   private let factor: Int
@@ -58,10 +60,11 @@ package struct Planner {
   /// - Parameters:
   ///   - facts: of the hosts that answer.
   ///   - wanted: the number of ranks, nil for as many as there is room for.
+  ///   - begun: the instructions that the run has computed with before, under another launch.
   /// - Throws: ``SupervisorError`` where the number is impossible.
   package init(
     _ allocation: Allocation, facts: [String: HostFacts], wanted: Int?, oversubscribe: Bool,
-    batch: (labeled: Int, unlabeled: Int), threads: Int?
+    batch: (labeled: Int, unlabeled: Int), threads: Int?, begun: HostFacts.Instructions? = nil
   ) throws {
     self.batch = batch
     self.threads = threads
@@ -88,15 +91,16 @@ package struct Planner {
     }
     let factor = (ranks + total - 1) / total
     self.factor = factor
+    instructions = (there.map { facts[$0.host]!.instructions } + [begun].compactMap(\.self)).min() ?? .base
     let shares = Self.spread(ranks, over: there.map { ($0.host, $0.room * factor) })
     first = RankPlan(
       shares: shares, threads: threads ?? max(1, shares.map { facts[$0.host]!.cores / $0.ranks }.min() ?? 1))
   }
 
-  /// Plans an attempt on the hosts that answer; nil where none does.
+  /// Plans an attempt on the hosts that answer; nil where none does that can be used.
   package func plan(_ facts: [String: HostFacts]) -> RankPlan? {
     let rooms = slots.compactMap { entry -> (host: String, room: Int)? in
-      guard let host = facts[entry.name] else { return nil }
+      guard let host = facts[entry.name], host.instructions >= instructions else { return nil }
       let most = (entry.slots ?? host.cores) * factor
       // One thread each: the slots say how many. Several: no more ranks than there are cores for their threads.
       let room = first.threads == 1 ? most : min(most, max(1, host.cores / first.threads))

@@ -14,6 +14,10 @@ package struct RemoteShell {
     let name = ProcessInfo.processInfo.hostName
     let names = ["localhost", name, String(name.prefix { $0 != "." })]
     own = Set(allocation.hosts.map(\.name).filter { names.contains($0) || u2pl_is_own_address($0) != 0 })
+    // Such as `-p 2222`, which Open MPI puts behind whichever agent it is.
+    let further =
+      (environment["OMPI_MCA_plm_rsh_args"] ?? Self.parameter("plm_rsh_args"))?.split(separator: " ").map(String.init)
+      ?? []
     let given =
       ["OMPI_MCA_plm_rsh_agent", "OMPI_MCA_orte_rsh_agent", "OMPI_MCA_pls_rsh_agent"].lazy
       .compactMap { environment[$0] }.first ?? Self.parameter("plm_rsh_agent")
@@ -26,9 +30,9 @@ package struct RemoteShell {
     if isSlurm {
       agent = ["srun", "--overlap", "--quiet", "--nodes=1", "--ntasks=1", "--input=none"]
     } else if chosen.count == 1, URL(fileURLWithPath: chosen[0]).lastPathComponent == "ssh" {
-      agent = chosen + ["-x", "-n", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+      agent = chosen + further + ["-x", "-n", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
     } else {
-      agent = chosen
+      agent = chosen + further
     }
   }
 

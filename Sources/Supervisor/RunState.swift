@@ -33,21 +33,37 @@ struct RunState {
     return true
   }
 
+  /// The files of all checkpoints, as they are now: one that is written again is another.
+  var checkpointFiles: [CheckpointFile] {
+    ((try? directory.checkpoints()) ?? []).compactMap { step, path in
+      var status = stat()
+      guard stat(path, &status) == 0 else { return nil }
+      return CheckpointFile(
+        step: step, inode: status.st_ino, seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
+    }
+  }
+
+  struct CheckpointFile: Hashable {
+    let step: Int
+    let inode: ino_t
+    let seconds: Int
+    let nanoseconds: Int
+  }
+
   /// The step of the newest checkpoint, nil where there is none.
   var newestCheckpoint: Int? { (try? directory.checkpoints())?.first?.step }
 
-  /// The last error in a rank's log since a time (`yyyy-MM-dd HH:mm:ss.SSS`), of all ranks the first of these.
-  func lastWords(rank: Int?, ranks: Int, since: String) -> (rank: Int, text: String)? {
-    let candidates = rank.map { [$0] } ?? Array(0..<ranks)
-    let words = candidates.compactMap { rank -> (time: String, rank: Int, text: String)? in
-      let path = "\(directory.logsPath)/rank-\(String(format: "%04d", rank)).jsonl"
-      let errors = lines(of: path).filter {
-        $0["level"] as? String == "error" && ($0["time"] as? String ?? "") >= since
-      }
-      guard let last = errors.last, let text = last["message"] as? String else { return nil }
-      return (last["time"] as? String ?? "", rank, text)
-    }
-    return words.min { $0.time < $1.time }.map { ($0.rank, $0.text) }
+  /// The last error in a rank's log since a time (`yyyy-MM-dd HH:mm:ss.SSS`).
+  func lastWords(rank: Int, since: String) -> String? {
+    lines(of: "\(directory.logsPath)/rank-\(String(format: "%04d", rank)).jsonl").last {
+      $0["level"] as? String == "error" && ($0["time"] as? String ?? "") >= since
+    }?["message"] as? String
+  }
+
+  /// The instructions of the newest attempt of a launch at this run, nil where there is none.
+  var instructions: HostFacts.Instructions? {
+    let name = lines(of: directory.logsPath + "/launch.jsonl").last { $0["instructions"] is String }?["instructions"]
+    return HostFacts.Instructions.allCases.first { "\($0)" == name as? String }
   }
 
   /// The last whole lines of a file of JSON lines, which may be long.

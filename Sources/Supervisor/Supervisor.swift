@@ -11,10 +11,14 @@ package final class Supervisor {
   private let mark: String
   private let log: LaunchLog
   private let lock: RunLock
+  private let jobs: JobRecord
   private var state: RunState
   private var history = LaunchHistory()
   /// Seconds in which a host has to answer.
   private let patience = 5.0
+  /// Seconds for which all hosts may be silent before the run is given up: longer than a switch or a name server takes to
+  /// start again.
+  private static let longestSilence = 1800.0
 
   /// Makes the run's folder of logs, and takes the run's lock.
   ///
@@ -29,6 +33,7 @@ package final class Supervisor {
     let directory = RunDirectory(path: options.runDirectory)
     try directory.create()
     lock = try RunLock(path: directory.logsPath + "/launch.lock")
+    jobs = JobRecord(path: directory.logsPath + "/launch.jobs")
     log = try LaunchLog(directory: directory.logsPath)
     mark = Leftovers.mark(of: URL(fileURLWithPath: options.runDirectory).resolvingSymlinksInPath().path)
     state = RunState(directory: directory)
@@ -41,7 +46,8 @@ package final class Supervisor {
     let names = allocation.hosts.map(\.name)
     let answers = HostTask(HostFacts.script, on: names, shell: shell, seconds: 5, environment: environment).finish()
     let facts = answers.compactMapValues { HostFacts($0.output) }
-    let planner = try Self.planner(options, allocation, facts)
+    let state = RunState(directory: RunDirectory(path: options.runDirectory))
+    let planner = try Self.planner(options, allocation, facts, state)
     let plan = planner.plan(facts)!
     var lines = allocation.hosts.map { host -> String in
       guard let found = facts[host.name] else {
@@ -53,8 +59,8 @@ package final class Supervisor {
     lines.append(plan.summary)
     lines.append(
       Self.line(
-        options, plan: plan, facts: facts, instructions: facts.values.map(\.instructions).min(), mark: mark,
-        environment: environment, resumeLatest: false
+        options, plan: plan, facts: facts, instructions: planner.instructions, mark: mark, environment: environment,
+        resumeLatest: false
       ).text)
     return lines
   }
@@ -70,61 +76,92 @@ package final class Supervisor {
     StopSignals.listen()
     history.start(newestCheckpoint: state.newestCheckpoint)
     guard let facts = prepare() else { return stopped() }
-    let planner = try Self.planner(options, allocation, facts)
-    let instructions = facts.values.map(\.instructions).min()
+    let begun = state.instructions
+    let planner = try Self.planner(options, allocation, facts, state)
+    if options.resume == .latest, let begun, planner.instructions < begun {
+      log.say("not all hosts have the instructions that the run has computed with (\(begun)): other bits than before")
+    }
     var available = facts
     var first: RankPlan?
 
-    while true {
-      if let plan = planner.plan(available) {
-        first = first ?? plan
-        tell(plan, before: history.lastPlan ?? first!, first: first!)
-        let ending = try attempt(plan, facts: available, instructions: instructions)
-        switch ending {
-        case .finished:
-          if history.count > 1 { log.say("finished at attempt \(history.count)") }
-          return 0
-        case .requeue: return 75
-        case .refused(let code):
-          log.say("this is not tried again: the same input would be refused again (exit code \(code))")
-          return code
-        case .interrupted:
-          log.say("ended at once, at the second interrupt; \(lastCheckpoint)")
-          return 130
-        case .failed(let failure):
-          log.say(
-            "attempt \(history.count) has failed after \(Self.seconds(history.lastSeconds)): \(failure.text)\(failure.hint)"
-          )
-        }
-      } else {
-        history.add(noHostAnswers: allocation.hosts.map(\.name), steps: state.steps)
-        log.say("attempt \(history.count) cannot be made: none of the hosts answers")
+    while let plan = planner.plan(available) {
+      first = first ?? plan
+      tell(plan, before: history.lastPlan ?? first!, first: first!)
+      let ending: Attempt.Ending
+      do {
+        ending = try attempt(plan, facts: available, instructions: planner.instructions)
+      } catch {
+        guard history.count > 0 else { throw error }
+        // No process or descriptor is free, or the disk is full: that passes, or ends as other failures do.
+        let failure = Failure(host: ProcessInfo.processInfo.hostName, text: "it cannot be started: \(error)")
+        history.add(plan, notStarted: failure, steps: state.steps)
+        ending = .failed(failure)
+      }
+      switch ending {
+      case .finished:
+        if history.count > 1 { log.say("finished at attempt \(history.count)") }
+        return 0
+      case .requeue: return 75
+      case .refused(let code):
+        log.say("this is not tried again: the same input would be refused again (exit code \(code))")
+        return code
+      case .interrupted:
+        log.say("ended at once, at the second interrupt; \(lastCheckpoint)")
+        return 130
+      case .failed(let failure):
+        log.say(
+          "attempt \(history.count) has failed after \(Self.seconds(history.lastSeconds)): \(failure.text)\(failure.hint)"
+        )
       }
       if StopSignals.received != nil { return stopped() }
       if let reason = giveUp() { return surrender(reason) }
-      guard pause(history.backoff(first: options.backoff)) else { return stopped() }
-      guard let facts = prepare() else { return stopped() }
+      guard let facts = askAgain(planner) else { return stopped() }
       available = facts
     }
+    return surrender("no host that can be used has answered for \(Int(Self.longestSilence / 60)) min")
+  }
+
+  /// Waits, and asks the hosts; where none can be used, which is no fault of the run and no attempt, again and again, as long
+  /// as ``longestSilence``.
+  ///
+  /// - Returns: nil where a signal came meanwhile.
+  private func askAgain(_ planner: Planner) -> [String: HostFacts]? {
+    let first = history.backoff(first: options.backoff)
+    guard pause(first, before: "next attempt") else { return nil }
+    let limit = ProcessInfo.processInfo.systemUptime + Self.longestSilence
+    var next = max(0.1, first)
+    while let facts = prepare() {
+      for (name, host) in facts.sorted(by: { $0.key < $1.key }) where host.instructions < planner.instructions {
+        log.say("\(name) is not used: it lacks the instructions that the run computes with (\(planner.instructions))")
+      }
+      if planner.plan(facts) != nil || ProcessInfo.processInfo.systemUptime >= limit { return facts }
+      guard pause(next, before: "no host can be used; they are asked again") else { return nil }
+      next = min(60, next * 2)
+    }
+    return nil
   }
 
   private func attempt(
-    _ plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions?
+    _ plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions
   ) throws -> Attempt.Ending {
     let line = Self.line(
       options, plan: plan, facts: facts, instructions: instructions, mark: mark, environment: environment,
       resumeLatest: history.goesOnFromLatest(options.resume, newestCheckpoint: state.newestCheckpoint))
     if let hosts = line.hostfile { try Data(hosts.utf8).write(to: URL(fileURLWithPath: line.hostfilePath)) }
     log.say(line.text)
-    let attempt = Attempt(line, shell: shell, log: log, probeSeconds: options.probeSeconds) { [self] hosts in
+    let attempt = Attempt(
+      line, shell: shell, log: log, probeSeconds: options.probeSeconds, hasComputed: history.lastStepAt != nil,
+      jobs: jobs
+    ) { [self] hosts in
       HostTask(HostFacts.script, on: hosts, shell: shell, seconds: patience, environment: environment)
     }
     log.event([
       "event": "attempt", "attempt": history.count + 1, "ranks": plan.ranks, "hosts": plan.hosts,
-      "threads": plan.threads,
+      "threads": plan.threads, "instructions": "\(instructions)",
     ])
     let stepsBefore = history.lastSteps
     let lastStepAt = history.lastStepAt
+    let before = state.checkpointFiles
     try attempt.run(&state) { [self] steps, isFirst in
       let pause = lastStepAt.map { ProcessInfo.processInfo.systemUptime - $0 }
       if isFirst {
@@ -142,7 +179,8 @@ package final class Supervisor {
       }
       history.lastStepAt = ProcessInfo.processInfo.systemUptime
     }
-    history.add(attempt, steps: state.steps, newestCheckpoint: state.newestCheckpoint)
+    let written = Set(state.checkpointFiles).subtracting(before).map(\.step).max()
+    history.add(attempt, steps: state.steps, written: written)
     var end: [String: Any] = [
       "event": "end", "attempt": history.count, "seconds": attempt.seconds, "how": history.lastText,
     ]
@@ -163,15 +201,15 @@ package final class Supervisor {
   }
 
   private static func planner(
-    _ options: LaunchOptions, _ allocation: Allocation, _ facts: [String: HostFacts]
+    _ options: LaunchOptions, _ allocation: Allocation, _ facts: [String: HostFacts], _ state: RunState
   ) throws -> Planner {
     try Planner(
       allocation, facts: facts, wanted: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch,
-      threads: options.threads)
+      threads: options.threads, begun: options.resume == .latest ? state.instructions : nil)
   }
 
   private static func line(
-    _ options: LaunchOptions, plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions?,
+    _ options: LaunchOptions, plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions,
     mark: String, environment: [String: String], resumeLatest: Bool
   ) -> MPIRunLine {
     var program = [options.program] + options.arguments
@@ -187,12 +225,12 @@ package final class Supervisor {
 
   // MARK: Between attempts
 
-  /// Asks all hosts, and ends there what an earlier attempt, or a launch that was killed, has left.
+  /// Asks all hosts, and ends and removes there what an earlier attempt, or a launch that was killed, has left.
   ///
   /// - Returns: the hosts that answer; nil where a signal came meanwhile.
   private func prepare() -> [String: HostFacts]? {
     let names = allocation.hosts.map(\.name)
-    let script = HostFacts.script + "; " + Leftovers.script(mark: mark)
+    let script = HostFacts.script + "; " + Leftovers.script(mark: mark, jobs: jobs.jobs)
     let task = HostTask(script, on: names, shell: shell, seconds: 2 * patience, environment: environment)
     let limit = ProcessInfo.processInfo.systemUptime + patience
     // A host that has said who it is may take longer to end what runs there.
@@ -211,12 +249,14 @@ package final class Supervisor {
       warn(ofLeft: answer, on: name)
     }
     let facts = task.answers.compactMapValues { Leftovers.parse($0.output) == nil ? nil : HostFacts($0.output) }
+    // What a process still uses is looked for again.
+    if names.allSatisfy({ Leftovers.parse(task.answers[$0]?.output ?? [])?.isEmpty == true }) { jobs.clear() }
     return facts
   }
 
-  /// Ends what still runs of an attempt, on the hosts that answer.
+  /// Ends what still runs of an attempt, and removes its files, on the hosts that answer.
   private func clean(_ hosts: [String]) {
-    let script = Leftovers.script(mark: mark)
+    let script = Leftovers.script(mark: mark, jobs: jobs.jobs)
     let task = HostTask(script, on: hosts, shell: shell, seconds: 2 * patience, environment: environment)
     for (host, answer) in task.finish().sorted(by: { $0.key < $1.key }) {
       warn(ofLeft: answer, on: host)
@@ -231,8 +271,8 @@ package final class Supervisor {
   }
 
   /// Waits; false where a signal came meanwhile.
-  private func pause(_ seconds: Double) -> Bool {
-    log.say("next attempt in \(Self.seconds(seconds))")
+  private func pause(_ seconds: Double, before what: String) -> Bool {
+    log.say("\(what) in \(Self.seconds(seconds))")
     let limit = ProcessInfo.processInfo.systemUptime + seconds
     while ProcessInfo.processInfo.systemUptime < limit, StopSignals.received == nil {
       usleep(useconds_t(min(0.05, max(0.001, limit - ProcessInfo.processInfo.systemUptime)) * 1e6))
@@ -265,7 +305,8 @@ package final class Supervisor {
       return "the checkpoints in \(state.directory.checkpointsPath) are gone; is its file system still mounted?"
     }
     if history.repeatsItself { return "it has failed twice in the same way at the same step; it would again" }
-    if history.withoutProgress > options.maxRestarts {
+    if history.fruitlessRestarts >= options.maxRestarts {
+      guard options.maxRestarts > 0 else { return "it is not to be restarted (--max-restarts 0)" }
       return
         "\(history.withoutProgress) attempts in a row without a new checkpoint (--max-restarts \(options.maxRestarts))"
     }

@@ -29,12 +29,19 @@ final class CrashTests: CommandTestCase {
     {
       XCTAssertTrue(rows.contains { $0.contains("  \(kind)") }, "nobody has killed \(kind): \(outcome.output)")
     }
+    // At least one of the kills during a write has left a part of a checkpoint.
+    XCTAssertTrue(
+      outcome.output.contains(#/rank 0, writing: .*; [1-9]\d* of the checkpoints were cut short/#), outcome.summary)
     // Not by the script's word alone.
     let names = try FileManager.default.contentsOfDirectory(atPath: path("runs/whole/checkpoints"))
     let last = try XCTUnwrap(names.filter { $0.hasPrefix("step-") }.max())
     XCTAssertTrue(
       FileManager.default.contentsEqual(
         atPath: path("runs/whole/checkpoints/\(last)"), andPath: path("runs/chaos/checkpoints/\(last)")))
+    for run in ["whole", "chaos"] {
+      XCTAssertEqual(
+        try FileManager.default.destinationOfSymbolicLink(atPath: path("runs/\(run)/checkpoints/latest")), last, run)
+    }
     XCTAssertEqual(try metrics("runs/whole"), try metrics("runs/chaos"))
     if !namespaces {
       let reason = outcome.output.split(separator: "\n").first { $0.contains("SKIPPED") } ?? ""

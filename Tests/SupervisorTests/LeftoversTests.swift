@@ -25,12 +25,53 @@ final class LeftoversTests: XCTestCase {
     let daemon = try ChildProcess(["sh", "-c", "sleep 60; : $0", mark], environment: path)
     let other = try ChildProcess(
       ["sleep", "60"], environment: path.merging([Leftovers.variable: "u2plrunother"]) { $1 })
-    let answer = run(HostFacts.script + "; " + Leftovers.script(mark: mark))
+    let answer = run(HostFacts.script + "; " + Leftovers.script(mark: mark, jobs: []))
     XCTAssertEqual(Leftovers.parse(answer?.output ?? []), [], "\(answer?.output ?? []) \(answer?.reason ?? "")")
     XCTAssertGreaterThan(HostFacts(answer?.output ?? [])?.cores ?? 0, 0)
     XCTAssertFalse(isRunning(rank))
     XCTAssertFalse(isRunning(daemon))
     XCTAssertTrue(isRunning(other))
+  }
+
+  /// Files in shared memory and session folders, by the number of the attempt's job and `mpirun`'s process.
+  func testOnlyFilesOfTheAttemptThatNobodyUsesAreRemoved() throws {
+    let fileSystem = FileManager.default
+    let temporary = fileSystem.temporaryDirectory.appendingPathComponent("leftovers-\(UUID().uuidString)").path
+    defer { try? fileSystem.removeItem(atPath: temporary) }
+    // Beyond the numbers that Open MPI hands out, so that nobody else's are touched.
+    let job = MPIJob(family: 0x1F0001, process: 999_999_999, host: "vm")
+    let shared = "/dev/shm/vader_segment.vm.\(getuid())."
+    let (left, used, other) = (shared + "1f00010001.0", shared + "1f00010001.1", shared + "1f00020001.0")
+    let window = "/dev/shm/osc_sm.vm.1f00010001.0.3"
+    let sessions = "\(temporary)/ompi.vm.\(getuid())"
+    for path in [left, used, other, window] {
+      try XCTSkipUnless(fileSystem.createFile(atPath: path, contents: Data(count: 4096)), "\(path) cannot be written")
+    }
+    defer { for path in [left, used, other, window] { unlink(path) } }
+    for name in ["pid.999999999/0", "jf.2031617/1", "pid.\(getpid())", "jf.7"] {
+      try fileSystem.createDirectory(atPath: "\(sessions)/\(name)", withIntermediateDirectories: true)
+    }
+    let descriptor = open(used, O_RDWR)
+    let pages = mmap(nil, 4096, PROT_READ, MAP_SHARED, descriptor, 0)
+    close(descriptor)
+    defer { munmap(pages, 4096) }
+
+    let own = MPIJob(family: 8, process: getpid(), host: "vm")
+    let answer = run(
+      "OMPI_MCA_orte_tmpdir_base= TMPDIR=\(temporary); " + Leftovers.script(mark: mark, jobs: [job, own]))
+    XCTAssertEqual(Leftovers.parse(answer?.output ?? []), [], answer?.reason ?? "")
+    XCTAssertEqual(
+      [left, used, other, window].map { fileSystem.fileExists(atPath: $0) }, [false, true, true, false])
+    XCTAssertEqual(try fileSystem.contentsOfDirectory(atPath: sessions).sorted(), ["jf.7", "pid.\(getpid())"])
+  }
+
+  func testTheNumberOfAJob() {
+    XCTAssertEqual(
+      MPIJob(uri: "1923481600.0;tcp://192.0.2.2:59839;tcp6://[fd00::2]:46685", process: 7, host: "vm.cluster.org"),
+      MPIJob(family: 0x72A6, process: 7, host: "vm"))
+    for line in ["", "1923481600.1;tcp://a:1", "5.0;tcp://a:1", "99999999999999.0;tcp://a:1", "epoch 1/2"] {
+      XCTAssertNil(MPIJob(uri: line, process: 7, host: "vm"), line)
+    }
   }
 
   func testARunHasOneMark() {
@@ -53,15 +94,16 @@ final class LeftoversTests: XCTestCase {
 
   func testTheAgentOfTheEnvironmentIsUsed() {
     let allocation = Allocation(hosts: [HostSlots(name: "far", slots: 1)], source: "")
-    func agent(_ value: String?) -> [String] {
-      RemoteShell(
-        allocation,
-        environment: ["PATH": "/usr/bin:/bin"].merging(value.map { ["OMPI_MCA_plm_rsh_agent": $0] } ?? [:]) { $1 }
-      )
-      .agent
+    func agent(_ value: String?, arguments: String? = nil) -> [String] {
+      var environment = ["PATH": "/usr/bin:/bin"]
+      environment["OMPI_MCA_plm_rsh_agent"] = value
+      environment["OMPI_MCA_plm_rsh_args"] = arguments
+      return RemoteShell(allocation, environment: environment).agent
     }
     XCTAssertEqual(agent("/bin/bash /run/agent"), ["/bin/bash", "/run/agent"])
     XCTAssertEqual(agent("/nonexistent : /bin/sh"), ["/bin/sh"])
     XCTAssertEqual(agent("ssh -p 2222"), ["ssh", "-p", "2222"])
+    XCTAssertEqual(agent("/bin/bash /run/agent", arguments: "-p 2222"), ["/bin/bash", "/run/agent", "-p", "2222"])
+    XCTAssertEqual(agent("ssh", arguments: "-p 2222").prefix(4), ["ssh", "-p", "2222", "-x"])
   }
 }

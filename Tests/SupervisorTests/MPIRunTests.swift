@@ -37,6 +37,9 @@ final class MPIRunTests: XCTestCase {
     let facts = ["a": HostFacts(cores: 4, instructions: .avx512), "b": HostFacts(cores: 4, instructions: .avx2)]
     let text = line([("a", 1), ("b", 1)], facts: facts).text
     XCTAssertTrue(text.contains("-x OPENBLAS_CORETYPE=Haswell -x DNNL_MAX_CPU_ISA=AVX2"), text)
+    // The host with less is lost: what is left goes on with what the run began with.
+    let left = line([("a", 1)], facts: facts).text
+    XCTAssertTrue(left.contains("-x OPENBLAS_CORETYPE=Haswell -x DNNL_MAX_CPU_ISA=AVX2"), left)
     // Whoever says so knows better.
     let given = line(
       [("a", 1), ("b", 1)], facts: facts, environment: ["OPENBLAS_CORETYPE": "Zen"], passed: ["DNNL_MAX_CPU_ISA=SSE41"]

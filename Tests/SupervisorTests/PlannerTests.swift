@@ -46,6 +46,24 @@ final class PlannerTests: XCTestCase {
     XCTAssertEqual(shares(planner.plan(facts(["a": 4, "b": 4, "c": 4]))), "a:1 b:1 ×4")
   }
 
+  /// A host that cannot compute what the run has begun to compute is left out.
+  func testInstructionsStay() throws {
+    func facts(_ instructions: [String: HostFacts.Instructions]) -> [String: HostFacts] {
+      instructions.mapValues { HostFacts(cores: 2, instructions: $0) }
+    }
+    let hosts = Allocation(hosts: ["a", "b"].map { HostSlots(name: $0, slots: 1) }, source: "f")
+    func planner(_ first: [String: HostFacts.Instructions]) throws -> Planner {
+      try Planner(hosts, facts: facts(first), wanted: 1, oversubscribe: false, batch: (2, 2), threads: 1)
+    }
+    let wide = try planner(["a": .avx512])
+    XCTAssertEqual(wide.instructions, .avx512)
+    XCTAssertEqual(shares(wide.plan(facts(["a": .avx512, "b": .avx2]))), "a:1 ×1")
+    XCTAssertEqual(shares(wide.plan(facts(["b": .avx2]))), "none")
+    let mixed = try planner(["a": .avx512, "b": .avx2])
+    XCTAssertEqual(mixed.instructions, .avx2)
+    XCTAssertEqual(shares(mixed.plan(facts(["b": .avx512]))), "b:1 ×1")
+  }
+
   func testThreadsOfTheConfiguration() throws {
     let planner = try planner([("a", nil)], ["a": 2], ranks: 2, threads: 3)
     XCTAssertEqual(shares(planner.plan(facts(["a": 2]))), "a:2 ×3")
