@@ -20,14 +20,17 @@ public final class MetricsFile: Sendable {
   /// With nil as `step` the file starts empty. When a run resumes at `step`, lines whose `"step"` is that or later are
   /// dropped, and lines that are no JSON objects (torn by a kill); the others stay byte for byte. Where what stays is the
   /// file's beginning it is cut off behind it, which works on a full disk too; else the file is replaced atomically.
-  public init(path: String, resumeAt step: Int?) throws {
+  ///
+  /// - Parameter evaluatesAgain: whether the run resumes before the evaluation that follows the step before `step`: a line
+  ///   of it, with the key `"evaluation"`, is dropped too.
+  public init(path: String, resumeAt step: Int?, evaluatesAgain: Bool = false) throws {
     self.path = path
     var kept = Data()
     var old = Data()
     let exists = access(path, F_OK) == 0
     if let step, exists {
       old = try MetricsFile.contents(of: path)
-      kept = MetricsFile.lines(of: old, before: step)
+      kept = MetricsFile.lines(of: old, before: step, evaluatesAgain)
     }
     if !exists || !old.starts(with: kept) {
       try FileSystem.replace(path) { _, descriptor in
@@ -99,11 +102,14 @@ public final class MetricsFile: Sendable {
     }
   }
 
-  private static func lines(of data: Data, before step: Int) -> Data {
+  private static func lines(of data: Data, before step: Int, _ evaluatesAgain: Bool) -> Data {
     var kept = Data()
     for line in data.split(separator: UInt8(ascii: "\n")) {
       guard let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any] else { continue }
-      if let own = (object["step"] as? NSNumber)?.doubleValue, own >= Double(step) { continue }
+      if let own = (object["step"] as? NSNumber)?.doubleValue {
+        let end = Double(evaluatesAgain && object["evaluation"] != nil ? step - 1 : step)
+        if own >= end { continue }
+      }
       kept.append(line)
       kept.append(UInt8(ascii: "\n"))
     }

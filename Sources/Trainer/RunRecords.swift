@@ -12,14 +12,18 @@ final class RunRecords {
   private var linesWait = false
   private var submitted = 0
 
-  /// - Parameter step: where a run goes on that was interrupted; nil starts `metrics.jsonl` anew.
-  init(_ directory: RunDirectory, keep: Int, resumeAt step: Int?, log: RankLog, say: @escaping (String) -> Void) throws
-  {
+  /// - Parameters:
+  ///   - step: where a run goes on that was interrupted; nil starts `metrics.jsonl` anew.
+  ///   - evaluatesAgain: whether it begins with the evaluation after the step before.
+  init(
+    _ directory: RunDirectory, keep: Int, resumeAt step: Int?, evaluatesAgain: Bool, log: RankLog,
+    say: @escaping (String) -> Void
+  ) throws {
     self.directory = directory
     self.log = log
     self.say = say
     writer = CheckpointWriter(run: directory, keep: keep)
-    metrics = try MetricsFile(path: directory.metricsPath, resumeAt: step)
+    metrics = try MetricsFile(path: directory.metricsPath, resumeAt: step, evaluatesAgain: evaluatesAgain)
   }
 
   /// A line of `metrics.jsonl`; one that does not fit waits until the file takes it.

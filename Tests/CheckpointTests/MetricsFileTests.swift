@@ -35,6 +35,13 @@ final class MetricsFileTests: DirectoryTestCase {
     XCTAssertEqual(try names(in: directory), ["m.jsonl"])
   }
 
+  func testResumeBeforeAnEvaluationDropsItsLine() throws {
+    let kept = "{\"step\":0}\n{\"step\":0,\"evaluation\":{}}\n{\"step\":1}\n"
+    try write(Array((kept + "{\"step\":1,\"evaluation\":{}}\n{\"step\":2}\n").utf8), to: path("m.jsonl"))
+    _ = try MetricsFile(path: path("m.jsonl"), resumeAt: 2, evaluatesAgain: true)
+    XCTAssertEqual(try text("m.jsonl"), kept)
+  }
+
   /// What stays is the beginning, as in every run that was killed: no second copy is needed, which a full disk would not take.
   func testResumeCutsTheFileInPlace() throws {
     let kept = "{\"step\":0}\n{\"step\":1}\n"
