@@ -80,6 +80,18 @@ public final class MetricsFile: Sendable {
     }
   }
 
+  /// Has the lines appended so far survive a power cut, but for those that still wait. Appending goes on meanwhile.
+  public func synchronize() throws {
+    let copy = state.withLock { state in
+      guard let descriptor = state.descriptor else { return Int32(-1) }
+      if !state.waiting.isEmpty { try? write(&state, descriptor) }
+      return fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    }
+    guard copy >= 0 else { return }
+    defer { _ = Foundation.close(copy) }
+    guard fsync(copy) == 0 else { throw CheckpointError.system("cannot be written to the disk", path) }
+  }
+
   /// Closes the file; a second call does nothing.
   ///
   /// - Returns: how many lines it has not taken, which are lost now.

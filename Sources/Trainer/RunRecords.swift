@@ -22,8 +22,10 @@ final class RunRecords {
     self.directory = directory
     self.log = log
     self.say = say
-    writer = CheckpointWriter(run: directory, keep: keep)
-    metrics = try MetricsFile(path: directory.metricsPath, resumeAt: step, evaluatesAgain: evaluatesAgain)
+    let metrics = try MetricsFile(path: directory.metricsPath, resumeAt: step, evaluatesAgain: evaluatesAgain)
+    self.metrics = metrics
+    // A run that is resumed after a power cut lacks no line from before its checkpoint.
+    writer = CheckpointWriter(run: directory, keep: keep, prepare: metrics.synchronize)
   }
 
   /// A line of `metrics.jsonl`; one that does not fit waits until the file takes it.

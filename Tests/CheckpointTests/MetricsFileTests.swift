@@ -86,6 +86,8 @@ final class MetricsFileTests: DirectoryTestCase {
     XCTAssertTrue(failure.contains("File too large"), failure)
     XCTAssertEqual(try bytes(path("m.jsonl")).count, 3_999_001)
     XCTAssertEqual(metrics.waitingCount, 1)
+    try metrics.synchronize()
+    XCTAssertEqual(metrics.waitingCount, 0, "what waits is tried before the file is said to be on the disk")
     try metrics.append("c")
     XCTAssertEqual(metrics.waitingCount, 0)
     XCTAssertTrue(try text("m.jsonl").hasSuffix("a\n" + String(repeating: "b", count: 5000) + "\nc\n"), "in order")
