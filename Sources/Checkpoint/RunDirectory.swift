@@ -63,6 +63,26 @@ public struct RunDirectory: Sendable {
     }
   }
 
+  /// Has `latest` lead to the checkpoint of `step`, from which a run goes on, and `best` to that of step `best`: a kill
+  /// between a checkpoint and its links leaves them with older ones. Where the best is gone, `best` stays as it is, but does
+  /// not lead nowhere.
+  public func relink(step: Int, best: Int?) throws {
+    try relink("latest", to: step)
+    if let best, access(checkpointPath(step: best), F_OK) == 0 {
+      try relink("best", to: best)
+    } else if let target = FileSystem.linkTarget(FileSystem.join(checkpointsPath, "best")),
+      access(FileSystem.join(checkpointsPath, target), F_OK) != 0
+    {
+      try relink("best", to: step)
+    }
+  }
+
+  /// Leaves a link alone that is right: a full disk may not take another.
+  private func relink(_ name: String, to step: Int) throws {
+    let target = FileSystem.linkTarget(FileSystem.join(checkpointsPath, name))
+    if target != RunDirectory.checkpointName(step: step) { try link(name, to: step) }
+  }
+
   private func link(_ name: String, to step: Int) throws {
     let path = FileSystem.join(checkpointsPath, name)
     let temporary = FileSystem.temporaryPath(for: path)

@@ -210,6 +210,7 @@ public final class TrainingRun {
         try ranks.together {
           if ranks.rank == 0, case .path = resume { setAside = try directory.setAside(after: trainer.step) }
         }
+        if ranks.rank == 0, resume == .latest { relink() }
         for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
         say("resuming from \(path) at step \(trainer.step)")
         log.info("resumed from \(path) at step \(trainer.step)")
@@ -223,6 +224,14 @@ public final class TrainingRun {
         log.warn(note)
       }
       say("weights from \(weights)")
+    }
+  }
+
+  /// On rank 0. Links that cannot be made end no run: the next checkpoint makes them again.
+  private func relink() {
+    do { try directory.relink(step: trainer.step, best: best?.step) } catch {
+      say("warning: \(error)")
+      log.warn("\(error)")
     }
   }
 

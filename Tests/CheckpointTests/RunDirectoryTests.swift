@@ -76,6 +76,26 @@ final class RunDirectoryTests: DirectoryTestCase {
       try names(in: run.checkpointsPath), ["best", "latest", "step-00000050.h5", "step-00000060.h5"])
   }
 
+  /// A kill after a checkpoint was put in place and before it was linked.
+  func testRelinkingAfterAKill() throws {
+    try run.create()
+    try publish(10, keep: 9, best: true)
+    try publish(20, keep: 9)
+    try CheckpointFile.write(contents(30), to: run.checkpointPath(step: 30))
+    try run.relink(step: 30, best: 30)
+    XCTAssertEqual(try link("latest"), "step-00000030.h5")
+    XCTAssertEqual(try link("best"), "step-00000030.h5")
+    try publish(40, keep: 1)
+    XCTAssertEqual(try run.checkpoints().map(\.step), [40, 30], "the best is not rotated out")
+
+    try run.relink(step: 40, best: 20)
+    XCTAssertEqual(try link("best"), "step-00000030.h5", "the best is gone, and the link leads somewhere")
+    try FileManager.default.removeItem(atPath: run.checkpointPath(step: 30))
+    try run.relink(step: 40, best: 20)
+    XCTAssertEqual(try link("best"), "step-00000040.h5")
+    XCTAssertEqual(try names(in: run.checkpointsPath), ["best", "latest", "step-00000040.h5"])
+  }
+
   func testPublishingWhatIsNotThereChangesNothing() throws {
     try run.create()
     try publish(10, keep: 1)
