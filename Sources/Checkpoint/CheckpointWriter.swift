@@ -59,6 +59,15 @@ public final class CheckpointWriter: Sendable {
   /// Waits until all that was submitted is written, or has failed.
   public func wait() { queue.sync {} }
 
+  /// The same, for at most so many seconds: a file system may hang.
+  ///
+  /// - Returns: whether all is written, or has failed.
+  public func wait(seconds: Double) -> Bool {
+    let done = DispatchSemaphore(value: 0)
+    queue.async { done.signal() }
+    return done.wait(timeout: .now() + seconds) == .success
+  }
+
   /// Waits, and throws the first error that ``drainErrors()`` has not returned.
   public func finish() throws {
     wait()

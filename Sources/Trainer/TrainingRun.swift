@@ -80,7 +80,7 @@ public final class TrainingRun {
         try directory.write(configuration: configuration.yaml())
         return try RunRecords(
           directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step,
-          evaluatesAgain: owesEvaluation, log: log, say: self.say)
+          evaluatesAgain: owesEvaluation, fault: fault, log: log, say: self.say)
       }
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
@@ -148,6 +148,9 @@ public final class TrainingRun {
   private func withLastWords(_ body: () throws -> Void) throws {
     do { try body() } catch let stopped as RunStopped { throw stopped } catch {
       let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
+      // What is good is not cut short.
+      Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
+      records?.finishAfterFailure()
       log.error("\(error)", step: trainer.step)
       log.finish()
       throw error
