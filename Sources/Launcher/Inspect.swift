@@ -31,7 +31,7 @@ struct Inspect: ParsableCommand {
       if verify { try CheckpointFile.verify(path) }
       try show(try CheckpointFile.summary(path))
     } catch let error as CheckpointError {
-      FileHandle.standardError.write(Data("u2pl: error: \(error)\n".utf8))
+      RankedProcess.show("u2pl: error: \(error)", isError: true)
       throw ExitCode(2)
     }
   }
