@@ -183,24 +183,24 @@ public final class TrainingRun {
   private func start(_ resume: Resume?) throws {
     if let resume {
       var found: (path: String, contents: CheckpointContents)?
-      var skipped: [String] = []
+      var skipped: [(path: String, line: String)] = []
       try ranks.together {
         guard ranks.rank == 0 else { return }
         switch resume {
         case .path(let path): found = (path, try CheckpointFile.read(path))
         case .latest:
           found = try directory.newestGood { path, error in
-            skipped.append("\(path) skipped: \(error.description.trimmingPrefix("\(path): "))")
+            skipped.append((path, "\(path) skipped: \(error.description.trimmingPrefix("\(path): "))"))
           }
           if found == nil, !skipped.isEmpty {
             throw CheckpointError(
-              description: (skipped + [
+              description: (skipped.map(\.line) + [
                 "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
               ]).joined(separator: "\n"))
           }
         }
       }
-      for line in skipped {
+      for (_, line) in skipped {
         say(line)
         log.warn(line)
       }
@@ -213,7 +213,7 @@ public final class TrainingRun {
         try ranks.together {
           if ranks.rank == 0, case .path = resume { setAside = try directory.setAside(after: trainer.step) }
         }
-        if ranks.rank == 0, resume == .latest { relink() }
+        if ranks.rank == 0, resume == .latest { mend(skipped: skipped.map(\.path)) }
         for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
         say("resuming from \(path) at step \(trainer.step)")
         log.info("resumed from \(path) at step \(trainer.step)")
@@ -230,9 +230,19 @@ public final class TrainingRun {
     }
   }
 
-  /// On rank 0. Links that cannot be made end no run: the next checkpoint makes them again.
-  private func relink() {
-    do { try directory.relink(step: trainer.step, best: best?.step) } catch {
+  /// On rank 0: links that a kill has left behind, and checkpoints that were passed over. What cannot be done ends no run, as
+  /// on a full disk: the next checkpoint makes links again.
+  private func mend(skipped: [String]) {
+    do {
+      try directory.relink(step: trainer.step, best: best?.step, skipped: skipped)
+      for path in skipped {
+        try directory.setAside(skipped: path)
+        let line =
+          "\(path) renamed to \(path).skipped: it counts no more among the newest; remove it when it is of no use"
+        say(line)
+        log.info(line)
+      }
+    } catch {
       say("warning: \(error)")
       log.warn("\(error)")
     }
