@@ -123,7 +123,7 @@ final class SignalTests: CommandTestCase {
     XCTAssertFalse(try inspection("run").contains("evaluation_pending"))
   }
 
-  /// In the middle of a long step.
+  /// In the middle of a long step, with another signal between the two.
   func testASecondInterruptEndsItAtOnce() throws {
     let long = ["data.size=513", "augment.crop=513", "batch={labeled: 8, unlabeled: 8}", "model.encoder_width=1"]
     let command = try Command(training("long", long), ranks: nil, in: directory)
@@ -135,6 +135,9 @@ final class SignalTests: CommandTestCase {
     command.send(SIGINT)
     usleep(100_000)
     XCTAssertTrue(command.isRunning, "the first interrupt ends it at once: \(command.wait(limit: 0).summary)")
+    command.send(SIGTERM)
+    usleep(100_000)
+    XCTAssertTrue(command.isRunning, "another signal ends it at once: \(command.wait(limit: 0).summary)")
     command.send(SIGINT)
     let outcome = command.wait(limit: 5)
     XCTAssertEqual(outcome.status, 130, outcome.summary)
