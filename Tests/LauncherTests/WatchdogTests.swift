@@ -175,7 +175,10 @@ final class WatchdogTests: CommandTestCase {
     // Its neighbour on the host has its memory, those on the other hosts have its file.
     usleep(500_000)
     kill(pids[1], SIGSTOP)
+    let start = ProcessInfo.processInfo.systemUptime
     let outcome = command.wait(limit: 60)
+    let elapsed = ProcessInfo.processInfo.systemUptime - start
+    XCTAssertLessThan(elapsed, Double(seconds) + 10, outcome.summary)
     XCTAssertNotEqual(outcome.status, 0, outcome.summary)
     XCTAssertTrue(
       outcome.errors.contains("rank 1 on node02 (pid \(pids[1])) is without a sign of life"), outcome.summary)
