@@ -99,7 +99,7 @@ private final class WatchdogThread: @unchecked Sendable {
   /// False when there is nothing more to watch.
   private func pause() -> Bool {
     condition.withLock {
-      if !stopped { condition.wait(until: Date(timeIntervalSinceNow: tick)) }
+      if !stopped { _ = condition.wait(until: Date(timeIntervalSinceNow: tick)) }
       return !stopped
     }
   }
