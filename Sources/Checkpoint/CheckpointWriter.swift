@@ -5,6 +5,7 @@ import Synchronization
 public final class CheckpointWriter: Sendable {
   private let run: RunDirectory
   private let keep: Int
+  private let prepare: @Sendable () throws -> Void
   private let queue = DispatchQueue(label: "u2pl.checkpoint-writer")
   /// One checkpoint being written and one waiting: more would only fill the memory of a run that outpaces its disk.
   private let places = DispatchSemaphore(value: 2)
@@ -16,10 +17,14 @@ public final class CheckpointWriter: Sendable {
     var last: (step: Int, isWritten: Bool)?
   }
 
-  /// `keep` is the number of newest checkpoints kept beside those that `latest` and `best` link to.
-  public init(run: RunDirectory, keep: Int) {
+  /// - Parameters:
+  ///   - keep: the number of newest checkpoints kept beside those that `latest` and `best` link to.
+  ///   - prepare: called before each checkpoint is written, for what has to be on the disk by then. An error of it is kept
+  ///     like others, and the checkpoint is written all the same.
+  public init(run: RunDirectory, keep: Int, prepare: @escaping @Sendable () throws -> Void = {}) {
     self.run = run
     self.keep = keep
+    self.prepare = prepare
   }
 
   /// Has `contents` written as the checkpoint of `step` and published; blocks only while another one is still waiting
@@ -28,29 +33,40 @@ public final class CheckpointWriter: Sendable {
     places.wait()
     queue.async { [self] in
       defer { places.signal() }
+      do { try prepare() } catch { note(error, isFailure: false) }
       do {
         try CheckpointFile.write(contents, to: run.checkpointPath(step: step))
         outcome.withLock { $0.last = (step, true) }
       } catch {
-        note(error) { $0.last = (step, false) }
+        note(error)
+        outcome.withLock { $0.last = (step, false) }
         return
       }
       // It is there and will be found, whatever becomes of links and of old ones.
-      do { try run.publish(step: step, keep: keep, best: best) } catch { note(error) { _ in } }
+      do { try run.publish(step: step, keep: keep, best: best) } catch { note(error) }
     }
   }
 
-  private func note(_ error: any Error, _ change: (inout Outcome) -> Void) {
+  /// - Parameter isFailure: whether a checkpoint, or its link, is missing.
+  private func note(_ error: any Error, isFailure: Bool = true) {
     let error = error as? CheckpointError ?? CheckpointError(description: "\(error)")
     outcome.withLock { outcome in
       outcome.errors.append(error)
-      change(&outcome)
-      outcome.failed += 1
+      if isFailure { outcome.failed += 1 }
     }
   }
 
   /// Waits until all that was submitted is written, or has failed.
   public func wait() { queue.sync {} }
+
+  /// The same, for at most so many seconds: a file system may hang.
+  ///
+  /// - Returns: whether all is written, or has failed.
+  public func wait(seconds: Double) -> Bool {
+    let done = DispatchSemaphore(value: 0)
+    queue.async { done.signal() }
+    return done.wait(timeout: .now() + seconds) == .success
+  }
 
   /// Waits, and throws the first error that ``drainErrors()`` has not returned.
   public func finish() throws {
@@ -66,7 +82,7 @@ public final class CheckpointWriter: Sendable {
     }
   }
 
-  /// How many errors there were since the beginning.
+  /// How many checkpoints could not be written, or linked, since the beginning.
   public var failureCount: Int { outcome.withLock { $0.failed } }
 
   /// The step of the checkpoint that was tried last, where it is not on the disk.

@@ -20,14 +20,17 @@ public final class MetricsFile: Sendable {
   /// With nil as `step` the file starts empty. When a run resumes at `step`, lines whose `"step"` is that or later are
   /// dropped, and lines that are no JSON objects (torn by a kill); the others stay byte for byte. Where what stays is the
   /// file's beginning it is cut off behind it, which works on a full disk too; else the file is replaced atomically.
-  public init(path: String, resumeAt step: Int?) throws {
+  ///
+  /// - Parameter evaluatesAgain: whether the run resumes before the evaluation that follows the step before `step`: a line
+  ///   of it, with the key `"evaluation"`, is dropped too.
+  public init(path: String, resumeAt step: Int?, evaluatesAgain: Bool = false) throws {
     self.path = path
     var kept = Data()
     var old = Data()
     let exists = access(path, F_OK) == 0
     if let step, exists {
       old = try MetricsFile.contents(of: path)
-      kept = MetricsFile.lines(of: old, before: step)
+      kept = MetricsFile.lines(of: old, before: step, evaluatesAgain)
     }
     if !exists || !old.starts(with: kept) {
       try FileSystem.replace(path) { _, descriptor in
@@ -77,6 +80,18 @@ public final class MetricsFile: Sendable {
     }
   }
 
+  /// Has the lines appended so far survive a power cut, but for those that still wait. Appending goes on meanwhile.
+  public func synchronize() throws {
+    let copy = state.withLock { state in
+      guard let descriptor = state.descriptor else { return Int32(-1) }
+      if !state.waiting.isEmpty { try? write(&state, descriptor) }
+      return fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    }
+    guard copy >= 0 else { return }
+    defer { _ = Foundation.close(copy) }
+    guard fsync(copy) == 0 else { throw CheckpointError.system("cannot be written to the disk", path) }
+  }
+
   /// Closes the file; a second call does nothing.
   ///
   /// - Returns: how many lines it has not taken, which are lost now.
@@ -99,11 +114,14 @@ public final class MetricsFile: Sendable {
     }
   }
 
-  private static func lines(of data: Data, before step: Int) -> Data {
+  private static func lines(of data: Data, before step: Int, _ evaluatesAgain: Bool) -> Data {
     var kept = Data()
     for line in data.split(separator: UInt8(ascii: "\n")) {
       guard let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any] else { continue }
-      if let own = (object["step"] as? NSNumber)?.doubleValue, own >= Double(step) { continue }
+      if let own = (object["step"] as? NSNumber)?.doubleValue {
+        let end = Double(evaluatesAgain && object["evaluation"] != nil ? step - 1 : step)
+        if own >= end { continue }
+      }
       kept.append(line)
       kept.append(UInt8(ascii: "\n"))
     }

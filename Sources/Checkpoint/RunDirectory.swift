@@ -63,6 +63,27 @@ public struct RunDirectory: Sendable {
     }
   }
 
+  /// Has `latest` lead to the checkpoint of `step`, from which a run goes on, and `best` to that of step `best`: a kill
+  /// between a checkpoint and its links leaves them with older ones. Where the best is gone, `best` stays as it is, but does
+  /// not lead nowhere, nor to one of `skipped`.
+  public func relink(step: Int, best: Int?, skipped: [String] = []) throws {
+    try relink("latest", to: step)
+    func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 && !skipped.contains(path) }
+    if let best, isThere(checkpointPath(step: best)) {
+      try relink("best", to: best)
+    } else if let target = FileSystem.linkTarget(FileSystem.join(checkpointsPath, "best")),
+      !isThere(FileSystem.join(checkpointsPath, target))
+    {
+      try relink("best", to: step)
+    }
+  }
+
+  /// Leaves a link alone that is right: a full disk may not take another.
+  private func relink(_ name: String, to step: Int) throws {
+    let target = FileSystem.linkTarget(FileSystem.join(checkpointsPath, name))
+    if target != RunDirectory.checkpointName(step: step) { try link(name, to: step) }
+  }
+
   private func link(_ name: String, to step: Int) throws {
     let path = FileSystem.join(checkpointsPath, name)
     let temporary = FileSystem.temporaryPath(for: path)
@@ -115,6 +136,25 @@ public struct RunDirectory: Sendable {
     }
     return names
   }
+
+  /// Renames a checkpoint that ``newestGood(skipped:)`` has passed over to `….skipped`. Under its name it would count among
+  /// the newest, in place of a good one, which rotation would remove. To be called after ``relink(step:best:)``: no link may
+  /// lead to it.
+  public func setAside(skipped checkpoint: String) throws {
+    guard rename(checkpoint, checkpoint + RunDirectory.skippedSuffix) == 0 || errno == ENOENT else {
+      throw CheckpointError.system("checkpoint cannot be set aside", checkpoint)
+    }
+  }
+
+  /// The checkpoints that were set aside because they could not be read.
+  public func skippedCheckpoints() throws -> [String] {
+    try FileSystem.entries(of: checkpointsPath).filter {
+      $0.hasSuffix(RunDirectory.skippedSuffix)
+        && RunDirectory.step(ofName: String($0.dropLast(RunDirectory.skippedSuffix.count))) != nil
+    }.map { FileSystem.join(checkpointsPath, $0) }
+  }
+
+  private static let skippedSuffix = ".skipped"
 
   /// Removes temporaries that a killed run left. To be called before anything is written.
   public func removeTemporaries() throws {

@@ -42,7 +42,7 @@ extension DataCommand {
           print("\(output)/splits/\(role.list).txt: \(count) images of \(size)×\(size)")
         }
       } catch let error as DatasetError {
-        FileHandle.standardError.write(Data("u2pl: error: \(error)\n".utf8))
+        RankedProcess.show("u2pl: error: \(error)", isError: true)
         throw ExitCode(2)
       }
     }

@@ -7,7 +7,7 @@ struct Inspect: ParsableCommand {
     abstract: "Shows what is in a checkpoint, or which checkpoints a run has.",
     discussion: """
       Of a run's directory all checkpoints are listed, newest first; with --verify each is read and checked, and the exit code \
-      is 2 where any is damaged.
+      is 2 where any is damaged. Those that a resume has set aside (.skipped) are named last.
       """)
 
   @Argument(
@@ -31,7 +31,7 @@ struct Inspect: ParsableCommand {
       if verify { try CheckpointFile.verify(path) }
       try show(try CheckpointFile.summary(path))
     } catch let error as CheckpointError {
-      FileHandle.standardError.write(Data("u2pl: error: \(error)\n".utf8))
+      RankedProcess.show("u2pl: error: \(error)", isError: true)
       throw ExitCode(2)
     }
   }
@@ -59,6 +59,7 @@ struct Inspect: ParsableCommand {
         print("\(error)\(names)")
       }
     }
+    for path in try run.skippedCheckpoints() { print("\(path): set aside by a resume that could not read it") }
     guard damaged > 0 else { return }
     fflush(nil)
     throw CheckpointError(description: "\(run.path): \(damaged) of \(checkpoints.count) checkpoints cannot be used")

@@ -7,6 +7,8 @@ struct LogFilter {
   let level: LogEntry.Level
   /// Ranks of which only warnings and errors are shown.
   let quiet: (Int) -> Bool
+  /// Whether any line was of the steps asked for, shown or not.
+  private(set) var hasFoundSteps = false
   /// The step that a rank is in, after its last line.
   private var current: [Int: Int] = [:]
 
@@ -29,6 +31,7 @@ struct LogFilter {
       current[entry.rank] = entry.step.map { $0 + 1 }
     }
     if let steps, !(step.map(steps.contains) ?? false) { return false }
+    hasFoundSteps = true
     return entry.level >= (quiet(entry.rank) ? max(level, .warning) : level)
   }
 }

@@ -69,7 +69,10 @@ struct Logs: ParsableCommand {
       }
       printer.flush()
       reportBroken(logs, &reported)
-      guard follow else { break }
+      guard follow else {
+        if steps != nil, !filter.hasFoundSteps { throw LogError.noSteps(in: logs.directory) }
+        break
+      }
       usleep(300_000)
       try logs.lookForFiles()
     }

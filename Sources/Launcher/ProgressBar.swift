@@ -69,7 +69,10 @@ struct ProgressBar {
     write("\r\(line)  \(bar)\u{1B}[K")
   }
 
-  private func write(_ text: some StringProtocol) { FileHandle.standardError.write(Data(text.utf8)) }
+  /// A full disk under it must not end what it tells of.
+  private func write(_ text: some StringProtocol) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+  }
 
   /// Columns of the terminal, nil where standard error is none that can redraw a line.
   private static func terminalWidth() -> Int? {

@@ -15,7 +15,11 @@ enum RankedProcess {
   static func run(_ body: (Communicator) throws -> Void) throws {
     HeapMemory.keepWhatIsFreed()
     let ranks: Communicator
-    do { ranks = try MPIEnvironment.start() } catch { Communicator.alone.abort("u2pl: \(error)", code: 1) }
+    do { ranks = try MPIEnvironment.start() } catch {
+      // MPI cannot tell which rank this is; its launcher can.
+      let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].map { "rank \($0) on " } ?? ""
+      Communicator.alone.abort("u2pl: error: \(rank)\(MPIEnvironment.host): \(error)", code: 1)
+    }
     do {
       try body(ranks)
       MPIEnvironment.finish()

@@ -10,7 +10,7 @@ struct SlowestReport {
 
   func lines() throws -> [String] {
     guard times.values.contains(where: { !$0.isEmpty }) else {
-      throw LogError("\(run): no step has been logged, or none of those asked for")
+      throw LogError.noSteps(in: run)
     }
     guard times.count > 1 else {
       throw LogError("\(run): only one rank is read, and no one waits for it; --slowest compares ranks")
@@ -62,4 +62,10 @@ struct SlowestReport {
   private func place(_ rank: Int) -> String { "rank \(rank)" + (hosts[rank].map { " on \($0)" } ?? "") }
   private func seconds(_ value: Double) -> String { String(format: "%.3f", value) }
   private func percent(_ share: Double) -> String { String(format: "%.1f %%", share * 100) }
+}
+
+extension LogError {
+  static func noSteps(in logs: String) -> LogError {
+    LogError("\(logs): no step has been logged, or none of those asked for")
+  }
 }

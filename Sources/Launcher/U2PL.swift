@@ -27,10 +27,9 @@ struct U2PL: ParsableCommand {
 
   static func main() {
     guard Processor.suffices else {
-      FileHandle.standardError.write(
-        Foundation.Data(
-          "u2pl: error: this processor has no AVX2; take a newer host, or build with \"processor\" empty in Package.swift\n"
-            .utf8))
+      RankedProcess.show(
+        "u2pl: error: this processor has no AVX2; take a newer host, or build with \"processor\" empty in Package.swift",
+        isError: true)
       Foundation.exit(1)
     }
     do {

@@ -2,17 +2,19 @@ import Dataset
 import Foundation
 import Network
 
-/// A test hook: a number that is not finite, or a rank that takes its time, at one step.
+/// A test hook: a number that is not finite, or a rank that takes its time, at one step; or a disk that does.
 ///
 /// - `U2PL_TEST_NAN=image:STEP:SLOT`: in the first pixel of the image in a global labeled slot.
 /// - `U2PL_TEST_NAN=weight:STEP:NAME`: in the first element of a parameter of the student, on all ranks.
 /// - `U2PL_TEST_NAN=gradient:STEP:NAME`: in the first element of its summed gradient, on all ranks.
 /// - `U2PL_TEST_DELAY=RANK:STEP:SECONDS`: a rank sleeps before the step; `RANK:all:SECONDS` before every step.
+/// - `U2PL_TEST_SLOW_DISK=SECONDS`: a checkpoint takes so much longer to be written.
 struct InjectedFault {
   private enum Place: String { case image, weight, gradient }
 
   private var number: (place: Place, step: Int, name: String)?
   private var delay: (rank: Int, step: Int?, seconds: Double)?
+  private(set) var secondsOfDisk = 0.0
 
   /// What the environment orders.
   ///
@@ -31,6 +33,12 @@ struct InjectedFault {
         throw TrainingError(description: "U2PL_TEST_DELAY: RANK:STEP:SECONDS is expected")
       }
       fault.delay = (rank, Int(parts[1]), seconds)
+    }
+    if let parts = try TestHook.parts(of: "U2PL_TEST_SLOW_DISK", as: "SECONDS") {
+      guard let seconds = Double(parts[0]) else {
+        throw TrainingError(description: "U2PL_TEST_SLOW_DISK: SECONDS is expected")
+      }
+      fault.secondsOfDisk = seconds
     }
     return fault
   }

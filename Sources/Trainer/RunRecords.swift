@@ -11,15 +11,27 @@ final class RunRecords {
   private let say: (String) -> Void
   private var linesWait = false
   private var submitted = 0
+  private var isClosed = false
 
-  /// - Parameter step: where a run goes on that was interrupted; nil starts `metrics.jsonl` anew.
-  init(_ directory: RunDirectory, keep: Int, resumeAt step: Int?, log: RankLog, say: @escaping (String) -> Void) throws
-  {
+  /// - Parameters:
+  ///   - step: where a run goes on that was interrupted; nil starts `metrics.jsonl` anew.
+  ///   - evaluatesAgain: whether it begins with the evaluation after the step before.
+  ///   - fault: what a test has ordered to go wrong.
+  init(
+    _ directory: RunDirectory, keep: Int, resumeAt step: Int?, evaluatesAgain: Bool, fault: InjectedFault,
+    log: RankLog, say: @escaping (String) -> Void
+  ) throws {
     self.directory = directory
     self.log = log
     self.say = say
-    writer = CheckpointWriter(run: directory, keep: keep)
-    metrics = try MetricsFile(path: directory.metricsPath, resumeAt: step)
+    let metrics = try MetricsFile(path: directory.metricsPath, resumeAt: step, evaluatesAgain: evaluatesAgain)
+    self.metrics = metrics
+    let delay = fault.secondsOfDisk
+    writer = CheckpointWriter(run: directory, keep: keep) {
+      if delay > 0 { Thread.sleep(forTimeInterval: delay) }
+      // A run that is resumed after a power cut lacks no line from before its checkpoint.
+      try metrics.synchronize()
+    }
   }
 
   /// A line of `metrics.jsonl`; one that does not fit waits until the file takes it.
@@ -42,14 +54,32 @@ final class RunRecords {
     log.info("checkpoint \(directory.checkpointPath(step: step)) submitted")
   }
 
-  /// Returns when no checkpoint is on its way to the disk.
-  func waitForCheckpoints() { writer.wait() }
+  /// Seconds that a run which fails leaves a checkpoint that is on its way to the disk.
+  private static let patience = 60.0
+
+  /// Returns when no checkpoint is on its way to the disk, or after a minute.
+  func waitForCheckpoints() { _ = writer.wait(seconds: Self.patience) }
 
   /// Waits for the last checkpoint and closes the files.
   ///
   /// - Returns: what is missing on the disk, nil when the run's state is there.
   func finish() -> String? {
     writer.wait()
+    return close()
+  }
+
+  /// The same for a run that fails, which a disk that hangs must not keep; what is missing is a warning then. Does nothing
+  /// after ``finish()``.
+  func finishAfterFailure() {
+    guard !isClosed else { return }
+    if !writer.wait(seconds: Self.patience) {
+      warn("a checkpoint has not got to the disk in \(Int(Self.patience)) s; it is not waited for any longer")
+    }
+    if let missing = close() { warn(missing) }
+  }
+
+  private func close() -> String? {
+    isClosed = true
     reportErrors()
     let lines = metrics.close()
     if writer.failureCount > 0 {

@@ -12,16 +12,20 @@ public struct RunStopped: Error, CustomStringConvertible, Sendable {
 /// A handler may do next to nothing, so it notes the signal and the training loop looks after each step.
 public enum StopRequest {
   private static let received = Atomic<Int32>(0)
+  /// Counted apart: another signal may come between two of them.
+  private static let interrupts = Atomic<Int>(0)
   private static let signals = [SIGTERM, SIGINT, SIGUSR1]
 
   /// From now on these signals no longer end the process at once; a second SIGINT does.
   public static func listen() {
     // The first access makes the storage, which a handler must not.
     received.store(0, ordering: .relaxed)
+    interrupts.store(0, ordering: .relaxed)
     for number in signals {
       signal(number) { number in
-        let before = StopRequest.received.exchange(number, ordering: .relaxed)
-        if number == SIGINT, before == SIGINT { _exit(130) }
+        StopRequest.received.store(number, ordering: .relaxed)
+        guard number == SIGINT else { return }
+        if StopRequest.interrupts.wrappingAdd(1, ordering: .relaxed).oldValue > 0 { _exit(130) }
       }
     }
   }

@@ -30,6 +30,8 @@ public final class TrainingRun {
   private(set) var resumedFrom: String?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
+  /// Whether the evaluation after the last step is still to be made, because a signal came first.
+  private var owesEvaluation = false
 
   /// Opens everything a run needs. Collective.
   ///
@@ -77,8 +79,8 @@ public final class TrainingRun {
         try directory.removeTemporaries()
         try directory.write(configuration: configuration.yaml())
         return try RunRecords(
-          directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step, log: log,
-          say: self.say)
+          directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step,
+          evaluatesAgain: owesEvaluation, fault: fault, log: log, say: self.say)
       }
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
@@ -101,8 +103,8 @@ public final class TrainingRun {
     let loader = BatchLoader(sets, trainer, firstStep: trainer.step)
     defer { loader.stop() }
     var progress = Progress(trainer)
-    let schedule = trainer.schedule
-    while trainer.step < schedule.totalSteps {
+    if owesEvaluation { try evaluateAndSave(evenSo: true) }
+    while trainer.step < trainer.schedule.totalSteps {
       trainer.startClock()
       guard var batch = try loader.next() else {
         throw DatasetError(description: "step \(trainer.step): the loader has ended early")
@@ -114,25 +116,41 @@ public final class TrainingRun {
       if let line = progress.line(report) { say(line) }
       flippedBit?.apply(to: trainer)
       if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try trainer.compareReplicas() }
-      try evaluateIfDue(report)
-      let request = try stopRequest()
-      try checkpointIfDue(evenSo: request != nil)
-      if let request, trainer.step < schedule.totalSteps {
-        let missing = try finish("stopped after \(trainer.step) steps: \(request)")
-        if let missing { log.error(missing) }
-        throw RunStopped(
-          description: "\(request): stopped after step \(trainer.step - 1), "
-            + (missing
-              ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"))
-      }
+      owesEvaluation = isEvaluationDue
+      try evaluateAndSave(evenSo: false)
     }
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
+  }
+
+  /// What comes after a step: an evaluation and a checkpoint, as far as they are due. A signal is answered first, by a
+  /// checkpoint from which a resumed run makes the evaluation: that takes minutes, which a batch system need not leave.
+  ///
+  /// - Parameter evenSo: whether a checkpoint is written although none is due.
+  /// - Throws: ``RunStopped`` on every rank after a signal, unless nothing is left to do.
+  private func evaluateAndSave(evenSo: Bool) throws {
+    var request = try stopRequest()
+    if owesEvaluation, request == nil {
+      owesEvaluation = try !evaluate()
+      request = try stopRequest()
+    }
+    try checkpointIfDue(evenSo: evenSo || request != nil)
+    guard let request, trainer.step < trainer.schedule.totalSteps || owesEvaluation else { return }
+    let missing = try finish("stopped after \(trainer.step) steps: \(request)")
+    if let missing { log.error(missing) }
+    throw RunStopped(
+      description: "\(request): stopped after step \(trainer.step - 1), "
+        + (missing
+          ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"
+          + (owesEvaluation ? ", with the evaluation that is due" : "")))
   }
 
   /// Puts what ends the run into the log too.
   private func withLastWords(_ body: () throws -> Void) throws {
     do { try body() } catch let stopped as RunStopped { throw stopped } catch {
       let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
+      // What is good is not cut short.
+      Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
+      records?.finishAfterFailure()
       log.error("\(error)", step: trainer.step)
       log.finish()
       throw error
@@ -165,24 +183,24 @@ public final class TrainingRun {
   private func start(_ resume: Resume?) throws {
     if let resume {
       var found: (path: String, contents: CheckpointContents)?
-      var skipped: [String] = []
+      var skipped: [(path: String, line: String)] = []
       try ranks.together {
         guard ranks.rank == 0 else { return }
         switch resume {
         case .path(let path): found = (path, try CheckpointFile.read(path))
         case .latest:
           found = try directory.newestGood { path, error in
-            skipped.append("\(path) skipped: \(error.description.trimmingPrefix("\(path): "))")
+            skipped.append((path, "\(path) skipped: \(error.description.trimmingPrefix("\(path): "))"))
           }
           if found == nil, !skipped.isEmpty {
             throw CheckpointError(
-              description: (skipped + [
+              description: (skipped.map(\.line) + [
                 "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
               ]).joined(separator: "\n"))
           }
         }
       }
-      for line in skipped {
+      for (_, line) in skipped {
         say(line)
         log.warn(line)
       }
@@ -195,6 +213,7 @@ public final class TrainingRun {
         try ranks.together {
           if ranks.rank == 0, case .path = resume { setAside = try directory.setAside(after: trainer.step) }
         }
+        if ranks.rank == 0, resume == .latest { mend(skipped: skipped.map(\.path)) }
         for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
         say("resuming from \(path) at step \(trainer.step)")
         log.info("resumed from \(path) at step \(trainer.step)")
@@ -211,8 +230,28 @@ public final class TrainingRun {
     }
   }
 
-  /// The best and the last evaluation so far, from rank 0 to all.
+  /// On rank 0: links that a kill has left behind, and checkpoints that were passed over. What cannot be done ends no run, as
+  /// on a full disk: the next checkpoint makes links again.
+  private func mend(skipped: [String]) {
+    do {
+      try directory.relink(step: trainer.step, best: best?.step, skipped: skipped)
+      for path in skipped {
+        try directory.setAside(skipped: path)
+        let line =
+          "\(path) renamed to \(path).skipped: it counts no more among the newest; remove it when it is of no use"
+        say(line)
+        log.info(line)
+      }
+    } catch {
+      say("warning: \(error)")
+      log.warn("\(error)")
+    }
+  }
+
+  /// The best and the last evaluation so far, and whether one is owed, from rank 0 to all.
   private func restoreEvaluation(_ contents: CheckpointContents?) throws {
+    let isPending = contents?.attributes["evaluation_pending"] != nil
+    owesEvaluation = try ranks.broadcast([isPending ? 1.0 : 0], from: 0)[0] > 0 && isEvaluationDue
     var numbers = [0.0, -1]
     if case .double(let value)? = contents?.attributes["best_mean_iou"],
       case .int(let step)? = contents?.attributes["best_step"]
@@ -235,19 +274,25 @@ public final class TrainingRun {
   /// Times `watchdog.seconds` that start-up and checkpoints may take without a sign of progress: disks are slow.
   private static let longPatience = 10
 
-  private func isEpochEnd(_ step: Int) -> Bool { step % trainer.schedule.stepsPerEpoch == 0 }
+  private var isEvaluationDue: Bool {
+    let (step, schedule) = (trainer.step, trainer.schedule)
+    guard sets.validation != nil, step > 0, step % schedule.stepsPerEpoch == 0 else { return false }
+    return step / schedule.stepsPerEpoch % configuration.evaluate.everyEpochs == 0 || step == schedule.totalSteps
+  }
 
-  private func evaluateIfDue(_ report: StepReport) throws {
-    guard let validation = sets.validation, isEpochEnd(trainer.step) else { return }
-    let epoch = report.epoch + 1
-    guard epoch % configuration.evaluate.everyEpochs == 0 || trainer.step == trainer.schedule.totalSteps else { return }
+  /// - Returns: false when a signal has come before it was done; nothing is kept of it then.
+  private func evaluate() throws -> Bool {
+    guard let validation = sets.validation else { return true }
     let start = ProcessInfo.processInfo.systemUptime
     Activity.begin("evaluation")
-    let matrix = try Evaluator(configuration, ranks: ranks).evaluate(trainer.evaluated, on: validation) { _ in
+    let evaluator = Evaluator(configuration, ranks: ranks)
+    let matrix = try evaluator.evaluate(trainer.evaluated, on: validation, unless: { StopRequest.number != 0 }) { _ in
       Activity.advance()
     }
+    guard let matrix else { return false }
     let seconds = ProcessInfo.processInfo.systemUptime - start
     lastMatrix = matrix
+    let epoch = trainer.step / trainer.schedule.stepsPerEpoch
     let meanIoU = matrix.meanIntersectionOverUnion
     let network = trainer.semiSupervisedSteps > 0 ? "teacher" : "student"
     if best == nil || meanIoU > best!.meanIoU { best = (meanIoU, trainer.step) }
@@ -261,8 +306,8 @@ public final class TrainingRun {
     evaluation.add("images", validation.count)
     evaluation.add("seconds", seconds)
     var line = JSONLine()
-    line.add("step", report.step)
-    line.add("epoch", report.epoch)
+    line.add("step", trainer.step - 1)
+    line.add("epoch", epoch - 1)
     line.add("evaluation", evaluation)
     records?.append(line)
     let text = String(
@@ -271,6 +316,7 @@ public final class TrainingRun {
       best!.meanIoU * 100)
     say(text)
     log.info(text)
+    return true
   }
 
   /// Every so many steps, at the end, and after an evaluation better than all before: `best` has to lead somewhere.
@@ -295,6 +341,7 @@ public final class TrainingRun {
       contents.datasets["metrics/confusion"] = StoredDataset(
         shape: [lastMatrix.classes, lastMatrix.classes], values: .int64(lastMatrix.counts))
     }
+    if owesEvaluation { contents.attributes["evaluation_pending"] = .int(1) }
     records?.submit(step: trainer.step, best: best?.step == trainer.step, contents)
   }
 }

@@ -99,7 +99,7 @@ private final class WatchdogThread: @unchecked Sendable {
   /// False when there is nothing more to watch.
   private func pause() -> Bool {
     condition.withLock {
-      if !stopped { condition.wait(until: Date(timeIntervalSinceNow: tick)) }
+      if !stopped { _ = condition.wait(until: Date(timeIntervalSinceNow: tick)) }
       return !stopped
     }
   }
@@ -198,7 +198,8 @@ private final class WatchdogThread: @unchecked Sendable {
       signal(SIGTERM, SIG_DFL)
       sleep(6)
     }
-    FileHandle.standardError.write(Data("u2pl: error: \(message)\n".utf8))
+    // Which may be a file on a full disk.
+    try? FileHandle.standardError.write(contentsOf: Data("u2pl: error: \(message)\n".utf8))
     // What is in the pipe is passed on before the launcher takes note of the end.
     usleep(200_000)
     _exit(1)

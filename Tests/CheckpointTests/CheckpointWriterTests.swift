@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import Synchronization
 import XCTest
 
 private func contents(_ step: Int) -> CheckpointContents {
@@ -43,6 +44,23 @@ final class CheckpointWriterTests: DirectoryTestCase {
     XCTAssertTrue(second.contains("'x'"), second)
     XCTAssertTrue(writer.drainErrors().isEmpty)
     XCTAssertEqual(try run.checkpoints().map(\.step), [4])
+  }
+
+  /// What has to be on the disk before a checkpoint is prepared while it is not there yet, and need not succeed.
+  func testPreparesBeforeEachCheckpoint() throws {
+    let run = RunDirectory(path: path("run"))
+    try run.create()
+    let seen = Mutex<[[Int]]>([])
+    let writer = CheckpointWriter(run: run, keep: 9) {
+      let steps = try run.checkpoints().map(\.step)
+      seen.withLock { $0.append(steps) }
+      if steps == [2, 1] { throw CheckpointError(description: "not this time") }
+    }
+    for step in 1...3 { writer.submit(step: step, best: false, contents(step)) }
+    XCTAssertEqual(message { try writer.finish() }, "not this time")
+    XCTAssertEqual(seen.withLock { $0 }, [[], [1], [2, 1]])
+    XCTAssertEqual(try run.checkpoints().map(\.step), [3, 2, 1])
+    XCTAssertEqual(writer.failureCount, 0)
   }
 
   /// While checkpoints are written, pruned and linked, whoever opens `latest` finds a complete one, never an older one

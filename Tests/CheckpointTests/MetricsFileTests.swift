@@ -35,6 +35,13 @@ final class MetricsFileTests: DirectoryTestCase {
     XCTAssertEqual(try names(in: directory), ["m.jsonl"])
   }
 
+  func testResumeBeforeAnEvaluationDropsItsLine() throws {
+    let kept = "{\"step\":0}\n{\"step\":0,\"evaluation\":{}}\n{\"step\":1}\n"
+    try write(Array((kept + "{\"step\":1,\"evaluation\":{}}\n{\"step\":2}\n").utf8), to: path("m.jsonl"))
+    _ = try MetricsFile(path: path("m.jsonl"), resumeAt: 2, evaluatesAgain: true)
+    XCTAssertEqual(try text("m.jsonl"), kept)
+  }
+
   /// What stays is the beginning, as in every run that was killed: no second copy is needed, which a full disk would not take.
   func testResumeCutsTheFileInPlace() throws {
     let kept = "{\"step\":0}\n{\"step\":1}\n"
@@ -79,6 +86,8 @@ final class MetricsFileTests: DirectoryTestCase {
     XCTAssertTrue(failure.contains("File too large"), failure)
     XCTAssertEqual(try bytes(path("m.jsonl")).count, 3_999_001)
     XCTAssertEqual(metrics.waitingCount, 1)
+    try metrics.synchronize()
+    XCTAssertEqual(metrics.waitingCount, 0, "what waits is tried before the file is said to be on the disk")
     try metrics.append("c")
     XCTAssertEqual(metrics.waitingCount, 0)
     XCTAssertTrue(try text("m.jsonl").hasSuffix("a\n" + String(repeating: "b", count: 5000) + "\nc\n"), "in order")

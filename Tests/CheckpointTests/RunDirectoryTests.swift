@@ -76,6 +76,44 @@ final class RunDirectoryTests: DirectoryTestCase {
       try names(in: run.checkpointsPath), ["best", "latest", "step-00000050.h5", "step-00000060.h5"])
   }
 
+  /// A kill after a checkpoint was put in place and before it was linked.
+  func testRelinkingAfterAKill() throws {
+    try run.create()
+    try publish(10, keep: 9, best: true)
+    try publish(20, keep: 9)
+    try CheckpointFile.write(contents(30), to: run.checkpointPath(step: 30))
+    try run.relink(step: 30, best: 30)
+    XCTAssertEqual(try link("latest"), "step-00000030.h5")
+    XCTAssertEqual(try link("best"), "step-00000030.h5")
+    try publish(40, keep: 1)
+    XCTAssertEqual(try run.checkpoints().map(\.step), [40, 30], "the best is not rotated out")
+
+    try run.relink(step: 40, best: 20)
+    XCTAssertEqual(try link("best"), "step-00000030.h5", "the best is gone, and the link leads somewhere")
+    try FileManager.default.removeItem(atPath: run.checkpointPath(step: 30))
+    try run.relink(step: 40, best: 20)
+    XCTAssertEqual(try link("best"), "step-00000040.h5")
+    XCTAssertEqual(try names(in: run.checkpointsPath), ["best", "latest", "step-00000040.h5"])
+  }
+
+  /// Damaged ones are newest by name, and must not drive out the good.
+  func testSkippedCheckpointsDoNotCount() throws {
+    try run.create()
+    for step in [10, 20, 30, 40] { try publish(step, keep: 9, best: step == 30) }
+    for step in [30, 40] { try write([1], to: run.checkpointPath(step: step)) }
+    var skipped: [String] = []
+    XCTAssertEqual(try run.newestGood { path, _ in skipped.append(path) }?.path, run.checkpointPath(step: 20))
+    try run.relink(step: 20, best: 30, skipped: skipped)
+    for path in skipped { try run.setAside(skipped: path) }
+    XCTAssertEqual(try link("latest"), "step-00000020.h5")
+    XCTAssertEqual(try link("best"), "step-00000020.h5")
+    XCTAssertEqual(try run.checkpoints().map(\.step), [20, 10])
+    XCTAssertEqual(try run.skippedCheckpoints(), [30, 40].map { run.checkpointPath(step: $0) + ".skipped" })
+    try publish(25, keep: 2)
+    XCTAssertEqual(try run.checkpoints().map(\.step), [25, 20], "the last good one stays")
+    XCTAssertEqual(try bytes(run.checkpointPath(step: 40) + ".skipped"), [1])
+  }
+
   func testPublishingWhatIsNotThereChangesNothing() throws {
     try run.create()
     try publish(10, keep: 1)

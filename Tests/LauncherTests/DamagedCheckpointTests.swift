@@ -29,8 +29,37 @@ final class DamagedCheckpointTests: CommandTestCase {
       XCTAssertTrue(skip.contains(damage.words), "\(damage.name): \(outcome.output)")
       XCTAssertTrue(outcome.output.contains("step-00000004.h5 at step 4"), outcome.output)
       try assertSame("whole", damage.name, lastStep: 6)
+      XCTAssertEqual(
+        FileManager.default.contents(atPath: checkpoint(damage.name, step: 6) + ".skipped"), damage.bytes, damage.name)
+      XCTAssertTrue(outcome.output.contains("step-00000006.h5.skipped"), outcome.output)
       let verified = try run(["inspect", "--verify", "\(damage.name)/checkpoints/latest"])
       XCTAssertEqual(verified.status, 0, verified.summary)
+      let all = try run(["inspect", "--verify", damage.name])
+      XCTAssertEqual(all.status, 0, all.summary)
+      XCTAssertTrue(all.output.contains("step-00000006.h5.skipped: set aside"), all.summary)
     }
+  }
+
+  /// As many are damaged as are kept, and the run is killed before it gets that far again: what it has written since is there.
+  func testDamagedOnesDoNotDriveOutTheGood() throws {
+    let settings = ["checkpoint.every_steps=1", "checkpoint.keep=2", "schedule.epochs=20"]
+    try train("run", ["checkpoint.every_steps=1", "checkpoint.keep=9"])
+    for step in [5, 6] { try write("run/checkpoints/step-0000000\(step).h5", "no checkpoint") }
+    let command = try Command(
+      training("run", settings) + ["--resume", "latest"], ranks: nil, in: directory,
+      environment: ["U2PL_TEST_DELAY": "0:5:60", "U2PL_TESTING": "1"])
+    let limit = ProcessInfo.processInfo.systemUptime + 30
+    let path = checkpoint("run", step: 5)
+    while (FileManager.default.contents(atPath: path)?.count ?? 0) < 100, command.isRunning,
+      ProcessInfo.processInfo.systemUptime < limit
+    { usleep(2000) }
+    usleep(500_000)
+    command.kill()
+    _ = command.wait(limit: 10)
+    let names = try FileManager.default.contentsOfDirectory(atPath: self.path("run/checkpoints"))
+    let good = names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".h5") }
+    XCTAssertTrue(good.contains("step-00000004.h5") && good.contains("step-00000005.h5"), "\(names)")
+    let verified = try run(["inspect", "--verify", "run"])
+    XCTAssertEqual(verified.status, 0, verified.summary)
   }
 }

@@ -48,6 +48,25 @@ final class IntegrityTests: CommandTestCase {
     XCTAssertFalse(FileManager.default.fileExists(atPath: checkpoint("run", step: 6)))
   }
 
+  /// Found while the checkpoint before it is on its way to the disk: it gets there.
+  func testACheckpointOnItsWayIsNotCutShort() throws {
+    let often = settings + ["checkpoint.every_steps=3", "integrity.every_steps=1"]
+    let outcome = try Command(
+      training("run", often), ranks: 2, in: directory,
+      environment: [
+        "U2PL_TEST_FLIP_BIT": "1:3:student/decoder.classifier.8.weight", "U2PL_TEST_SLOW_DISK": "2",
+        "U2PL_TESTING": "1",
+      ]
+    ).wait(limit: 60)
+    XCTAssertEqual(outcome.status, 1, outcome.summary)
+    XCTAssertTrue(outcome.errors.contains("step 3: the ranks' copies of student/decoder.classifier.8"), outcome.summary)
+    let verified = try run(["inspect", "--verify", "run/checkpoints/latest"])
+    XCTAssertEqual(verified.status, 0, verified.summary)
+    XCTAssertTrue(verified.output.contains("step                     3"), verified.output)
+    let names = try FileManager.default.contentsOfDirectory(atPath: path("run/checkpoints"))
+    XCTAssertEqual(names.sorted(), ["latest", "step-00000003.h5"])
+  }
+
   func testTheHookIsRefusedOutsideTests() throws {
     let outcome = try flipped("0:1:student/encoder.bn1.weight", ranks: 2, testing: "0")
     XCTAssertEqual(outcome.status, 2, outcome.summary)

@@ -60,6 +60,13 @@ final class LogsTests: CommandTestCase {
     try train("run")
     XCTAssertTrue(try lines("rum", status: 2)[0].hasSuffix("rum: no such run; this folder holds run"))
     XCTAssertTrue(try lines("run", "--rank", "3", status: 2)[0].contains("has no log of rank 3; it has those of 0"))
+    for more in [[], ["--merge"], ["--rank", "0"], ["--level", "error"], ["--slowest"]] {
+      let outcome = try run(["logs", "run", "--step", "900.."] + more)
+      XCTAssertEqual(outcome.status, 2, outcome.summary)
+      XCTAssertEqual(outcome.output, "")
+      XCTAssertTrue(outcome.errors.hasSuffix("no step has been logged, or none of those asked for\n"), outcome.summary)
+    }
+    XCTAssertEqual(try lines("run", "--step", "5", "--level", "error"), [], "it was logged, and nothing was wrong")
     for bad in [["--rank", "x"], ["--step", "5..2"], ["--level", "loud"], ["--slowest", "--follow"]] {
       XCTAssertEqual(try run(["logs", "run"] + bad).status, 64, "\(bad)")
     }

@@ -109,6 +109,24 @@ final class ResumeTests: CommandTestCase {
     try assertSame("whole", "run", lastStep: 6)
   }
 
+  /// A kill after a checkpoint was put in place and before it was linked, which a whole run is made to look like.
+  func testResumingMendsTheLinks() throws {
+    // The last evaluation is the best, or another; the links are wrong in any case.
+    try train("whole", settings)
+    let links = try ["latest", "best"].map { name in
+      let link = path("whole/checkpoints/\(name)")
+      return (link, try FileManager.default.destinationOfSymbolicLink(atPath: link))
+    }
+    for (link, _) in links {
+      try FileManager.default.removeItem(atPath: link)
+      try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "step-00000030.h5")
+    }
+    try train("whole", settings, ranks: 2, options: ["--resume", "latest"])
+    for (link, target) in links {
+      XCTAssertEqual(try FileManager.default.destinationOfSymbolicLink(atPath: link), target)
+    }
+  }
+
   /// Going back in the same directory gives up the later checkpoints.
   func testResumingFromAnEarlierStep() throws {
     try train("whole", settings)

@@ -46,7 +46,84 @@ final class SignalTests: CommandTestCase {
     try assertStops(ranks: 2, signal: SIGUSR1, rank: nil, saying: "received SIGUSR1")
   }
 
-  /// In the middle of a long step.
+  private func link(_ run: String, _ name: String) throws -> String {
+    try FileManager.default.destinationOfSymbolicLink(atPath: path("\(run)/checkpoints/\(name)"))
+  }
+
+  private func inspection(_ name: String) throws -> String {
+    try run(["inspect", "\(name)/checkpoints/latest"]).output
+  }
+
+  /// In the step before an evaluation is due: the checkpoint comes at once, and the evaluation after the resume, where it is
+  /// in the run that nobody stopped. At the end of the first epoch and at that of the run.
+  func testAnEvaluationThatIsDueIsLeftToTheResumedRun() throws {
+    let settings = settings + ["checkpoint.every_steps=8", "checkpoint.keep=9"]
+    try train("whole", settings)
+    for (ranks, last) in [(nil, 7), (2, 31)] as [(Int?, Int)] {
+      let run = "run-\(last)"
+      let command = try Command(
+        training(run, settings), ranks: ranks, in: directory,
+        environment: ["U2PL_TEST_DELAY": "0:\(last):3", "U2PL_TESTING": "1"])
+      let limit = ProcessInfo.processInfo.systemUptime + 60
+      while !((try? metrics(run))?.contains { $0.hasPrefix("{\"step\":\(last - 1),") } ?? false), command.isRunning,
+        ProcessInfo.processInfo.systemUptime < limit
+      { usleep(2000) }
+      command.send(SIGUSR1)
+      let outcome = command.wait(limit: 60)
+      XCTAssertEqual(outcome.status, 75, outcome.summary)
+      XCTAssertTrue(outcome.output.contains("goes on from it, with the evaluation that is due"), outcome.summary)
+      let line = try XCTUnwrap(try metrics(run).last)
+      XCTAssertEqual(try json(line)["step"] as? Int, last, "a step more than the one it was in: \(line)")
+      XCTAssertFalse(line.contains("evaluation"), line)
+      let stopped = try inspection(run)
+      XCTAssertTrue(stopped.contains("evaluation_pending"), stopped)
+
+      // A kill after the evaluation of a resumed run leaves its line, but no checkpoint that says so.
+      let metrics = try FileHandle(forWritingTo: URL(fileURLWithPath: path("\(run)/metrics.jsonl")))
+      try metrics.seekToEnd()
+      try metrics.write(contentsOf: Data(#"{"step":\#(last),"epoch":0,"evaluation":{}}\#n"#.utf8))
+      try metrics.close()
+      try train(run, settings, ranks: ranks == 2 ? nil : 2, options: ["--resume", "latest"])
+      try assertSame("whole", run, lastStep: steps)
+      XCTAssertEqual(try link(run, "best"), try link("whole", "best"))
+      for step in [last + 1, steps] {
+        XCTAssertTrue(
+          FileManager.default.contentsEqual(
+            atPath: checkpoint("whole", step: step), andPath: checkpoint(run, step: step)), "step \(step)")
+      }
+    }
+  }
+
+  /// A running evaluation is given up, on every rank.
+  func testARunningEvaluationIsGivenUp() throws {
+    let long = [
+      "data={kind: shapes, size: [200, 300], labeled: 5, unlabeled: 7, validation: 40, classes: 4}",
+      "schedule={epochs: 1, steps_per_epoch: 2, supervised_epochs: 1}", "augment.crop=65",
+      "evaluate={mode: sliding, scales: [1, 1.5], flip: on}",
+    ]
+    let command = try Command(training("run", long), ranks: 2, in: directory)
+    let limit = ProcessInfo.processInfo.systemUptime + 60
+    while ((try? metrics("run").count) ?? 0) < 2, command.isRunning, ProcessInfo.processInfo.systemUptime < limit {
+      usleep(2000)
+    }
+    usleep(300_000)
+    let ranks = command.descendants
+    XCTAssertEqual(ranks.count, 2)
+    kill(ranks[1], SIGTERM)
+    let outcome = command.wait(limit: 60)
+    XCTAssertEqual(outcome.status, 75, outcome.summary)
+    XCTAssertTrue(outcome.output.contains("rank 1 received SIGTERM: stopped after step 1"), outcome.summary)
+    XCTAssertEqual(try metrics("run").count, 2, "the evaluation was over too soon, or was waited for")
+    XCTAssertTrue(try inspection("run").contains("evaluation_pending"))
+    // In a way that is quicker.
+    let resumed = try train(
+      "run", long + ["evaluate={mode: whole}"], ranks: 2, options: ["--resume", "latest"])
+    XCTAssertTrue(resumed.output.contains("epoch 1/1  mIoU"), resumed.output)
+    XCTAssertEqual(try metrics("run").count, 3)
+    XCTAssertFalse(try inspection("run").contains("evaluation_pending"))
+  }
+
+  /// In the middle of a long step, with another signal between the two.
   func testASecondInterruptEndsItAtOnce() throws {
     let long = ["data.size=513", "augment.crop=513", "batch={labeled: 8, unlabeled: 8}", "model.encoder_width=1"]
     let command = try Command(training("long", long), ranks: nil, in: directory)
@@ -58,6 +135,9 @@ final class SignalTests: CommandTestCase {
     command.send(SIGINT)
     usleep(100_000)
     XCTAssertTrue(command.isRunning, "the first interrupt ends it at once: \(command.wait(limit: 0).summary)")
+    command.send(SIGTERM)
+    usleep(100_000)
+    XCTAssertTrue(command.isRunning, "another signal ends it at once: \(command.wait(limit: 0).summary)")
     command.send(SIGINT)
     let outcome = command.wait(limit: 5)
     XCTAssertEqual(outcome.status, 130, outcome.summary)

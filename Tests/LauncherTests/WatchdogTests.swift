@@ -98,6 +98,19 @@ final class WatchdogTests: CommandTestCase {
     XCTAssertTrue(outcome.errors.contains("in data of step 3"), outcome.summary)
   }
 
+  /// What it says does not fit; it ends as it would have, and not by a crash.
+  func testLastWordsThatDoNotFitEndNothingElse() throws {
+    let command = try Command(
+      line: ["sh", "-c", "exec \"$0\" \"$@\" 2> /dev/full", Command.program()]
+        + training("run", settings + ["watchdog.seconds=1"]),
+      in: directory, environment: ["U2PL_TEST_DELAY": "0:3:60", "U2PL_TESTING": "1"])
+    let outcome = command.wait(limit: 60)
+    XCTAssertEqual(outcome.status, 1, outcome.summary)
+    let log = try String(contentsOfFile: path("run/logs/rank-0000.log"), encoding: .utf8)
+    XCTAssertTrue(log.contains("error: no progress: rank 0"), log)
+    XCTAssertFalse(log.contains("crashed by"), log)
+  }
+
   /// A batch system stops all of a job and lets it go on later; and a rank may pause for less than it takes to be late.
   func testASuspendedJobGoesOn() throws {
     let (command, pids) = try start("run", ranks: 2)
@@ -162,7 +175,10 @@ final class WatchdogTests: CommandTestCase {
     // Its neighbour on the host has its memory, those on the other hosts have its file.
     usleep(500_000)
     kill(pids[1], SIGSTOP)
+    let start = ProcessInfo.processInfo.systemUptime
     let outcome = command.wait(limit: 60)
+    let elapsed = ProcessInfo.processInfo.systemUptime - start
+    XCTAssertLessThan(elapsed, Double(seconds) + 10, outcome.summary)
     XCTAssertNotEqual(outcome.status, 0, outcome.summary)
     XCTAssertTrue(
       outcome.errors.contains("rank 1 on node02 (pid \(pids[1])) is without a sign of life"), outcome.summary)
