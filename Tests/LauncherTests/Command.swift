@@ -108,10 +108,11 @@ final class Command {
 
   struct Missing: Error, CustomStringConvertible { let description: String }
 
-  /// This process's, but for what an `mpirun` around the tests has set, and for what their machine asks for: root in a
-  /// container, and cores that other processes use too, where ranks that wait must let go of theirs.
+  /// This process's, but for what an `mpirun` around the tests has set, what OpenBLAS was told here before it was loaded, and
+  /// what their machine asks for: root in a container, and cores that other processes use too, where ranks that wait must
+  /// let go of theirs.
   private static let environment: [String: String] = {
-    let launcher = ["OMPI_", "PMIX_", "PMI_", "PRTE_", "ORTE_"]
+    let launcher = ["OMPI_", "PMIX_", "PMI_", "PRTE_", "ORTE_", "OPENBLAS_CORETYPE"]
     var environment = ProcessInfo.processInfo.environment.filter { key, _ in !launcher.contains { key.hasPrefix($0) } }
     environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
     environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"

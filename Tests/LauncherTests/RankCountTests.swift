@@ -63,7 +63,7 @@ final class RankCountTests: CommandTestCase {
   /// Killed at five random moments, each time resumed on another number of ranks.
   func testKilledAtRandomStepsAndResumedOnOtherRanks() throws {
     // So many steps that the run cannot end before it has been killed five times, however late the kills come.
-    let epochs = 8
+    let epochs = 24
     let settings = everything + ["checkpoint.every_steps=2", "schedule.epochs=\(epochs)"]
     try train("whole", settings)
     var random = SystemRandomNumberGenerator()
