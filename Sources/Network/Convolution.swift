@@ -2,7 +2,8 @@ import Compute
 
 /// A 2-D convolution with a square kernel, zero-padded by dilation · ⌊kernel / 2⌋.
 ///
-/// Nothing a sample computes depends on its neighbours or their number. The method is chosen, and its kernels compiled, once for each map size.
+/// Nothing a sample computes depends on its neighbours or their number. The method is chosen, and its kernels compiled, once
+/// for each map size.
 public final class Convolution {
   public let inputs: Int
   public let outputs: Int

@@ -1,8 +1,10 @@
 internal import COneDNN
 import Compute
 
-/// oneDNN's own convolution, whose weights it wants blocked in a way of its choice; one sample at a time, so that the
-/// kernel does not depend on their number.
+/// oneDNN's own convolution, whose weights it wants blocked in a way of its choice.
+///
+/// Forward and backward to the input one sample at a time, so that the kernel does not depend on their number; the gradient
+/// of the weights may be of several, which are the same on any number of ranks.
 package final class DirectConvolution: ConvolutionMethod {
   private let geometry: ConvolutionGeometry
   private let shape: u2pl_conv_shape
