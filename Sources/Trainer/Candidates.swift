@@ -27,7 +27,7 @@ package struct BatchLayout {
   package var globalSlots: [Int] { Array(localLabeled) + localUnlabeled.map { labeled + $0 } }
 }
 
-/// Line 8 of a step: which pixels of the h × w maps may be anchors of which class, and which are negatives.
+/// Line 8 of docs/method.md: which pixels of the h × w maps may be anchors of which class, and which are negatives.
 package struct Candidates {
   /// For each local sample and class, pixels in row-major order.
   package var anchors: [[[Int32]]]

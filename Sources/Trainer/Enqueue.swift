@@ -2,7 +2,8 @@ import Compute
 import Distributed
 import Network
 
-/// Line 8 of a step: new keys enter the memory bank, in global order: labeled then unlabeled, by sample, then row-major.
+/// Line 8 of docs/method.md: new keys enter the memory bank in global order: labeled, then unlabeled samples, by sample,
+/// then row-major.
 package struct Enqueue {
   let philox: Philox
   /// Most keys of a class that enter in a step; nil for no limit.

@@ -3,8 +3,9 @@ import Configuration
 import Foundation
 import Network
 
-/// Stochastic gradient descent in PyTorch's form: g ← g + wd·θ, v ← momentum·v + g, θ ← θ − lr·v, weight decay on every
-/// parameter; learning rate base · (1 − k/K)^power, times `head_factor` for the decoder.
+/// Line 9 of docs/method.md: stochastic gradient descent in PyTorch's form, g ← g + wd·θ, v ← momentum·v + g,
+/// θ ← θ − lr·v, weight decay on every parameter; learning rate base · (1 − k/K)^power, times `head_factor` for the decoder
+/// and the auxiliary head.
 package final class SGD {
   private let settings: Configuration.Optimizer
   private let totalSteps: Int
@@ -60,7 +61,8 @@ package final class SGD {
   }
 }
 
-/// Line 10 of a step: the teacher follows the student by an exponential moving average, θ_t ← a·θ_t + (1 − a)·θ_s.
+/// Line 10 of docs/method.md: the teacher follows the student by an exponential moving average,
+/// θ_t ← a·θ_t + (1 − a)·θ_s.
 package enum ExponentialMovingAverage {
   /// a = min(1 − 1/(j + 1), limit) in semi-supervised step j, counted from 0.
   package static func factor(step j: Int, limit: Double) -> Double { min(1 - 1 / Double(j + 1), limit) }

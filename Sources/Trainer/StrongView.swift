@@ -27,7 +27,7 @@ package struct PseudoLabeled {
   var count: Int { labels.count / plane }
 }
 
-/// Line 2 of a step: mixing sample i with sample (i + 1) mod B_u of the global batch.
+/// Line 2 of docs/method.md: mixing sample i with sample (i + 1) mod B_u of the global batch.
 package struct StrongView {
   let mix: Configuration.Augment.Mix
   let probability: Double
