@@ -40,10 +40,10 @@ let package = Package(
     .target(
       name: "Trainer",
       dependencies: [
-        "Compute", "Distributed", "Network", "Dataset", "Checkpoint", "Configuration",
+        "Compute", "Distributed", "Network", "Dataset", "Checkpoint", "RunLogs", "Configuration",
       ],
       swiftSettings: numeric),
-    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint"]),
+    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "RunLogs"]),
     .executableTarget(
       name: "Launcher",
       dependencies: [
@@ -71,7 +71,7 @@ let package = Package(
       resources: [.copy("Expected")]),
     .testTarget(
       name: "WeightsTests", dependencies: ["Trainer", "TestSupport"], resources: [.copy("Expected")]),
-    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "RunLogs", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
     .testTarget(name: "LauncherTests", dependencies: ["Trainer", "TestSupport"]),
   ]

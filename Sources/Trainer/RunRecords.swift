@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import RunLogs
 
 /// What rank 0 keeps of a run on the disk: metrics and checkpoints. A disk that takes no more does not end the run; it is said
 /// when it happens, and again at the end.
@@ -46,6 +47,9 @@ final class RunRecords {
     }
     reportErrors()
   }
+
+  /// Tells of each checkpoint that is on the disk.
+  func tell(_ events: EventWriter) { writer.whenWritten { events.tell(.checkpoint(step: $0)) } }
 
   /// Has a checkpoint written while training goes on.
   func submit(step: Int, best: Bool, _ contents: CheckpointContents) {

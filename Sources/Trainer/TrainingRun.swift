@@ -5,6 +5,7 @@ import Dataset
 import Distributed
 import Foundation
 import Network
+import RunLogs
 
 /// A run from its first step, or from a checkpoint, to its last: steps, metrics, evaluations, checkpoints, logs.
 public final class TrainingRun {
@@ -22,6 +23,8 @@ public final class TrainingRun {
   private let trainer: U2PLTrainer
   private let watchdog: Watchdog
   private let log: RankLog
+  /// On rank 0 under a launch.
+  private let events: EventWriter?
   private let attributes: [String: AttributeValue]
   private let say: (String) -> Void
   private let flippedBit: FlippedBit?
@@ -50,6 +53,7 @@ public final class TrainingRun {
     self.directory = directory
     self.attributes = attributes
     self.say = ranks.rank == 0 ? say : { _ in }
+    events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
     Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
     watchdog = try Watchdog(
       seconds: configuration.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
@@ -82,6 +86,7 @@ public final class TrainingRun {
           directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step,
           evaluatesAgain: owesEvaluation, fault: fault, log: log, say: self.say)
       }
+      if let events { records?.tell(events) }
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
     self.say(
@@ -91,6 +96,11 @@ public final class TrainingRun {
         + (configuration.u2pl.enabled
           ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)" : "supervised only")
         + "; \(directory.path)")
+    events?.tell(
+      .start(
+        .init(
+          step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
+          program: facts.version)))
   }
 
   /// Trains to the end. Collective.
@@ -113,13 +123,16 @@ public final class TrainingRun {
       let report = try trainer.step(batch)
       log.step(report)
       records?.append(report.metrics)
-      if let line = progress.line(report) { say(line) }
+      events?.tell(stepsDone: trainer.step)
+      if let line = progress.line(report) { say(events == nil ? line : ProgressLine.marked(line)) }
       flippedBit?.apply(to: trainer)
       if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try trainer.compareReplicas() }
       owesEvaluation = isEvaluationDue
       try evaluateAndSave(evenSo: false)
     }
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
+    events?.tell(.finished(step: trainer.step))
+    events?.flush()
   }
 
   /// What comes after a step: an evaluation and a checkpoint, as far as they are due. A signal is answered first, by a
@@ -137,6 +150,8 @@ public final class TrainingRun {
     guard let request, trainer.step < trainer.schedule.totalSteps || owesEvaluation else { return }
     let missing = try finish("stopped after \(trainer.step) steps: \(request)")
     if let missing { log.error(missing) }
+    events?.tell(.stopped(step: trainer.step, message: request))
+    events?.flush()
     throw RunStopped(
       description: "\(request): stopped after step \(trainer.step - 1), "
         + (missing
@@ -153,6 +168,7 @@ public final class TrainingRun {
       records?.finishAfterFailure()
       log.error("\(error)", step: trainer.step)
       log.finish()
+      events?.flush()
       throw error
     }
   }
@@ -217,6 +233,7 @@ public final class TrainingRun {
         for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
         say("resuming from \(path) at step \(trainer.step)")
         log.info("resumed from \(path) at step \(trainer.step)")
+        events?.tell(.resumed(step: trainer.step, checkpoint: path))
         return
       }
       say("no checkpoint in \(directory.checkpointsPath) yet: starting from the beginning")

@@ -1,5 +1,6 @@
 import Distributed
 import Foundation
+import RunLogs
 import Synchronization
 
 /// Ends a run in which a rank does not go on, and says which, where, at what, and why as far as the system knows.
@@ -197,6 +198,10 @@ private final class WatchdogThread: @unchecked Sendable {
       // The launcher ends it, or, where it cannot be reached, nobody does.
       signal(SIGTERM, SIG_DFL)
       sleep(6)
+    }
+    if let events = EventWriter(rank: rank) {
+      events.tell(.failed(.init(host: own.host, step: step, message: message, code: 1)))
+      events.flush()
     }
     // Which may be a file on a full disk.
     try? FileHandle.standardError.write(contentsOf: Data("u2pl: error: \(message)\n".utf8))
