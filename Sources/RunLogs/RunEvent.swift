@@ -85,6 +85,8 @@ package struct RunEvent: Sendable, Equatable {
     package let version: Int
     /// Of the attempt that it says it belongs to.
     package let attempt: String?
+
+    package init(version: Int, attempt: String?) { (self.version, self.attempt) = (version, attempt) }
   }
 }
 
