@@ -23,31 +23,50 @@ let package = Package(
     // C libraries: module maps and shims. Each is imported by the one module above it.
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CFiles"),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CImageIO", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(name: "CParallel", linkerSettings: [.linkedLibrary("gomp")]),
     .target(name: "CSpawn"),
 
+    // The ladder: a module imports those above it, and declares each. `numeric` is for kernels alone: whatever reads what
+    // a user or a disk has written is compiled with Swift's checks.
     .target(name: "Compute", dependencies: ["CParallel", "COpenBLAS"], swiftSettings: numeric),
+    .target(name: "Files", dependencies: ["CFiles"]),
+    .target(name: "HDF5", dependencies: ["CHDF5", "Files"]),
     .target(name: "Distributed", dependencies: ["CMPI", "Compute"], swiftSettings: numeric),
     .target(name: "Network", dependencies: ["COneDNN", "Compute"], swiftSettings: numeric),
-    .target(name: "HDF5", dependencies: ["CHDF5"]),
-    .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "HDF5"], swiftSettings: numeric),
-    .target(name: "Checkpoint", dependencies: ["HDF5"]),
-    .target(name: "RunLogs"),
+    .target(name: "Transforms", dependencies: ["Compute"], swiftSettings: numeric),
+    .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms"]),
+    .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
+    .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
     .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
+    .target(
+      name: "Method", dependencies: ["Compute", "Configuration", "Distributed", "Network", "Transforms"],
+      swiftSettings: numeric),
+    .target(name: "RunLogs", dependencies: ["Files"]),
+    .target(name: "Liveness", dependencies: ["Distributed", "RunLogs"]),
     .target(
       name: "Trainer",
       dependencies: [
-        "Compute", "Distributed", "Network", "Dataset", "Checkpoint", "RunLogs", "Configuration",
-      ],
-      swiftSettings: numeric),
-    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "RunLogs"]),
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Liveness", "Method",
+        "Network", "RunLogs", "Transforms", "Weights",
+      ]),
+    .target(
+      name: "Measurement",
+      dependencies: [
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "HDF5", "Method", "Network", "RunLogs",
+        "Trainer",
+        "Transforms",
+      ]),
+    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "Files", "RunLogs"]),
     .executableTarget(
       name: "Launcher",
       dependencies: [
-        "Trainer", "RunLogs", "Supervisor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Measurement", "Method",
+        "Network", "RunLogs", "Supervisor", "Trainer", "Transforms", "Weights",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     .target(

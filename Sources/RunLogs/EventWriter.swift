@@ -1,4 +1,5 @@
 import Dispatch
+import Files
 import Foundation
 import Synchronization
 
@@ -90,14 +91,12 @@ package final class EventWriter: Sendable {
     let descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }
-    // A line that was cut short, by a kill or a full disk, must not swallow this one.
+    // A line that a kill has cut short must not swallow this one.
     let end = lseek(descriptor, 0, SEEK_END)
     var last = UInt8(ascii: "\n")
     if end > 0, pread(descriptor, &last, 1, end - 1) == 1, last != UInt8(ascii: "\n") {
       line.insert(UInt8(ascii: "\n"), at: line.startIndex)
     }
-    line.withUnsafeBytes { bytes in
-      while write(descriptor, bytes.baseAddress, bytes.count) < 0, errno == EINTR {}
-    }
+    _ = line.withUnsafeBytes { FileSystem.appendWhole(descriptor, $0) }
   }
 }

@@ -1,4 +1,3 @@
-import Checkpoint
 import XCTest
 
 final class Fletcher32Tests: XCTestCase {

@@ -1,5 +1,3 @@
-import Compute
-import Dataset
 import XCTest
 
 final class AugmentationTests: XCTestCase {

@@ -1,4 +1,3 @@
-import Compute
 import Dataset
 import Foundation
 import XCTest

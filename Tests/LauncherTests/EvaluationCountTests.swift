@@ -1,9 +1,4 @@
-import Checkpoint
-import Compute
-import Configuration
-import Dataset
 import Foundation
-import Network
 import TestSupport
 import Trainer
 import XCTest

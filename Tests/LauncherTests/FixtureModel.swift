@@ -1,6 +1,3 @@
-import Checkpoint
-import Configuration
-import Dataset
 import Foundation
 import TestSupport
 import Trainer

@@ -1,9 +1,4 @@
-import Compute
-import Configuration
-import Dataset
-import Distributed
 import Foundation
-import Network
 import TestSupport
 import Trainer
 import XCTest

@@ -1,5 +1,3 @@
-import Checkpoint
-import Dataset
 import Foundation
 import TestSupport
 import XCTest

@@ -1,6 +1,4 @@
-import Checkpoint
 import Foundation
-import Network
 import TestSupport
 import XCTest
 

@@ -1,4 +1,3 @@
-import Compute
 import Network
 import TestSupport
 import XCTest

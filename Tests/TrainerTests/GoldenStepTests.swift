@@ -1,6 +1,4 @@
-import Compute
 import Foundation
-import Network
 import TestSupport
 import Trainer
 import XCTest

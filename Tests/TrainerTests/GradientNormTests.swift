@@ -1,7 +1,3 @@
-import Compute
-import Configuration
-import Dataset
-import Network
 import TestSupport
 import Trainer
 import XCTest

@@ -1,5 +1,4 @@
 import Foundation
-import Trainer
 import XCTest
 
 /// Who is named when a rank has waited too long.

@@ -1,5 +1,4 @@
 import TestSupport
-import Trainer
 import XCTest
 
 /// Latency and bandwidth between ranks, as `u2pl plan` takes them. Run under mpirun too.

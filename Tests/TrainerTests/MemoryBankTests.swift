@@ -1,7 +1,4 @@
-import Compute
-import Distributed
 import Foundation
-import Network
 import TestSupport
 import Trainer
 import XCTest

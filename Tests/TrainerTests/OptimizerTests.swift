@@ -1,9 +1,5 @@
-import Compute
-import Configuration
 import Foundation
-import Network
 import TestSupport
-import Trainer
 import XCTest
 
 /// Updates of student and teacher against plain loops.

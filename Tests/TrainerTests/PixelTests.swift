@@ -1,9 +1,5 @@
-import Compute
-import Distributed
 import Foundation
-import Network
 import TestSupport
-import Trainer
 import XCTest
 
 /// What is computed per pixel of upsampled logits, against the PyTorch reference in float64.

@@ -1,10 +1,5 @@
-import Compute
-import Configuration
-import Dataset
-import Distributed
 import Foundation
 import TestSupport
-import Trainer
 
 /// A training run of the PyTorch reference: its settings, and how to feed the same images to the trainer.
 struct ReferenceCase: Decodable {

@@ -1,8 +1,4 @@
-import Compute
-import Configuration
-import Network
 import TestSupport
-import Trainer
 
 /// A configuration of the given sections on top of a small generated data set.
 func configuration(classes: Int = 4, _ sections: String) throws -> Configuration {

@@ -1,8 +1,4 @@
-import Configuration
-import Dataset
-import Distributed
 import TestSupport
-import Trainer
 import XCTest
 
 /// What a step on many ranks is said to send and to take. Run under mpirun too: then real steps are counted.

@@ -1,9 +1,5 @@
-import Compute
-import Configuration
-import Distributed
 import Foundation
 import TestSupport
-import Trainer
 import XCTest
 
 /// Mixing of the unlabeled samples: what each pixel is replaced by, also across the boundary of two ranks.

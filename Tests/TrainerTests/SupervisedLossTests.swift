@@ -1,8 +1,4 @@
-import Compute
-import Configuration
-import Dataset
 import Foundation
-import Network
 import TestSupport
 import Trainer
 import XCTest

@@ -1,8 +1,4 @@
-import Checkpoint
-import Compute
-import Network
 import TestSupport
-import Trainer
 import XCTest
 
 /// Files that fit a model, wholly or in part, and what is said of those that do not.

@@ -1,5 +1,3 @@
-import Checkpoint
-import Network
 import TestSupport
 import Trainer
 import XCTest

@@ -1,7 +1,4 @@
-import Checkpoint
-import Compute
 import Foundation
-import Network
 import TestSupport
 import Trainer
 import XCTest

@@ -1,0 +1,107 @@
+import Compute
+import Configuration
+import Distributed
+import Foundation
+
+/// Line 2 of docs/method.md: mixing sample i with sample (i + 1) mod B_u of the global batch.
+package struct StrongView {
+  let mix: Configuration.Augment.Mix
+  let probability: Double
+  let philox: Philox
+
+  package init(mix: Configuration.Augment.Mix, probability: Double, philox: Philox) {
+    self.mix = mix
+    self.probability = probability
+    self.philox = philox
+  }
+
+  /// Mixes in place; one draw a step decides whether. Every rank calls it: the last slot's partner is the next rank's
+  /// first.
+  ///
+  /// - Parameter firstSlot: global number of the first unlabeled slot here.
+  package func apply(_ batch: inout PseudoLabeled, firstSlot: Int, step: Int, ranks: Communicator) throws {
+    guard mix != .off, draw(0, slot: 0xFFFF_FFFF, step) < probability else { return }
+    let partners = mix == .cutout ? nil : try partnersOfAll(batch, ranks)
+    let plane = batch.plane
+    for sample in 0..<batch.count {
+      let slot = UInt32(firstSlot + sample)
+      let keep = mix == .classmix ? classMask(batch, sample, slot, step) : boxMask(batch, slot, step)
+      let start = sample * plane
+      for p in 0..<plane where !keep[p] {
+        if let partners {
+          for c in 0..<3 { batch.pixels[(start + p) * 3 + c] = partners.pixels[(start + p) * 3 + c] }
+          batch.labels[start + p] = partners.labels[start + p]
+          batch.confidence[start + p] = partners.confidence[start + p]
+        } else {
+          for c in 0..<3 { batch.pixels[(start + p) * 3 + c] = 0 }
+          batch.labels[start + p] = ignoreLabel
+        }
+      }
+    }
+  }
+
+  private func draw(_ index: UInt32, slot: UInt32, _ step: Int) -> Double {
+    philox.words(index: index, item: slot, step: UInt32(step), stream: .mixing)[0].unitInterval
+  }
+
+  /// The partner of each sample here: the samples shifted by one, the last from the next rank.
+  private func partnersOfAll(_ batch: PseudoLabeled, _ ranks: Communicator) throws -> PseudoLabeled {
+    var partners = batch
+    let next = (ranks.rank + 1) % ranks.size, previous = (ranks.rank + ranks.size - 1) % ranks.size
+    func shift<Element: BitwiseCopyable>(_ from: [Element], _ to: inout [Element], _ stride: Int) throws {
+      let last = from.count - stride
+      try from.withUnsafeBufferPointer { from in
+        try to.withUnsafeMutableBufferPointer { to in
+          for i in 0..<last { to[i] = from[stride + i] }
+          try ranks.sendReceive(
+            UnsafeBufferPointer(rebasing: from[0..<stride]), to: previous,
+            UnsafeMutableBufferPointer(rebasing: to[last...]), from: next)
+        }
+      }
+    }
+    try shift(batch.pixels, &partners.pixels, batch.plane * 3)
+    try shift(batch.labels, &partners.labels, batch.plane)
+    try shift(batch.confidence, &partners.confidence, batch.plane)
+    return partners
+  }
+
+  /// False in a rectangle of half the area: width drawn from W/2 + 1 … W, height to match, place drawn.
+  private func boxMask(_ batch: PseudoLabeled, _ slot: UInt32, _ step: Int) -> [Bool] {
+    let (height, width) = (batch.height, batch.width)
+    let narrowest = min(width, width / 2 + 1)
+    let boxWidth = narrowest + Int(draw(1, slot: slot, step) * Double(width - narrowest + 1))
+    let boxHeight = min(height, Int((Double(height * width) / 2 / Double(boxWidth)).rounded()))
+    let left = Int(draw(2, slot: slot, step) * Double(width - boxWidth + 1))
+    let top = Int(draw(3, slot: slot, step) * Double(height - boxHeight + 1))
+    var keep = [Bool](repeating: true, count: batch.plane)
+    for y in top..<top + boxHeight {
+      for x in left..<left + boxWidth { keep[y * width + x] = false }
+    }
+    return keep
+  }
+
+  /// True where ŷ is one of half (rounded down) of the classes present in the sample.
+  private func classMask(_ batch: PseudoLabeled, _ sample: Int, _ slot: UInt32, _ step: Int) -> [Bool] {
+    let labels = batch.labels[sample * batch.plane..<(sample + 1) * batch.plane]
+    var present = [Bool](repeating: false, count: 256)
+    for label in labels { present[Int(label)] = true }
+    let classes = (0..<Int(ignoreLabel)).filter { present[$0] }
+    let chosen = classes.sorted { a, b in
+      let (da, db) = (draw(UInt32(16 + a), slot: slot, step), draw(UInt32(16 + b), slot: slot, step))
+      return da < db || da == db && a < b
+    }.prefix(classes.count / 2)
+    var selected = [Bool](repeating: false, count: 256)
+    for c in chosen { selected[c] = true }
+    return labels.map { selected[Int($0)] }
+  }
+}
+
+extension StepContext {
+  /// Line 2 of docs/method.md: what the student sees of the weak view. Collective.
+  func strongView(_ weak: consuming PseudoLabeled) throws -> PseudoLabeled {
+    let augment = configuration.augment
+    let mixing = StrongView(mix: augment.mix, probability: augment.mixProbability, philox: philox)
+    try mixing.apply(&weak, firstSlot: layout.localUnlabeled.lowerBound, step: step, ranks: ranks)
+    return weak
+  }
+}
