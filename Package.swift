@@ -70,7 +70,8 @@ let package = Package(
       ]),
 
     .target(
-      name: "TestSupport", dependencies: ["Compute", "Distributed", "Files", "HDF5", "Network", "Transforms"],
+      name: "TestSupport",
+      dependencies: ["Compute", "Configuration", "Distributed", "Files", "HDF5", "Network", "Transforms"],
       path: "Tests/TestSupport"),
     .testTarget(
       name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
@@ -86,7 +87,8 @@ let package = Package(
       name: "DatasetTests", dependencies: ["Compute", "Dataset", "Files", "HDF5", "Transforms", "TestSupport"]),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "HDF5", "TestSupport"]),
     .testTarget(
-      name: "WeightsTests", dependencies: ["Checkpoint", "Files", "HDF5", "Network", "Weights", "TestSupport"],
+      name: "WeightsTests",
+      dependencies: ["Checkpoint", "Compute", "Files", "HDF5", "Network", "Weights", "TestSupport"],
       resources: [.copy("Expected")]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(
@@ -97,16 +99,16 @@ let package = Package(
     .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs", "TestSupport"]),
     .testTarget(
       name: "TrainerTests",
-      dependencies: ["Configuration", "HDF5", "Method", "Trainer", "Transforms", "TestSupport"]),
+      dependencies: ["Checkpoint", "HDF5", "Method", "Trainer", "TestSupport"]),
     .testTarget(
       name: "MeasurementTests", dependencies: ["Configuration", "Distributed", "Measurement", "Method", "TestSupport"]),
-    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+    .testTarget(name: "SupervisorTests", dependencies: ["RunLogs", "Supervisor", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
     .testTarget(
       name: "LauncherTests",
       dependencies: [
-        "Checkpoint", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Method", "Network", "RunLogs",
-        "Trainer", "Transforms", "Weights", "TestSupport",
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Method", "Network",
+        "RunLogs", "Trainer", "Transforms", "Weights", "TestSupport",
       ]),
   ]
 )
