@@ -85,7 +85,7 @@ let package = Package(
     .testTarget(name: "TransformsTests", dependencies: ["Compute", "Transforms", "TestSupport"]),
     .testTarget(
       name: "DatasetTests", dependencies: ["Compute", "Dataset", "Files", "HDF5", "Transforms", "TestSupport"]),
-    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "HDF5", "TestSupport"]),
+    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "HDF5", "Weights", "TestSupport"]),
     .testTarget(
       name: "WeightsTests",
       dependencies: ["Checkpoint", "Compute", "Files", "HDF5", "Network", "Weights", "TestSupport"],
