@@ -199,6 +199,10 @@ private final class WatchdogThread: @unchecked Sendable {
       signal(SIGTERM, SIG_DFL)
       sleep(6)
     }
+    if let events = EventWriter(rank: rank) {
+      events.tell(.failed(.init(host: own.host, step: step, message: message, code: 1)))
+      events.flush()
+    }
     // Which may be a file on a full disk.
     try? FileHandle.standardError.write(contentsOf: Data("u2pl: error: \(message)\n".utf8))
     // What is in the pipe is passed on before the launcher takes note of the end.

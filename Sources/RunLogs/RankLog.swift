@@ -8,7 +8,7 @@ public final class RankLog: @unchecked Sendable {
   private let text: FileHandle
   private let json: FileHandle
   package let rank: Int
-  private let clock: DateFormatter
+  private let clock = LogClock()
   private let lock = NSLock()
   // Guarded by `lock`, as are the files and the clock.
   private var warned: [String: Int] = [:]
@@ -20,9 +20,6 @@ public final class RankLog: @unchecked Sendable {
     let stem = "\(directory)/rank-\(String(format: "%04d", rank))"
     text = try Self.open(stem + ".log")
     json = try Self.open(stem + ".jsonl")
-    clock = DateFormatter()
-    clock.locale = Locale(identifier: "en_US_POSIX")
-    clock.dateFormat = "yyyy-MM-dd HH:mm:ss.SSS"
   }
 
   private static func open(_ path: String) throws -> FileHandle {
@@ -106,7 +103,7 @@ public final class RankLog: @unchecked Sendable {
     }
   }
 
-  private var now: String { clock.string(from: Date()) }
+  private var now: String { clock.now }
 
   private func stamped() -> JSONLine {
     var line = JSONLine()

@@ -20,15 +20,17 @@ enum RankedProcess {
     let ranks: Communicator
     do { ranks = try MPIEnvironment.start() } catch {
       // MPI cannot tell which rank this is; its launcher can.
-      let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].map { "rank \($0) on " } ?? ""
-      Communicator.alone.abort("u2pl: error: \(rank)\(MPIEnvironment.host): \(error)", code: 1)
+      let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"]
+      tellLaunch("\(error)", code: 1, rank: rank.flatMap { Int($0) } ?? 0)
+      let place = rank.map { "rank \($0) on " } ?? ""
+      Communicator.alone.abort("u2pl: error: \(place)\(MPIEnvironment.host): \(error)", code: 1)
     }
     do {
       try body(ranks)
       MPIEnvironment.finish()
     } catch let failure as CollectiveFailure {
       let place = ranks.size > 1 && failure.rank > 0 ? "rank \(failure.rank): " : ""
-      leave(ranks, place + failure.description, code: 2)
+      leave(ranks, failure.description, place: place, from: failure.rank, code: 2)
     } catch let error as TrainingError {
       leave(ranks, error.description, code: 1)
     } catch let error as NonFiniteNumber {
@@ -41,14 +43,32 @@ enum RankedProcess {
       leave(ranks, error.description, code: 3)
     } catch {
       let place = ranks.size > 1 ? "rank \(ranks.rank) on \(MPIEnvironment.host): " : ""
-      ranks.abort("u2pl: error: \(place)\(error)", code: error is DatasetError ? 2 : 1)
+      let code: Int32 = error is DatasetError ? 2 : 1
+      tellLaunch("\(error)", code: code, rank: ranks.rank)
+      ranks.abort("u2pl: error: \(place)\(error)", code: code)
     }
   }
 
-  private static func leave(_ ranks: Communicator, _ message: String, code: Int32) -> Never {
-    if ranks.rank == 0 { show("u2pl: error: \(message)", isError: true) }
+  /// - Parameters:
+  ///   - place: goes before the message where people read it.
+  ///   - rank: the one that has failed, where it is one alone.
+  private static func leave(
+    _ ranks: Communicator, _ message: String, place: String = "", from rank: Int = 0, code: Int32
+  ) -> Never {
+    if ranks.rank == rank { tellLaunch(message, code: code, rank: rank) }
+    if ranks.rank == 0 { show("u2pl: error: \(place)\(message)", isError: true) }
     MPIEnvironment.finish()
     exit(code)
+  }
+
+  /// The last words of this process, for the launch that has started it, if one has.
+  ///
+  /// - Parameter step: the steps that were done.
+  static func tellLaunch(_ message: String, code: Int32, rank: Int, step: Int = Activity.slot[.step]) {
+    guard let events = EventWriter(rank: rank) else { return }
+    let host = ProcessInfo.processInfo.hostName
+    events.tell(.failed(.init(host: host, step: step, message: message, code: code)))
+    events.flush()
   }
 
   /// Output that goes into a file on a full disk must not end what it tells of.

@@ -1,4 +1,5 @@
 import Foundation
+import RunLogs
 
 /// What ended an attempt that was to go on.
 struct Failure: Equatable {
@@ -8,7 +9,7 @@ struct Failure: Equatable {
   var signal: Int32?
   var code: Int32?
   /// The last words of a rank that has given up by itself.
-  var words: String?
+  var words: RunEvent.LastWords?
   /// In one line, such as `rank 1 on node02 was killed by SIGKILL`.
   let text: String
   /// What its signal mostly means.
@@ -43,39 +44,45 @@ final class Attempt {
   private(set) var seconds = 0.0
   /// The step of the checkpoint that it went on from.
   private(set) var resumedFrom: Int?
+  /// The steps that the run has done, as far as this attempt has come; nil where it has told of none.
+  private(set) var steps: Int?
   /// Seconds of system uptime when its first step was done.
   private(set) var firstStepAt: Double?
   private(set) var ending: Ending?
   /// A host that no longer answered while it ran.
   private(set) var lostHost: String?
 
+  /// What an attempt is supervised with: the same for all of a launch.
+  struct Means {
+    let shell: RemoteShell
+    let log: LaunchLog
+    /// Takes note of the attempt's number.
+    let jobs: JobRecord
+    let probeSeconds: Double
+    /// Asks hosts for an answer.
+    let probe: (_ hosts: [String]) -> HostTask
+  }
+
   private let line: MPIRunLine
-  private let shell: RemoteShell
-  private let log: LaunchLog
-  private let probeSeconds: Double
+  private let events: EventReader
   private let hasComputed: Bool
-  private let jobs: JobRecord
-  private let probe: (_ hosts: [String]) -> HostTask
+  private let means: Means
+  private var log: LaunchLog { means.log }
   private var report = MPIRunReport()
+  /// Of ``EventReader/otherVersions``, those that the user knows of.
+  private var toldVersions: Set<Int> = []
   /// Of `mpirun`.
   private var process: pid_t = 0
   private var job: MPIJob?
 
   /// - Parameters:
+  ///   - events: of this attempt.
   ///   - hasComputed: whether an earlier attempt has done a step, so that the input is good.
-  ///   - jobs: takes note of the attempt's number.
-  ///   - probe: asks hosts for an answer.
-  init(
-    _ line: MPIRunLine, shell: RemoteShell, log: LaunchLog, probeSeconds: Double, hasComputed: Bool, jobs: JobRecord,
-    probe: @escaping ([String]) -> HostTask
-  ) {
+  init(_ line: MPIRunLine, events: EventReader, hasComputed: Bool, means: Means) {
     self.line = line
-    self.shell = shell
-    self.log = log
-    self.probeSeconds = probeSeconds
+    self.events = events
     self.hasComputed = hasComputed
-    self.jobs = jobs
-    self.probe = probe
+    self.means = means
     plan = line.plan
   }
 
@@ -83,9 +90,9 @@ final class Attempt {
   ///
   /// - Parameter advanced: called when the run has advanced, and when the attempt's first step is done.
   /// - Throws: ``SupervisorError`` where `mpirun` cannot be started.
-  func run(_ state: inout RunState, advanced: (_ steps: Int, _ isFirst: Bool) -> Void) throws {
+  func run(advanced: (_ steps: Int, _ isFirst: Bool) -> Void) throws {
     let start = ProcessInfo.processInfo.systemUptime
-    let since = log.now
+    let probeSeconds = means.probeSeconds
     let mpirun: ChildProcess
     do {
       mpirun = try ChildProcess(line.words, environment: line.environment)
@@ -108,17 +115,15 @@ final class Attempt {
         lastSign = now
         take(stream, text)
       }
-      let before = state.steps
-      if state.refresh() {
+      for event in read() {
         lastSign = now
-        if let steps = state.steps, steps != before, steps > resumedFrom ?? Int.max {
-          let isFirst = firstStepAt == nil
-          if isFirst { firstStepAt = now }
-          // Steps come faster than probes would: the next silence means something again.
-          if now - lastStep < probeSeconds { interval = probeSeconds }
-          lastStep = now
-          advanced(steps, isFirst)
-        }
+        guard takesStep(event) else { continue }
+        let isFirst = firstStepAt == nil
+        if isFirst { firstStepAt = now }
+        // Steps come faster than probes would: the next silence means something again.
+        if now - lastStep < probeSeconds { interval = probeSeconds }
+        lastStep = now
+        advanced(steps!, isFirst)
       }
       if mpirun.end != nil { break }
 
@@ -148,7 +153,7 @@ final class Attempt {
       // One that was silent is asked again soon.
       let pause = silences.isEmpty ? interval : min(2, probeSeconds)
       if lookout == nil, now - lastSign >= probeSeconds, now - lastProbe >= pause {
-        lookout = probe(plan.hosts.filter { !shell.isOwn($0) })
+        lookout = means.probe(plan.hosts.filter { !means.shell.isOwn($0) })
       } else if now - lastSign < probeSeconds {
         silences = [:]
       }
@@ -158,9 +163,9 @@ final class Attempt {
     while mpirun.end == nil, ProcessInfo.processInfo.systemUptime < last { mpirun.poll(take); usleep(2000) }
     mpirun.poll(take)
     report.finish().forEach(log.passOnError)
-    _ = state.refresh()
+    for event in read() { _ = takesStep(event) }
     seconds = ProcessInfo.processInfo.systemUptime - start
-    ending = judge(mpirun.end ?? .signal(SIGKILL), lost: lost, state: state, since: since)
+    ending = judge(mpirun.end ?? .signal(SIGKILL), lost: lost)
   }
 
   private func take(_ stream: ChildProcess.Stream, _ text: String) {
@@ -171,20 +176,42 @@ final class Attempt {
     }
     if job == nil, let found = MPIJob(uri: text, process: process, host: ProcessInfo.processInfo.hostName) {
       job = found
-      jobs.add(found)
+      means.jobs.add(found)
       return log.keep(text)
     }
     log.passOn(text)
-    if let match = text.firstMatch(of: /^resuming from .* at step (\d+)$/) {
-      resumedFrom = Int(match.1)
-    } else if resumedFrom == nil, text.contains(" labeled, "), text.contains(" parameters; ") {
-      // Said when everything is ready, and before it only where the run goes on from a checkpoint.
-      resumedFrom = 0
+  }
+
+  /// What the ranks have told since the last time.
+  private func read() -> [RunEvent] {
+    let found = events.read()
+    for version in events.otherVersions.subtracting(toldVersions).sorted() {
+      log.say(
+        "the ranks tell what happens in version \(version) of its format, and this program reads \(RunEvent.version); "
+          + "is another version of u2pl installed on a host?")
+      toldVersions.insert(version)
     }
+    return found
+  }
+
+  /// Takes note of what an event says of the run's steps. Returns whether more are done.
+  private func takesStep(_ event: RunEvent) -> Bool {
+    switch event.content {
+    case .resumed(let step, _): resumedFrom = step
+    case .start(let start): resumedFrom = start.step
+    case .firstStep(let step), .step(let step):
+      // What is read again, because the file was replaced, is no news.
+      guard step > steps ?? 0 else { return false }
+      steps = step
+      return true
+    case .checkpoint, .stopped, .finished, .failed, .other: break
+    }
+    if let resumedFrom, resumedFrom > steps ?? 0 { steps = resumedFrom }
+    return false
   }
 
   private func judge(
-    _ end: ChildProcess.End, lost: (host: String, reason: String)?, state: RunState, since: String
+    _ end: ChildProcess.End, lost: (host: String, reason: String)?
   ) -> Ending {
     if StopSignals.isUrgent, end != .exit(0) { return .interrupted }
     if let lost {
@@ -214,16 +241,20 @@ final class Attempt {
       return .failed(Failure(host: host, signal: number, text: "mpirun on \(host) was killed by \(signalName(number))"))
     }
     let code: Int32 = if case .exit(let code) = end { code } else { report.exited?.code ?? 1 }
+    let last = events.lastWords(rank: report.exited?.rank)
+    if let step = last?.words.step, step > steps ?? 0 { steps = step }
+    let why = last.map { Self.firstLine($0.words.message) } ?? report.lastLine
     guard let exited = report.exited else {
-      let why = report.complaint ?? report.message ?? "it has not said why"
-      return .failed(Failure(code: code, text: "mpirun ended with exit code \(code): \(why)"))
+      return .failed(
+        Failure(
+          rank: last?.rank, host: last?.words.host, code: code, words: last?.words,
+          text: "mpirun ended with exit code \(code): \(report.complaint ?? why ?? "it has not said why")"))
     }
-    let words = state.lastWords(rank: exited.rank, since: since) ?? report.message
     let place = "rank \(exited.rank)" + (plan.host(ofRank: exited.rank).map { " on \($0)" } ?? "")
     return .failed(
       Failure(
-        rank: exited.rank, host: plan.host(ofRank: exited.rank), code: exited.code, words: words,
-        text: "\(place) ended with exit code \(exited.code)" + (words.map { ": \(Self.firstLine($0))" } ?? "")))
+        rank: exited.rank, host: plan.host(ofRank: exited.rank), code: exited.code, words: last?.words,
+        text: "\(place) ended with exit code \(exited.code)" + (why.map { ": \($0)" } ?? "")))
   }
 
   private static func firstLine(_ text: String) -> String { String(text.prefix { !$0.isNewline }) }

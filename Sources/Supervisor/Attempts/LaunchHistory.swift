@@ -29,7 +29,7 @@ struct LaunchHistory {
   mutating func start(newestCheckpoint: Int?) { hadCheckpoint = newestCheckpoint != nil }
 
   /// - Parameter written: the newest checkpoint that the attempt has written.
-  mutating func add(_ attempt: Attempt, steps: Int?, written: Int?) {
+  mutating func add(_ attempt: Attempt, written: Int?) {
     let progress =
       written.map { step in
         !entries.contains { $0.resumedFrom == attempt.resumedFrom && $0.written ?? -1 >= step }
@@ -48,15 +48,15 @@ struct LaunchHistory {
       }
     entries.append(
       Entry(
-        plan: attempt.plan, seconds: attempt.seconds, failure: failure, text: text, steps: steps,
+        plan: attempt.plan, seconds: attempt.seconds, failure: failure, text: text, steps: attempt.steps,
         resumedFrom: attempt.resumedFrom, written: written, progress: progress))
     hasCaughtUp = false
   }
 
-  mutating func add(_ plan: RankPlan, notStarted failure: Failure, steps: Int?) {
+  mutating func add(_ plan: RankPlan, notStarted failure: Failure) {
     entries.append(
       Entry(
-        plan: plan, seconds: 0, failure: failure, text: failure.text, steps: steps, resumedFrom: nil, written: nil,
+        plan: plan, seconds: 0, failure: failure, text: failure.text, steps: nil, resumedFrom: nil, written: nil,
         progress: false))
   }
 
@@ -77,8 +77,8 @@ struct LaunchHistory {
   var repeatsItself: Bool {
     guard entries.count >= 2 else { return false }
     let (a, b) = (entries[entries.count - 2], entries[entries.count - 1])
-    guard let words = a.failure?.words, words == b.failure?.words else { return false }
-    return a.steps == b.steps && a.resumedFrom == b.resumedFrom
+    guard let words = a.failure?.words, let other = b.failure?.words else { return false }
+    return words.message == other.message && words.step == other.step && a.resumedFrom == b.resumedFrom
   }
 
   /// Seconds to wait before the next attempt: `first`, doubled for each without progress, up to a minute.

@@ -1,4 +1,5 @@
 import Foundation
+import RunLogs
 
 /// The command line that starts an attempt's ranks.
 package struct MPIRunLine {
@@ -26,6 +27,8 @@ package struct MPIRunLine {
   let environment: [String: String]
   /// Further variables to pass on, `NAME` or `NAME=VALUE`.
   let passed: [String]
+  /// Where the ranks tell what happens; nil where nobody listens.
+  package var channel: EventChannel?
 
   package init(
     plan: RankPlan, facts: [String: HostFacts], binding: Binding, oversubscribe: Bool, mark: String,
@@ -90,7 +93,8 @@ package struct MPIRunLine {
 
   /// What the ranks get on every host.
   private var variables: [String] {
-    var variables = ["\(Leftovers.variable)=\(mark)"]
+    var variables = ["\(Leftovers.variable)=\(mark)"] + (channel?.variables ?? [])
+    let own = [Leftovers.variable, EventChannel.attemptVariable, EventChannel.pathVariable]
     let given = Set(passed.map { String($0.prefix { $0 != "=" }) })
     func isOpen(_ name: String) -> Bool { environment[name] == nil && !given.contains(name) }
     // Left to each host, OpenBLAS and oneDNN would choose by its own CPU, and other kernels compute other bits.
@@ -101,7 +105,7 @@ package struct MPIRunLine {
     if instructions == .avx2, isOpen("DNNL_MAX_CPU_ISA") { variables.append("DNNL_MAX_CPU_ISA=AVX2") }
     let families = ["OPENBLAS_", "DNNL_", "ONEDNN_", "OMP_", "GOMP_", "HDF5_", "MALLOC_", "U2PL_"]
     variables += environment.keys.sorted().filter { name in
-      (name == "LD_LIBRARY_PATH" || families.contains { name.hasPrefix($0) }) && name != Leftovers.variable
+      (name == "LD_LIBRARY_PATH" || families.contains { name.hasPrefix($0) }) && !own.contains(name)
         && !given.contains(name)
     }
     return variables + passed

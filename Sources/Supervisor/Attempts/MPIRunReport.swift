@@ -6,8 +6,8 @@ package struct MPIRunReport {
   package private(set) var exited: (rank: Int, code: Int32)?
   /// The first host whose daemon is gone.
   package private(set) var lostHost: String?
-  /// The last error message of a rank, without what is before `error: `.
-  package private(set) var message: String?
+  /// The last line on standard error that is not Open MPI's, for want of an event that says why a rank has ended.
+  package private(set) var lastLine: String?
   /// The first line of a box that is not about ranks, such as a program that is missing.
   package private(set) var complaint: String?
 
@@ -33,9 +33,9 @@ package struct MPIRunReport {
       // What belongs to no box has got into one, or the other way round.
       return box!.count > 60 ? finish() : []
     }
-    if let range = line.range(of: "u2pl: error: ") { message = String(line[range.upperBound...]) }
     // Open MPI's: of a race that it loses by design, and of what the launch itself has asked for.
     if line.contains("plm:rsh: Warning: setpgid") || line.hasPrefix("mpirun: Forwarding signal ") { return [] }
+    if !line.allSatisfy(\.isWhitespace) { lastLine = line }
     return [line]
   }
 

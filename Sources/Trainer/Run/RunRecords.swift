@@ -49,6 +49,9 @@ final class RunRecords {
     reportErrors()
   }
 
+  /// Tells of each checkpoint that is on the disk.
+  func tell(_ events: EventWriter) { writer.whenWritten { events.tell(.checkpoint(step: $0)) } }
+
   /// Has a checkpoint written while training goes on.
   func submit(step: Int, best: Bool, _ contents: CheckpointContents) {
     writer.submit(step: step, best: best, contents)

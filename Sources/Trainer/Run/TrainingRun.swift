@@ -27,6 +27,8 @@ public final class TrainingRun {
   private let replicas: ReplicaGuard
   private let watchdog: Watchdog
   private let log: RankLog
+  /// On rank 0 under a launch.
+  private let events: EventWriter?
   private let attributes: [String: AttributeValue]
   private let say: (String) -> Void
   private let flippedBit: FlippedBit?
@@ -55,6 +57,7 @@ public final class TrainingRun {
     self.directory = directory
     self.attributes = attributes
     self.say = ranks.rank == 0 ? say : { _ in }
+    events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
     Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
     watchdog = try Watchdog(
       seconds: configuration.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
@@ -88,6 +91,7 @@ public final class TrainingRun {
           directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step,
           evaluatesAgain: owesEvaluation, fault: fault, log: log, say: self.say)
       }
+      if let events { records?.tell(events) }
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
     self.say(
@@ -97,6 +101,11 @@ public final class TrainingRun {
         + (configuration.u2pl.enabled
           ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)" : "supervised only")
         + "; \(directory.path)")
+    events?.tell(
+      .start(
+        .init(
+          step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
+          program: facts.version)))
   }
 
   /// Trains to the end. Collective.
@@ -118,13 +127,18 @@ public final class TrainingRun {
       let (report, times) = try instruments.step(batch)
       log.step(report.step, times)
       records?.append(report.metrics(seconds: times.seconds))
-      if let line = progress.line(report, seconds: times.seconds) { say(line) }
+      events?.tell(stepsDone: trainer.step)
+      if let line = progress.line(report, seconds: times.seconds) {
+        say(events == nil ? line : ProgressLine.marked(line))
+      }
       flippedBit?.apply(to: trainer)
       if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try replicas.compare() }
       owesEvaluation = isEvaluationDue
       try evaluateAndSave(evenSo: false)
     }
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
+    events?.tell(.finished(step: trainer.step))
+    events?.flush()
   }
 
   /// What comes after a step: an evaluation and a checkpoint, as far as they are due. A signal is answered first, by a
@@ -142,6 +156,8 @@ public final class TrainingRun {
     guard let request, trainer.step < trainer.schedule.totalSteps || owesEvaluation else { return }
     let missing = try finish("stopped after \(trainer.step) steps: \(request)")
     if let missing { log.error(missing) }
+    events?.tell(.stopped(step: trainer.step, message: request))
+    events?.flush()
     throw RunStopped(
       description: "\(request): stopped after step \(trainer.step - 1), "
         + (missing
@@ -158,6 +174,7 @@ public final class TrainingRun {
       records?.finishAfterFailure()
       log.error("\(error)", step: trainer.step)
       log.finish()
+      events?.flush()
       throw error
     }
   }
@@ -222,6 +239,7 @@ public final class TrainingRun {
         for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
         say("resuming from \(path) at step \(trainer.step)")
         log.info("resumed from \(path) at step \(trainer.step)")
+        events?.tell(.resumed(step: trainer.step, checkpoint: path))
         return
       }
       say("no checkpoint in \(directory.checkpointsPath) yet: starting from the beginning")
