@@ -70,7 +70,8 @@ let package = Package(
       ]),
 
     .target(
-      name: "TestSupport", dependencies: ["Compute", "Network", "Distributed"],
+      name: "TestSupport",
+      dependencies: ["Compute", "Configuration", "Distributed", "Files", "HDF5", "Network", "Transforms"],
       path: "Tests/TestSupport"),
     .testTarget(
       name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
@@ -79,19 +80,35 @@ let package = Package(
       name: "DistributedTests", dependencies: ["Distributed", "TestSupport"],
       resources: [.copy("Expected")]),
     .testTarget(
-      name: "NetworkTests", dependencies: ["Network", "TestSupport"],
+      name: "NetworkTests", dependencies: ["Compute", "Network", "TestSupport"],
       resources: [.copy("Expected")]),
-    .testTarget(name: "DatasetTests", dependencies: ["Dataset", "HDF5", "TestSupport"]),
-    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"]),
-    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs"]),
+    .testTarget(name: "TransformsTests", dependencies: ["Compute", "Transforms", "TestSupport"]),
+    .testTarget(
+      name: "DatasetTests", dependencies: ["Compute", "Dataset", "Files", "HDF5", "Transforms", "TestSupport"]),
+    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "HDF5", "TestSupport"]),
+    .testTarget(
+      name: "WeightsTests",
+      dependencies: ["Checkpoint", "Compute", "Files", "HDF5", "Network", "Weights", "TestSupport"],
+      resources: [.copy("Expected")]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(
-      name: "TrainerTests", dependencies: ["Trainer", "TestSupport"],
+      name: "MethodTests",
+      dependencies: ["Compute", "Configuration", "Distributed", "Method", "Network", "Transforms", "TestSupport"],
       resources: [.copy("Expected")]),
+    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs", "TestSupport"]),
+    .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs", "TestSupport"]),
     .testTarget(
-      name: "WeightsTests", dependencies: ["Trainer", "TestSupport"], resources: [.copy("Expected")]),
-    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "RunLogs", "TestSupport"]),
+      name: "TrainerTests",
+      dependencies: ["Checkpoint", "HDF5", "Method", "Trainer", "TestSupport"]),
+    .testTarget(
+      name: "MeasurementTests", dependencies: ["Configuration", "Distributed", "Measurement", "Method", "TestSupport"]),
+    .testTarget(name: "SupervisorTests", dependencies: ["RunLogs", "Supervisor", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
-    .testTarget(name: "LauncherTests", dependencies: ["Trainer", "TestSupport"]),
+    .testTarget(
+      name: "LauncherTests",
+      dependencies: [
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Method", "Network",
+        "RunLogs", "Trainer", "Transforms", "Weights", "TestSupport",
+      ]),
   ]
 )

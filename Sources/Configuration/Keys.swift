@@ -144,7 +144,7 @@ extension Configuration.Optimizer: Section {
       Field(
         "head_factor", \.headFactor, in: .init(),
         .number("at least 0, at most 1000", example: 10) { (0...1000).contains($0) },
-        "Factor on the learning rate of the decoder."),
+        "Factor on the learning rate of the decoder and the auxiliary head."),
       Field(
         "momentum", \.momentum, in: .init(), .number("at least 0, below 1", example: 0.9) { $0 >= 0 && $0 < 1 },
         "Momentum of SGD."),
@@ -170,10 +170,10 @@ extension Configuration.Schedule: Section {
         "epochs", \.epochs, in: .init(), .integer(1...1_000_000, example: 80), unit: "epochs", "Length of the run."),
       Field(
         "steps_per_epoch", \.stepsPerEpoch, in: .init(), .orNull(.integer(1...1_000_000, example: 100)), unit: "steps",
-        "Steps of an epoch; null means one pass over the longer of the two lists."),
+        "Steps of an epoch; null means one pass over the list that takes more steps."),
       Field(
         "supervised_epochs", \.supervisedEpochs, in: .init(), .integer(0...1_000_000, example: 1), unit: "epochs",
-        "Epochs at the start that use labels alone; at most `schedule.epochs`."),
+        "Epochs at the start that use labeled images only; at most `schedule.epochs`."),
     ]
   }
 }
@@ -186,10 +186,11 @@ extension Configuration.U2PL: Section {
         "Whether to learn from unlabeled images; `off` is the supervised baseline."),
       Field(
         "alpha0", \.alpha0, in: .init(), .probability,
-        "α₀: share of unlabeled pixels taken as unreliable at epoch 0; falls linearly to 0 over the run."),
+        "α₀: share of unlabeled pixels taken as unreliable at epoch 0. In epoch t of T it is α₀ · (1 − t/T), also when "
+          + "pseudo-labels start later."),
       Field(
         "delta_p", \.deltaP, in: .init(), .probability,
-        "δ_p: least probability of its class that makes a pixel an anchor."),
+        "δ_p: a pixel is an anchor of its class if the teacher gives it a probability above this."),
       Field(
         "low_rank", \.lowRank, in: .init(), .integer(0...255, example: 3), standard: "3, or 1 for 2 classes",
         "r_l: an unlabeled negative's class has at least this rank among the pixel's probabilities (0 is the most "
@@ -230,8 +231,8 @@ extension Configuration.Loss: Section {
         "class_weights", \.classWeights, in: .init(),
         .orNull(
           .list(of: .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 }, example: "[1, 2.5]")),
-        "Weights of the classes in the supervised loss, one number for each; the loss is the weighted mean over pixels. "
-          + "null weighs all alike."),
+        "Weights of the classes in the supervised loss of the main head, one number for each; the loss is the weighted mean "
+          + "over pixels. null weighs all alike."),
       Field(
         "auxiliary_weight", \.auxiliaryWeight, in: .init(),
         .number("at least 0, at most 1000", example: 0.4) { $0 >= 0 && $0 <= 1000 },

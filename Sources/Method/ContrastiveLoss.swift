@@ -5,7 +5,7 @@ import Network
 /// Line 8 of docs/method.md: anchors, centroids and sampled negatives, L_c and its gradient.
 ///
 /// L_c = 1/(C·M) Σ_c Σ_i −log( e^{⟨z_i,z_c⁺⟩/τ} / (e^{⟨z_i,z_c⁺⟩/τ} + Σ_j e^{⟨z_i,z_ij⁻⟩/τ}) ) with cosine similarity
-/// (equation 7 of the paper; N, M and τ are `negatives`, `anchors` and `temperature`).
+/// (the paper's InfoNCE loss; N, M and τ are `negatives`, `anchors` and `temperature`).
 package struct ContrastiveLoss {
   private let context: StepContext
 

@@ -3,8 +3,9 @@ import Configuration
 import Foundation
 import Network
 
-/// Stochastic gradient descent in PyTorch's form: g ← g + wd·θ, v ← momentum·v + g, θ ← θ − lr·v, weight decay on every
-/// parameter; learning rate base · (1 − k/K)^power, times `head_factor` for the decoder.
+/// Line 9 of docs/method.md: stochastic gradient descent in PyTorch's form, g ← g + wd·θ, v ← momentum·v + g,
+/// θ ← θ − lr·v, weight decay on every parameter; learning rate base · (1 − k/K)^power, times `head_factor` for the decoder
+/// and the auxiliary head.
 package final class SGD {
   private let settings: Configuration.Optimizer
   private let totalSteps: Int

@@ -1,3 +1,5 @@
+import HDF5
+import TestSupport
 import XCTest
 
 final class Fletcher32Tests: XCTestCase {

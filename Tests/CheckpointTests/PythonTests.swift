@@ -1,5 +1,7 @@
 import Checkpoint
 import Foundation
+import HDF5
+import TestSupport
 import XCTest
 
 /// Files are exchanged with h5py in both directions.

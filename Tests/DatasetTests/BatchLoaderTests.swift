@@ -1,6 +1,8 @@
+import Compute
 import Dataset
 import Foundation
 import Synchronization
+import Transforms
 import XCTest
 
 /// Images of one colour, whose number is that colour; some cannot be read. Counts what is loaded.

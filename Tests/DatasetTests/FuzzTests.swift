@@ -1,6 +1,7 @@
 import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// Damaged images, lists and packed files: an error that names the file, or what the file holds, never a crash, a hang, or other

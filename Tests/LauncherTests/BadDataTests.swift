@@ -1,5 +1,7 @@
+import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// Lists, images and masks that cannot be trained on: one message, at once, whichever rank finds them.

@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import XCTest
 
 /// A running `u2pl`, by itself or under `mpirun`. Its output goes to files, so that no pipe can fill up.

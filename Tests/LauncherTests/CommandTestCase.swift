@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import XCTest
 
 /// A test with a directory of its own, in which it runs the program.

@@ -1,6 +1,11 @@
+import Checkpoint
+import Configuration
+import Dataset
 import Foundation
+import Method
 import TestSupport
 import Trainer
+import Transforms
 
 /// A small network that has learned nothing, but answers differently everywhere.
 enum FixtureModel {

@@ -1,5 +1,7 @@
+import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// `u2pl predict` on good input.

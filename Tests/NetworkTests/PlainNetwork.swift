@@ -1,3 +1,4 @@
+import Compute
 import Network
 
 /// Blocks and whole networks of ``Plain`` layers in training mode, as the published PyTorch code composes them; parameters

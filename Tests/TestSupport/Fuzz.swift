@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import Synchronization
 
 /// Damaged input for parsers, the same in every run: what is done to which input follows from a seed and a number.

@@ -1,4 +1,8 @@
+import Compute
+import Checkpoint
+import Network
 import TestSupport
+import Weights
 import XCTest
 
 /// Files that fit a model, wholly or in part, and what is said of those that do not.

@@ -1,5 +1,9 @@
+import Configuration
+import Distributed
 import Foundation
+import Method
 import TestSupport
+import Transforms
 
 /// A training run of the PyTorch reference: its settings, and how to feed the same images to the trainer.
 struct ReferenceCase: Decodable {

@@ -1,6 +1,9 @@
+import Compute
 import Foundation
+import Method
+import Network
 import TestSupport
-import Trainer
+import Transforms
 import XCTest
 
 /// L_s with its options, against the losses of single pixels in double precision.

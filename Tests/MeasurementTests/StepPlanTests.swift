@@ -1,3 +1,5 @@
+import Configuration
+import Measurement
 import TestSupport
 import XCTest
 

@@ -1,5 +1,6 @@
-import Dataset
+import Compute
 import Foundation
+import Transforms
 import XCTest
 
 private let philox = Philox(seed: 11)

@@ -1,6 +1,9 @@
+import Compute
+import Distributed
 import Foundation
+import Method
+import Network
 import TestSupport
-import Trainer
 import XCTest
 
 /// The memory bank and what enters it, against arrays.
@@ -127,8 +130,9 @@ final class MemoryBankTests: XCTestCase {
         func vectors(_ slot: Int) -> [Float] { uniform("z \(step) \(slot)", pixels * features) }
         let z = Tensor(count: layout.globalSlots.count, height: 4, width: 5, channels: features)
         for (i, slot) in layout.globalSlots.enumerated() { z.sample(i).update(from: vectors(slot), count: 60) }
-        try Enqueue(philox: Philox(seed: seed), limit: limit)(
-          candidates, counts: counts, representation: z, into: bank, layout: layout, step: step)
+        let settings = try configuration("u2pl: {enqueue_per_step: \(limit.map(String.init) ?? "null")}")
+        try Enqueue(SharedBatch.context(settings, seed: seed, step: step, ranks: ranks))(
+          candidates, counts: counts, representation: z, into: bank)
 
         for c in 0..<4 {
           var new: [(number: Int, vector: [Float])] = []

@@ -1,6 +1,5 @@
 import Foundation
 import TestSupport
-import Trainer
 import XCTest
 
 /// Training steps against the PyTorch reference in float64. Under mpirun the batch is spread over the ranks.

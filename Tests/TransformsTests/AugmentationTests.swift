@@ -1,3 +1,5 @@
+import Compute
+import Transforms
 import XCTest
 
 final class AugmentationTests: XCTestCase {

@@ -1,4 +1,6 @@
 import Foundation
+import Liveness
+import RunLogs
 import XCTest
 
 /// Who is named when a rank has waited too long.

@@ -1,4 +1,7 @@
 import Checkpoint
+import Network
+import Weights
+import TestSupport
 import XCTest
 
 /// Which name in a file stands for which of the published ones.

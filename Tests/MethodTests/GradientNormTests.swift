@@ -1,5 +1,7 @@
+import Compute
+import Method
 import TestSupport
-import Trainer
+import Transforms
 import XCTest
 
 /// The global gradient's norm and clipping by it, against plain sums; and what a step makes of them.

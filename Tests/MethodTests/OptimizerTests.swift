@@ -1,4 +1,6 @@
 import Foundation
+import Method
+import Network
 import TestSupport
 import XCTest
 

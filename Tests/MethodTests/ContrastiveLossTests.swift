@@ -1,6 +1,9 @@
+import Compute
+import Distributed
 import Foundation
+import Method
+import Network
 import TestSupport
-import Trainer
 import XCTest
 
 /// L_c against its formula in double precision, and its gradient against central differences of that.
@@ -92,13 +95,18 @@ final class ContrastiveLossTests: XCTestCase {
   ) throws -> (loss: Double, gradient: Tensor?) {
     let settings = try configuration(
       classes: c.classes,
-      "u2pl: {anchors: \(c.m), negatives: \(c.n), temperature: \(c.temperature), low_rank: 1, high_rank: 3}"
-    ).u2pl
+      """
+      u2pl: {anchors: \(c.m), negatives: \(c.n), temperature: \(c.temperature), low_rank: 1, high_rank: 3, \
+      lambda_c: \(scale)}
+      """)
     let candidates = SharedBatch.candidates(
       layout, classes: c.classes, anchors: c.anchors, negatives: { _, _ in [] })
-    return try ContrastiveLoss(settings: settings, philox: Philox(seed: seed))(
+    let context = StepContext(
+      settings, schedule: Schedule(settings, labeledCount: SharedBatch.labeled, unlabeledCount: SharedBatch.unlabeled),
+      layout: layout, ranks: ranks, philox: Philox(seed: seed), step: step)
+    return try ContrastiveLoss(context)(
       candidates, counts: try candidates.globalCounts(layout, ranks: ranks).anchors, z: tensor("student", layout),
-      zTeacher: tensor("teacher", layout), bank: try bank(c).0, layout: layout, step: step, scale: scale, ranks: ranks)
+      zTeacher: tensor("teacher", layout), bank: try bank(c).0)
   }
 
   private func check(_ c: Case) throws {

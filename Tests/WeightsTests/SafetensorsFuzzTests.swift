@@ -1,6 +1,7 @@
 import Checkpoint
 import Foundation
 import TestSupport
+import Weights
 import XCTest
 
 /// Damaged safetensors files are read as their header says, or refused: never a crash (which ends the test process), a hang,

@@ -1,4 +1,7 @@
+import Compute
+import Configuration
 import Foundation
+import Method
 import TestSupport
 import XCTest
 

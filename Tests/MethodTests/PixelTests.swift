@@ -1,4 +1,8 @@
+import Compute
+import Distributed
 import Foundation
+import Method
+import Network
 import TestSupport
 import XCTest
 

@@ -1,14 +1,9 @@
+import Compute
+import Distributed
+import Configuration
+import Method
+import Network
 import TestSupport
-
-/// A configuration of the given sections on top of a small generated data set.
-func configuration(classes: Int = 4, _ sections: String) throws -> Configuration {
-  let yaml = """
-    data: {kind: shapes, labeled: 8, unlabeled: 8, classes: \(classes), size: 33}
-    augment: off
-    \(sections)
-    """
-  return try Configuration(yaml: yaml, source: "test", overrides: [])
-}
 
 /// Whether numbers agree up to a share of the larger of `scale` and the expected one.
 func agree(_ a: Double, _ b: Double, _ tolerance: Double, scale: Double = 0) -> Bool {
@@ -23,6 +18,13 @@ enum SharedBatch {
 
   static func layout(rank: Int, ranks: Int) -> BatchLayout {
     BatchLayout(labeled: labeled, unlabeled: unlabeled, rank: rank, ranks: ranks)
+  }
+
+  /// What lines of a step get of such a batch.
+  static func context(_ configuration: Configuration, seed: UInt64, step: Int, ranks: Communicator) -> StepContext {
+    StepContext(
+      configuration, schedule: Schedule(configuration, labeledCount: labeled, unlabeledCount: unlabeled),
+      layout: layout(rank: ranks.rank, ranks: ranks.size), ranks: ranks, philox: Philox(seed: seed), step: step)
   }
 
   static func divides(over ranks: Int) -> Bool { labeled % ranks == 0 && unlabeled % ranks == 0 }
