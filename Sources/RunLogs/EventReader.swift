@@ -19,16 +19,18 @@ package final class EventReader {
   }
 
   /// What rank 0 has told since the last call, oldest first.
-  package func read() -> [RunEvent] {
-    let events = file.read().compactMap(event)
+  ///
+  /// - Parameter all: whether that has to be what is there now: a network file system may say for some seconds that a file is
+  ///   as it was.
+  package func read(all: Bool = false) -> [RunEvent] {
+    let events = file.read(evenIfUnchanged: all).compactMap(event)
     failures += events.filter(Self.isFailure)
     return events
   }
 
   /// The last words of a rank, or, where that has told none, the first that any has told.
   package func lastWords(rank: Int?) -> (rank: Int, words: RunEvent.LastWords)? {
-    let end = file.read(evenIfUnchanged: true).compactMap(event)
-    failures += end.filter(Self.isFailure)
+    _ = read(all: true)
     let all = (failures + others(with: rank)).sorted { $0.time < $1.time }
     guard let event = all.last(where: { $0.rank == rank }) ?? all.first, case .failed(let words) = event.content else {
       return nil
@@ -91,8 +93,7 @@ private struct EventFile {
 
   /// The whole lines that have come since the last call.
   ///
-  /// - Parameter evenIfUnchanged: whether the file is opened although it seems to be as it was: a network file system answers
-  ///   that from what it knows for some seconds.
+  /// - Parameter evenIfUnchanged: whether the file is opened although it seems to be as it was.
   mutating func read(evenIfUnchanged: Bool = false) -> [[UInt8]] {
     var status = stat()
     if !evenIfUnchanged, stat(path, &status) != 0 { return [] }

@@ -115,7 +115,7 @@ final class Attempt {
         lastSign = now
         take(stream, text)
       }
-      for event in read() {
+      for event in read(all: mpirun.end != nil) {
         lastSign = now
         guard takesStep(event) else { continue }
         let isFirst = firstStepAt == nil
@@ -163,7 +163,7 @@ final class Attempt {
     while mpirun.end == nil, ProcessInfo.processInfo.systemUptime < last { mpirun.poll(take); usleep(2000) }
     mpirun.poll(take)
     report.finish().forEach(log.passOnError)
-    for event in read() { _ = takesStep(event) }
+    for event in read(all: true) { _ = takesStep(event) }
     seconds = ProcessInfo.processInfo.systemUptime - start
     ending = judge(mpirun.end ?? .signal(SIGKILL), lost: lost)
   }
@@ -183,8 +183,8 @@ final class Attempt {
   }
 
   /// What the ranks have told since the last time.
-  private func read() -> [RunEvent] {
-    let found = events.read()
+  private func read(all: Bool) -> [RunEvent] {
+    let found = events.read(all: all)
     for version in events.otherVersions.subtracting(toldVersions).sorted() {
       log.say(
         "the ranks tell what happens in version \(version) of its format, and this program reads \(RunEvent.version); "
