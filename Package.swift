@@ -8,8 +8,11 @@ import PackageDescription
 #else
   let processor: [String] = []
 #endif
+/// With `U2PL_CHECKED=1` in the environment, numeric code keeps Swift's checks of indices, overflow and preconditions. Such a
+/// build needs a scratch path of its own: `U2PL_CHECKED=1 swift build -c release --scratch-path .build-checked`.
+let isChecked = Context.environment["U2PL_CHECKED"] == "1"
 let numeric: [SwiftSetting] = [
-  .unsafeFlags(["-Ounchecked", "-wmo"] + processor, .when(configuration: .release))
+  .unsafeFlags((isChecked ? [] : ["-Ounchecked"]) + ["-wmo"] + processor, .when(configuration: .release))
 ]
 
 let package = Package(

@@ -1,3 +1,4 @@
+// Alone: kills at certain steps of a run, and holds restarts to a time.
 import Foundation
 import XCTest
 

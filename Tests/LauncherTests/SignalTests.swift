@@ -1,3 +1,4 @@
+// Alone: sends signals at certain steps of a run.
 import Foundation
 import HDF5
 import XCTest

@@ -1,3 +1,5 @@
+// Ranks: 1 2 4
+import Compute
 import Foundation
 import TestSupport
 import XCTest

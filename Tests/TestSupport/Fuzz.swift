@@ -73,6 +73,18 @@ public final class Fuzz {
     say("\(title): \(taken) taken, \(refused) refused")
   }
 
+  /// Keeps an input for other programs that are to be driven with it (Scripts/sanitize): appends its length, 32 bits
+  /// little-endian, and its bytes to `NAME.inputs` in the directory `U2PL_FUZZ_INPUTS`, if there is one.
+  public func keep(_ input: [UInt8]) throws {
+    guard let directory = ProcessInfo.processInfo.environment["U2PL_FUZZ_INPUTS"] else { return }
+    let path = "\(directory)/\(name).inputs"
+    if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(fileURLWithPath: path)) }
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    try file.seekToEnd()
+    try file.write(contentsOf: withUnsafeBytes(of: UInt32(input.count).littleEndian) { Data($0) } + Data(input))
+    try file.close()
+  }
+
   /// Bytes with one to three changes: flipped bits, bytes removed, repeated, inserted, overwritten with pieces of `dictionary`,
   /// zeroed, or cut off at the end.
   public static func mutated(_ bytes: [UInt8], _ dictionary: [[UInt8]] = [], using draws: inout Draws) -> [UInt8] {
