@@ -47,8 +47,7 @@ extension StepContext {
   /// one of rank `min_kept` over the global batch. Collective.
   private func keepHardest(_ labels: inout [UInt8], _ head: Head, _ ohem: Configuration.OHEM) throws {
     let probability = head.pixels.labelProbability(head.logits, samples: labeledSamples, labels: labels)
-    // Ignored pixels have 2.
-    let valid = probability.filter { $0 <= 1.5 }
+    let valid = probability.filter { $0 < UpsampledPixels.ignoredProbability }
     let count = Int(try ranks.sum([Int64(valid.count)])[0])
     guard count > 0 else { return }
     let ofRank = try valid.withUnsafeBufferPointer {

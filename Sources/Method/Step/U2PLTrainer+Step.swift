@@ -20,7 +20,7 @@ extension U2PLTrainer {
     let images = context.images(batch.labeled, strong)
     hooks.ended(.mix)
 
-    let pass = trainingPass(.all, network: 0, records: true)
+    let pass = trainingPass(.all, network: 0, recordsForBackward: true)
     let labels = batch.labeled.flatMap(\.labels)
     let (losses, reliability, contrast, gradients) = try losses(  // 3 to 8
       images, pass, labels: labels, pseudoLabels: strong.labels, context)
@@ -41,7 +41,7 @@ extension U2PLTrainer {
     hooks.ended(.data)
     let context = context()
     let images = context.images(batch.labeled)
-    let pass = trainingPass(.labeled, network: 0, records: true)
+    let pass = trainingPass(.labeled, network: 0, recordsForBackward: true)
     let output = try student.forward(images, representation: false, pass)
     hooks.ended(.studentForward)
     let gradients = OutputGradients(output)
@@ -63,7 +63,7 @@ extension U2PLTrainer {
   ) throws -> (StepLosses, Reliability, Contrast, OutputGradients) {
     let output = try student.forward(images, pass)  // 3
     hooks.ended(.studentForward)
-    let ofTeacher = try teacher.forward(images, trainingPass(.all, network: 1, records: false))  // 4
+    let ofTeacher = try teacher.forward(images, trainingPass(.all, network: 1, recordsForBackward: false))  // 4
     hooks.ended(.teacherForward)
 
     let gradients = OutputGradients(output)
@@ -118,11 +118,11 @@ extension U2PLTrainer {
     StepContext(configuration, schedule: schedule, layout: layout, ranks: ranks, philox: philox, step: step)
   }
 
-  private func trainingPass(_ kind: SlotKind, network: UInt32, records: Bool) -> Pass {
+  private func trainingPass(_ kind: SlotKind, network: UInt32, recordsForBackward: Bool) -> Pass {
     let dropout = ChannelDropout(
       rate: configuration.model.dropout, philox: philox, step: step, slots: layout.globalSlots, network: network)
     return Pass(
-      mode: .training, records: records, tree: layout.tree, kind: kind,
+      mode: .training, recordsForBackward: recordsForBackward, tree: layout.tree, kind: kind,
       ranks: OrderedRanks(ranks: ranks, exchange: exchange, hooks: hooks), dropout: dropout)
   }
 }
