@@ -1,11 +1,11 @@
 public import Compute
 import Synchronization
 
-/// Which entry of a list a global slot of a step holds.
+/// Chooses the entry of a list for each global slot of each step.
 ///
 /// Slot s of step k is position q = k·batch + s of an endless sequence of passes over the list, so a list of any length
-/// cycles without regard to batches, and nothing depends on how many ranks share the batch. Without shuffling entry
-/// q mod n is taken; with it, each pass q ÷ n has a permutation of its own.
+/// cycles without regard to batches, and the choice does not depend on how many ranks share the batch. Without
+/// shuffling entry q mod n is taken; with it, each pass q ÷ n has a permutation of its own.
 public struct GlobalSampler: Sendable {
   public let count: Int
   public let batch: Int
@@ -31,12 +31,12 @@ public struct GlobalSampler: Sendable {
   }
 }
 
-/// The permutations in use; they are pure functions of the pass, remembered because every slot asks for one.
+/// The permutations in use. Each is a pure function of the pass, and is kept because every slot needs it.
 private final class Passes: Sendable {
   private let count: Int
   private let philox: Philox
   private let stream: RandomStream
-  /// Two passes meet in a batch that crosses a pass boundary.
+  /// The last two: a batch that crosses a pass boundary needs both.
   private let recent = Mutex<[(pass: Int, order: [Int])]>([])
 
   init(count: Int, philox: Philox, stream: RandomStream) {

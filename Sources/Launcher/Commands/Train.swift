@@ -52,7 +52,7 @@ struct Train: ParsableCommand {
       StopRequest.listen()
       let training = try TrainingRun(
         configuration, directory: directory, resume: resume.map { $0 == "latest" ? .latest : .path($0) }, ranks: ranks,
-        attributes: attributes, facts: facts, say: RankedProcess.say)
+        provenance: .init(attributes: attributes, facts: facts), say: RankedProcess.say)
       try training.run()
     }
   }
