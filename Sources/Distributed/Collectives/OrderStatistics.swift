@@ -1,13 +1,14 @@
-/// A value that has no place in an order.
+/// A set of numbers has a NaN, an infinite or a negative one, and so no percentile.
 public struct NotOrderable: Error, CustomStringConvertible, Sendable {
   public let description: String
 }
 
 extension Communicator {
-  /// The order statistic of rank `k` (0 the smallest) of the non-negative numbers that all ranks hold together, exactly.
+  /// The order statistic of rank `k` (0 the smallest) of the non-negative numbers that all ranks hold together,
+  /// exactly.
   ///
   /// The bit patterns of non-negative floats order like integers, so three rounds of histograms over 11, 11 and
-  /// 10 bits find the value. No number is sent: 40 KiB a rank, however many there are.
+  /// 10 bits find the value. Ranks exchange histograms, not numbers: 40 KiB a rank, however many numbers there are.
   /// - Parameters:
   ///   - k: 0 ..< the global count.
   ///   - local: this rank's numbers, each ≥ 0 or −0; possibly none.
@@ -75,7 +76,7 @@ extension Communicator {
     let below = Int(position)
     let fraction = position - Double(below)
     let (low, isRepeated) = try orderStatistics(from: below, of: local)
-    // Asked for even where it changes nothing: what is sent depends on nothing.
+    // Computed even where it is not used: the messages are the same whatever the numbers are.
     let next = try successor(of: low, in: local)
     let high = isRepeated ? low : next
     return Double(low) + (Double(high) - Double(low)) * fraction
