@@ -26,7 +26,7 @@ package final class EventWriter: Sendable {
   private let queue = DispatchQueue(label: "u2pl.events")
   private let steps = Mutex(Steps())
   // Of the queue.
-  private nonisolated(unsafe) let clock = LogClock()
+  private let clock = LogClock()
 
   package init(_ channel: EventChannel, rank: Int) {
     attempt = channel.attempt
