@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Configuration
+import Distributed
 import Foundation
 import Measurement
 import Trainer
@@ -130,7 +131,9 @@ struct Plan: ParsableCommand {
     for cost in costs {
       func exposed(_ part: StepPlan.Part) -> Double { cost.exposed.first { $0.part == part }?.seconds ?? 0 }
       let gradients = exposed(.gradients), norm = exposed(.batchNorm)
-      let sent = plan.traffic(ranks: cost.ranks, labeled: labeled, unlabeled: unlabeled).reduce(0) { $0 + $1.linkBytes }
+      let sent = plan.traffic(ranks: cost.ranks, labeled: labeled, unlabeled: unlabeled).reduce(0) {
+        $0 + $1.traffic.linkBytes
+      }
       lines.append(
         String(
           format: "%5d  %6d  %8.4f  %9.4f   %9.4f  %10.4f  %8.4f  %8.4f  %8.1f  %8.1f %%  %7.1f  ", cost.ranks,
@@ -144,15 +147,15 @@ struct Plan: ParsableCommand {
   private static func json(_ plan: StepPlan, _ work: StepPlan.Work, _ costs: [StepPlan.Cost]) throws -> String {
     let rows: [[String: Any]] = costs.map { cost in
       let traffic = plan.traffic(ranks: cost.ranks, labeled: work.labeled, unlabeled: work.unlabeled)
-      func byPart(_ value: (StepPlan.Traffic) -> Double) -> [String: Double] {
-        Dictionary(uniqueKeysWithValues: traffic.map { ($0.part.rawValue, value($0)) })
+      func byPart(_ value: (Traffic) -> Double) -> [String: Double] {
+        Dictionary(uniqueKeysWithValues: traffic.map { ($0.part.rawValue, value($0.traffic)) })
       }
       return [
         "ranks": cost.ranks, "seconds": cost.seconds, "compute": cost.compute, "gradients": cost.gradients,
         "efficiency": cost.efficiency,
         "exposed": Dictionary(uniqueKeysWithValues: cost.exposed.map { ($0.part.rawValue, $0.seconds) }),
         "link_bytes": byPart { $0.linkBytes }, "rounds": byPart { $0.rounds },
-        "bytes_sent": traffic.reduce(0) { $0 + $1.handedBytes },
+        "bytes_sent": traffic.reduce(0) { $0 + $1.traffic.handedBytes },
       ]
     }
     let object: [String: Any] = [
