@@ -26,7 +26,7 @@ package final class EventWriter: Sendable {
   private let queue = DispatchQueue(label: "u2pl.events")
   private let steps = Mutex(Steps())
   // Used on the queue alone.
-  private nonisolated(unsafe) let clock = LogClock()
+  private let clock = LogClock()
 
   package init(_ channel: EventChannel, rank: Int) {
     attempt = channel.attempt

@@ -16,7 +16,7 @@ public final class BucketedAllReduce: GradientExchange {
   /// to be sent early in the backward pass.
   public static let defaultBucket = 1 << 20
   /// Buckets under way at a time: enough that one is summed while others travel.
-  private static let window = 4
+  public static let window = 4
 
   private let values: UnsafeMutableBufferPointer<Float>
   private let ranks: Communicator
@@ -114,6 +114,20 @@ public final class BucketedAllReduce: GradientExchange {
       var sum = all[i]
       for other in 1..<ranks.size { sum += all[other * part.count + i] }
       part[i] = sum
+    }
+  }
+}
+
+extension Traffic {
+  /// ``BucketedAllReduce`` of all elements: halving, then gathering, in each bucket; without a power of two each is gathered.
+  public mutating func bucketedAllReduce(elements: Int, bucket: Int = BucketedAllReduce.defaultBucket) {
+    for start in stride(from: 0, to: elements, by: bucket) {
+      let bytes = Double(4 * min(bucket, elements - start))
+      if isPowerOfTwo {
+        add(rounds: 2 * doublings, linkBytes: 2 * otherShare * bytes, handedBytes: 2 * otherShare * bytes)
+      } else {
+        allGather(totalBytes: bytes * Double(ranks))
+      }
     }
   }
 }

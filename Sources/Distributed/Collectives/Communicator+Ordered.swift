@@ -84,3 +84,12 @@ extension Communicator {
     }
   }
 }
+
+extension Traffic {
+  /// `orderedReduce` of doubles, and `orderedSum`: whole arrays by distance doubling, or gathered.
+  public mutating func orderedReduce(count: Int) {
+    let bytes = Double(count * 8)
+    guard isPowerOfTwo else { return allGather(totalBytes: bytes * Double(ranks)) }
+    add(rounds: doublings, linkBytes: doublings * bytes, handedBytes: doublings * bytes)
+  }
+}

@@ -67,3 +67,14 @@ extension StepContext {
     return try globalSum(sums, .unlabeled) * scale
   }
 }
+
+extension Traffic {
+  /// `reliability`.
+  package mutating func reliability() {
+    percentile()
+    allReduce(count: 2)
+  }
+
+  /// `unsupervisedLoss`.
+  package mutating func unsupervisedLoss() { orderedReduce(count: 1) }
+}

@@ -1,5 +1,6 @@
 import Compute
 import Configuration
+import Distributed
 import Network
 
 /// One head's logits, and where its gradient goes.
@@ -55,5 +56,19 @@ extension StepContext {
     }
     let threshold = max(Float(ohem.threshold), ofRank)
     for p in labels.indices where probability[p] > threshold { labels[p] = ignoreLabel }
+  }
+}
+
+extension Traffic {
+  /// `supervisedLoss` of one head or two.
+  package mutating func supervisedLoss(_ size: StepSize) {
+    for _ in 0..<(size.configuration.model.auxiliary ? 2 : 1) {
+      if size.configuration.loss.ohem != nil {
+        allReduce(count: 1)
+        orderStatistic()
+      }
+      allReduce(count: size.classes)
+      orderedReduce(count: 1)
+    }
   }
 }

@@ -217,6 +217,9 @@ package final class BatchNorm {
     }
   }
 
+  /// Numbers that a training pass reduces over ranks: forward the moments, backward the sums of g and g·x̂.
+  package static func reducedCounts(channels: Int) -> (forward: Int, backward: Int) { (2 * channels + 1, 2 * channels) }
+
   /// count, then the mean, then the sum of squared deviations of each channel, over the global batch by Chan's formula.
   private func globalMoments(_ y: Tensor, _ pass: Pass) throws -> [Double] {
     let channels = self.channels, pixels = Double(y.pixels)

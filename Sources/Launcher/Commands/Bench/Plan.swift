@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Configuration
+import Distributed
 import Files
 import Foundation
 import Measurement
@@ -131,7 +132,9 @@ struct Plan: ParsableCommand {
     for cost in costs {
       func exposed(_ part: StepPlan.Part) -> Double { cost.exposed.first { $0.part == part }?.seconds ?? 0 }
       let gradients = exposed(.gradients), norm = exposed(.batchNorm)
-      let sent = plan.traffic(ranks: cost.ranks, labeled: labeled, unlabeled: unlabeled).reduce(0) { $0 + $1.linkBytes }
+      let sent = plan.traffic(ranks: cost.ranks, labeled: labeled, unlabeled: unlabeled).reduce(0) {
+        $0 + $1.traffic.linkBytes
+      }
       lines.append(
         String(
           format: "%5d  %6d  %8.4f  %9.4f   %9.4f  %10.4f  %8.4f  %8.4f  %8.1f  %8.1f %%  %7.1f  ", cost.ranks,
@@ -157,9 +160,9 @@ struct Plan: ParsableCommand {
       row.add("gradients", cost.gradients)
       row.add("efficiency", cost.efficiency)
       row.add("exposed", byPart(cost.exposed.map { ($0.part, $0.seconds) }))
-      row.add("link_bytes", byPart(traffic.map { ($0.part, $0.linkBytes) }))
-      row.add("rounds", byPart(traffic.map { ($0.part, $0.rounds) }))
-      row.add("bytes_sent", traffic.reduce(0.0) { $0 + $1.handedBytes })
+      row.add("link_bytes", byPart(traffic.map { ($0.part, $0.traffic.linkBytes) }))
+      row.add("rounds", byPart(traffic.map { ($0.part, $0.traffic.rounds) }))
+      row.add("bytes_sent", traffic.reduce(0.0) { $0 + $1.traffic.handedBytes })
       return row
     }
     var line = JSONLine()
