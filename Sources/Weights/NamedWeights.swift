@@ -4,7 +4,7 @@ import HDF5
 
 /// The weights of a file under the names of the published code, and what was left out of it.
 public struct NamedWeights: Sendable {
-  /// What messages call the file.
+  /// The file's name in messages.
   public let source: String
   public let names: WeightNames
   /// By published name: float32, or int64 where the file has integers.
@@ -54,7 +54,7 @@ public struct NamedWeights: Sendable {
   }
 }
 
-/// What a weights file is, by its content.
+/// The kind of a weights file, by its content.
 public enum WeightsFormat: Sendable {
   case safetensors
   case hdf5
@@ -107,8 +107,8 @@ public enum WeightsFormat: Sendable {
 }
 
 extension CheckpointFile {
-  /// The network of a checkpoint that an evaluation takes: the teacher once semi-supervised training has begun. Of a file
-  /// that is no checkpoint of a run, the student.
+  /// The network of a checkpoint that an evaluation takes: the teacher once semi-supervised training has begun. Of a
+  /// file that is no checkpoint of a run, the student.
   public static func evaluatedNetwork(_ path: String) -> String {
     guard case .int(let steps)? = (try? summary(path))?.attributes["semi_supervised_steps"] else { return "student" }
     return steps > 0 ? "teacher" : "student"

@@ -57,7 +57,7 @@ struct Train: ParsableCommand {
     }
   }
 
-  /// Where the run goes. Rank 0 looks; its answer counts everywhere.
+  /// The run directory, as rank 0 finds it; the same on all ranks.
   private func runDirectory(_ configuration: Configuration, _ ranks: Communicator) throws -> RunDirectory {
     var path = ""
     try ranks.together {
