@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import TestSupport
 import XCTest
 
 /// Every damaged file is an error or, where the damage is to no one's concern, reads as it was written.
@@ -19,7 +20,7 @@ final class DamageTests: DirectoryTestCase {
   func testFlippedBytes() throws {
     try CheckpointFile.write(sample(), to: path("a.h5"))
     let good = try bytes(path("a.h5"))
-    var generator = Generator(state: 1)
+    var generator = SeededDraws()
     var noticed = 0
     for _ in 0..<400 {
       var damaged = good

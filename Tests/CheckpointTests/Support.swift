@@ -1,9 +1,10 @@
 import Checkpoint
 import Foundation
+import TestSupport
 import XCTest
 
 /// A test with a directory of its own, removed afterwards.
-class DirectoryTestCase: XCTestCase {
+class DirectoryTestCase: SeededTestCase {
   private(set) var directory = ""
 
   override func setUpWithError() throws {
@@ -69,19 +70,6 @@ class DirectoryTestCase: XCTestCase {
       XCTFail("not a CheckpointError: \(error)", file: file, line: line)
     }
     return ""
-  }
-}
-
-/// splitmix64, for damage that is the same in every run.
-struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
   }
 }
 

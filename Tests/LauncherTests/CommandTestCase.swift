@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import XCTest
 
 /// A test with a directory of its own, in which it runs the program.
-class CommandTestCase: XCTestCase {
+class CommandTestCase: SeededTestCase {
   private(set) var directory = ""
 
   /// Seconds in which bad input has to end every rank.

@@ -7,7 +7,7 @@ import Trainer
 import XCTest
 
 /// A test with a directory of its own, in which weights files are made.
-class WeightsTestCase: XCTestCase {
+class WeightsTestCase: SeededTestCase {
   private(set) var directory = ""
 
   override func setUpWithError() throws {
