@@ -153,14 +153,14 @@ def steps(*names):
             rows.append(dict(t.step(*R.batch(cfg, size, nl, nu, k, torch.float64), report=report), classes=report))
             if k in recorded:
                 recording.add(t, entries if k == recorded[0] else 64, 64)
-        write("TrainerTests", f"steps-{name}.json",
+        write("MethodTests", f"steps-{name}.json",
               dict(name=name, config=cfg, size=size, labeled=nl, unlabeled=nu, recorded=recorded,
                    gradient_entries=entries, steps=rows,
                    # num_batches_tracked after the last step
                    counters={which: " ".join(str(int(v)) for n, v in model.state_dict().items()
                                              if n.endswith("num_batches_tracked"))
                              for which, model in (("student", t.student), ("teacher", t.teacher))}))
-        (TESTS / "TrainerTests" / "Expected" / f"steps-{name}.bin").write_bytes(recording.bytes)
+        (TESTS / "MethodTests" / "Expected" / f"steps-{name}.bin").write_bytes(recording.bytes)
 
 
 def percentiles():
@@ -201,7 +201,7 @@ def pixels():
     again = logits.detach().clone().requires_grad_()
     lu = R.unsupervised_loss(R.up(again, (33, 25)), y_hat)
     lu.backward()
-    write("TrainerTests", "pixels.json", dict(logits="uniform('logits', [2,5,9,7]) * 4", labels="block_labels('y', 2, 33, 5, block=4)[:, :, :25]",
+    write("MethodTests", "pixels.json", dict(logits="uniform('logits', [2,5,9,7]) * 4", labels="block_labels('y', 2, 33, 5, block=4)[:, :, :25]",
                               upsampled=probe(large), supervised=ls.item(), supervised_gradient=probe(logits.grad), entropy=probe(h),
                               gamma=float(gamma), reliable=int((y_hat != R.IGNORE).sum()), unsupervised=lu.item(),
                               unsupervised_gradient=probe(again.grad), rank=probe(R.class_rank(logits.detach().softmax(1))),
