@@ -72,6 +72,8 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let initialization = RandomStream(rawValue: 22)
   /// The generated data set: index = which quantity, item = image.
   public static let shapes = RandomStream(rawValue: 23)
+  /// What the student alone sees of unlabeled images: index = which quantity, item = global slot, step.
+  public static let strongView = RandomStream(rawValue: 24)
   /// Which images of a list are labeled, or for validation: index = position in the list, item = 0, or 1.
   public static let listSplit = RandomStream(rawValue: 32)
 }

@@ -131,6 +131,20 @@ extension Configuration {
   /// Random changes to the images.
   public struct Augment: Sendable, Equatable {
     public enum Mix: String, Sendable, CaseIterable { case cutmix, classmix, cutout, off }
+    /// What one draw decides whether to mix: each image, or all of a step.
+    public enum MixDraw: String, Sendable, CaseIterable { case image, step }
+
+    /// What the student alone sees of unlabeled images, after mixing.
+    public struct Strong: Sendable, Equatable {
+      /// nil for no colour jitter.
+      public var color: Color?
+      public var colorProbability = 0.8
+      /// Probability that an image loses its colour.
+      public var greyProbability = 0.0
+      /// Radius of a Gaussian blur in pixels; nil for none.
+      public var blur: Int?
+      public var blurProbability = 0.5
+    }
 
     /// Strengths of a colour jitter: factors are drawn from 1 ± these, hue shifts from ± its part of the colour circle.
     public struct Color: Sendable, Equatable {
@@ -164,8 +178,12 @@ extension Configuration {
     /// Probability that an image's colours are changed.
     public var colorProbability = 0.8
     public var mix = Mix.cutmix
-    /// Probability that a step is mixed.
+    /// Probability that a step, or an image, is mixed.
     public var mixProbability = 0.5
+    public var mixDraw = MixDraw.step
+    /// Share of an image that a rectangle of `cutmix` or `cutout` takes, drawn uniformly.
+    public var cutmixArea = 0.5...0.5
+    public var strong = Strong()
 
     /// `augment: off`.
     static var off: Augment {
@@ -216,15 +234,25 @@ extension Configuration {
     public var strict = true
   }
 
-  /// Stochastic gradient descent with a polynomial schedule.
+  /// How gradients change parameters, and the learning rate over the run.
   public struct Optimizer: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable { case sgd, adamw }
+    public enum Schedule: String, Sendable, CaseIterable { case poly, cosine }
+
+    public var kind = Kind.sgd
     public var learningRate = 0.001
     /// Factor on the learning rate of the decoder.
     public var headFactor = 10.0
+    /// Of SGD; β₁ of AdamW.
     public var momentum = 0.9
+    /// β₂ of AdamW.
+    public var secondMomentum = 0.999
     public var weightDecay = 1e-4
-    /// Exponent of the schedule.
+    public var schedule = Schedule.poly
+    /// Exponent of the polynomial schedule.
     public var power = 0.9
+    /// Steps over which the learning rate rises linearly to the schedule's.
+    public var warmupSteps = 0
     /// L2 norm that the global gradient is scaled down to; nil for no clipping.
     public var clipNorm: Double?
   }
@@ -261,8 +289,8 @@ extension Configuration {
     public var enqueuePerStep: Int? = 4096
     /// λ_c: weight of the contrastive loss.
     public var lambdaC = 0.1
-    /// Upper limit of the teacher's averaging factor.
-    public var emaDecay = 0.99
+    /// Upper limit of the teacher's averaging factor; nil derives it from the length of the run.
+    public var emaDecay: Double? = 0.99
 
     init(classes: Int = 21) {
       capacity = Self.publishedCapacity(classes: classes)
@@ -299,7 +327,14 @@ extension Configuration {
       /// They are averaged from the student's, as parameters are.
       case ema
     }
+    public enum Start: String, Sendable, CaseIterable {
+      /// As a copy of the student, with the first pseudo-labels.
+      case pseudoLabels = "pseudo_labels"
+      /// It follows the student from the first step on, also in a supervised-only run.
+      case beginning
+    }
     public var buffers = Buffers.own
+    public var start = Start.pseudoLabels
   }
 
   public struct Checkpoint: Sendable, Equatable {

@@ -83,7 +83,35 @@ extension Configuration.Augment: Section {
           + "(`classmix`) of the next, or with a rectangle removed (`cutout`)."),
       Field(
         "mix_probability", \.mixProbability, in: .init(), .probability,
-        "Probability that a step is mixed; one draw a step."),
+        "Probability that a step, or an image, is mixed."),
+      Field(
+        "mix_draw", \.mixDraw, in: .init(), .choice(),
+        "Whether every `image` has a draw of its own that decides whether it is mixed, or all of a `step` have one."),
+      Field(
+        "cutmix_area", \.cutmixArea, in: .init(), .shares,
+        "Share of the image that the rectangle of `cutmix` and `cutout` takes, drawn uniformly between the two."),
+      Field(section: "strong", \.strong, start: { _ in Strong() }, off: Strong()),
+    ]
+  }
+}
+
+extension Configuration.Augment.Strong: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "color", \.color, in: .init(), .orOff(.jitter),
+        "Colour jitter, as `augment.color`, of the unlabeled images that the student sees, after mixing; the teacher sees "
+          + "them without it."),
+      Field(
+        "color_probability", \.colorProbability, in: .init(), .probability,
+        "Probability that an image's colours are changed."),
+      Field(
+        "grey_probability", \.greyProbability, in: .init(), .probability,
+        "Probability that the student sees an unlabeled image in grey."),
+      Field(
+        "blur", \.blur, in: .init(), .orOff(.integer(1...32, example: 2)), unit: "pixels",
+        "Radius of a Gaussian blur, as `augment.blur`, of what the student alone sees."),
+      Field("blur_probability", \.blurProbability, in: .init(), .probability, "Probability that an image is blurred."),
     ]
   }
 }
@@ -138,22 +166,35 @@ extension Configuration.Optimizer: Section {
   static var fields: [Field<Self>] {
     [
       Field(
+        "kind", \.kind, in: .init(), .choice(),
+        "`sgd`, or `adamw` with β₁ = `momentum`, β₂ = `second_momentum`, ε = 1e-8."),
+      Field(
         "learning_rate", \.learningRate, in: .init(),
         .number("at least 0, at most 1000", example: 0.001) { (0...1000).contains($0) },
-        "Learning rate of the encoder at the first step."),
+        "Learning rate of the encoder that the schedule starts from."),
       Field(
         "head_factor", \.headFactor, in: .init(),
         .number("at least 0, at most 1000", example: 10) { (0...1000).contains($0) },
         "Factor on the learning rate of the decoder."),
       Field(
         "momentum", \.momentum, in: .init(), .number("at least 0, below 1", example: 0.9) { $0 >= 0 && $0 < 1 },
-        "Momentum of SGD."),
+        "Momentum of SGD; β₁ of AdamW."),
+      Field(
+        "second_momentum", \.secondMomentum, in: .init(),
+        .number("at least 0, below 1", example: 0.999) { $0 >= 0 && $0 < 1 }, "β₂ of AdamW."),
       Field(
         "weight_decay", \.weightDecay, in: .init(), .number("0 to 1", example: 1e-4) { (0...1).contains($0) },
-        "Weight decay, on every parameter."),
+        "Weight decay, on every parameter; AdamW takes θ down by the learning rate times it, apart from the gradient."),
+      Field(
+        "schedule", \.schedule, in: .init(), .choice(),
+        "Learning rate at step k of K: `learning_rate · (1 − k/K)^power` (`poly`), or "
+          + "`learning_rate · (1 + cos(π k/K)) / 2` (`cosine`)."),
       Field(
         "power", \.power, in: .init(), .number("at least 0, at most 100", example: 0.9) { (0...100).contains($0) },
-        "Exponent of the schedule `learning_rate · (1 − k/K)^power`, k the step, K all steps."),
+        "Exponent of the `poly` schedule."),
+      Field(
+        "warmup_steps", \.warmupSteps, in: .init(), .integer(0...1_000_000, example: 100), unit: "steps",
+        "The schedule's learning rate is times (k + 1) / warmup_steps in the first steps k, which are as many."),
       Field(
         "clip_norm", \.clipNorm, in: .init(),
         .orNull(.number("above 0, at most 1000000", example: 10) { $0 > 0 && $0 <= 1e6 }),
@@ -216,8 +257,9 @@ extension Configuration.U2PL: Section {
         .number("at least 0, at most 1000", example: 0.1) { (0...1000).contains($0) },
         "λ_c: weight of the contrastive loss."),
       Field(
-        "ema_decay", \.emaDecay, in: .init(), .probability,
-        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student."),
+        "ema_decay", \.emaDecay, in: .init(), .orAuto(.probability),
+        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student; `auto` is 1 − 50/K for a run of K "
+          + "steps, at least 0.9: the average reaches over the same share of any run."),
     ]
   }
 }
@@ -259,7 +301,11 @@ extension Configuration.Teacher: Section {
       Field(
         "buffers", \.buffers, in: .init(), .choice(),
         "Running statistics of the teacher's batch norm: its `own`, or averaged from the student's as parameters are "
-          + "(`ema`).")
+          + "(`ema`)."),
+      Field(
+        "start", \.start, in: .init(), .choice(),
+        "When the teacher starts to follow the student: as a copy of it with the first `pseudo_labels`, or from the "
+          + "`beginning` of the run, also of a supervised-only one, which is then evaluated by its teacher."),
     ]
   }
 }

@@ -99,7 +99,7 @@ public struct Augmentation: Sendable {
 
   /// What is drawn; the raw value is the first word of the counter.
   enum Quantity: UInt32 {
-    case scale, flip, top, left, angle, blur, color, brightness, contrast, saturation, hue
+    case scale, flip, top, left, angle, blur, color, brightness, contrast, saturation, hue, grey
   }
 
   private func placement(height: Int, width: Int, _ draw: (Quantity) -> UInt32) -> Placement {

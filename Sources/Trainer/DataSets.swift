@@ -89,12 +89,16 @@ extension Augmentation {
     self.init(
       scale: augment.scale, flip: augment.flip, crop: augment.crop.map { ($0.height, $0.width) },
       rotate: augment.rotate,
-      color: augment.color.map {
-        ColorJitter(
-          brightness: $0.brightness, contrast: $0.contrast, saturation: $0.saturation, hue: $0.hue,
-          probability: augment.colorProbability)
-      },
+      color: augment.color.map { ColorJitter($0, probability: augment.colorProbability) },
       blur: augment.blur.map { GaussianBlur(radius: $0, probability: augment.blurProbability) })
+  }
+}
+
+extension ColorJitter {
+  init(_ color: Configuration.Augment.Color, probability: Double) {
+    self.init(
+      brightness: color.brightness, contrast: color.contrast, saturation: color.saturation, hue: color.hue,
+      probability: probability)
   }
 }
 

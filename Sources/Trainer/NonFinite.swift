@@ -158,10 +158,8 @@ extension U2PLTrainer {
   ///
   /// - Throws: ``TrainingError``, on every rank alike where their replicas are.
   func requireFiniteState() throws {
-    let parts = [
-      ("student", student.parameters.values), ("teacher", teacher.parameters.values),
-      ("optimizer/momentum", optimizer.momentum),
-    ]
+    let networks = [("student", student.parameters.values), ("teacher", teacher.parameters.values)]
+    let parts = networks + optimizer.state.map { ($0.group, $0.values) }
     for (group, values) in parts where !isFinite(values) {
       let entry = student.parameters.entries.first { entry in
         entry.kind == .parameter && !isFinite(UnsafeMutableBufferPointer(rebasing: values[entry.range]))

@@ -83,9 +83,10 @@ public struct RunEstimate: Sendable {
       withUnlabeled
       ? time.base + perPass * Double(area * (4 * (labeled + unlabeled) + unlabeled)) : supervisedStep
     activationBytes = Int(memory.base + memory.slope * Double(pixels))
-    // Student, its gradient and momentum, teacher.
-    networkBytes = parameters * 4 * 4
-    checkpointBytes = parameters * 4 * 3
+    let moments = configuration.optimizer.kind == .adamw ? 2 : 1
+    // Student, its gradient and the optimizer's state, teacher.
+    networkBytes = parameters * 4 * (3 + moments)
+    checkpointBytes = parameters * 4 * (2 + moments)
 
     ranksOnNode = node.size
     bankBytes = bank / ranksOnNode

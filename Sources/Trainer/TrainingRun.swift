@@ -294,7 +294,7 @@ public final class TrainingRun {
     lastMatrix = matrix
     let epoch = trainer.step / trainer.schedule.stepsPerEpoch
     let meanIoU = matrix.meanIntersectionOverUnion
-    let network = trainer.semiSupervisedSteps > 0 ? "teacher" : "student"
+    let network = trainer.evaluatesTeacher ? "teacher" : "student"
     if best == nil || meanIoU > best!.meanIoU { best = (meanIoU, trainer.step) }
 
     var evaluation = JSONLine()

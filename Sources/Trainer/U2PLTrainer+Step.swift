@@ -11,35 +11,35 @@ import Network
 extension U2PLTrainer {
   func semiSupervisedStep(_ batch: Batch, _ report: inout StepReport) throws {
     clock.mark("data")
-    if semiSupervisedSteps == 0 { teacher.parameters.copy(from: student.parameters) }
+    startTeacher()
 
     var unlabeled = try weakView(batch.unlabeled)  // 1
     report.confidence = try meanConfidence(unlabeled)
     clock.mark("weak view")
-    let mixing = StrongView(
-      mix: configuration.augment.mix, probability: configuration.augment.mixProbability, philox: philox)
-    try mixing.apply(&unlabeled, firstSlot: layout.localUnlabeled.lowerBound, step: step, ranks: ranks)  // 2
-    let images = try joined(batch.labeled, unlabeled)
+    let firstSlot = layout.localUnlabeled.lowerBound
+    let mixing = StrongView(configuration.augment, philox: philox)
+    try mixing.apply(&unlabeled, firstSlot: firstSlot, step: step, ranks: ranks)  // 2
+    let images = try joined(batch.labeled, unlabeled, unlabeled.pixels)
+    let ofStudent = try StudentView(configuration, philox: philox)
+      .pixels(of: unlabeled, firstSlot: firstSlot, step: step).map { try joined(batch.labeled, unlabeled, $0) }
     clock.mark("mix")
 
     let studentPass = trainingPass(.all, network: 0, records: true)
-    let gradients = try lossGradients(images, studentPass, batch, &unlabeled, &report)
-    let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)  // 10
-    try learn(gradients, studentPass, &report, batch, average: (teacher.parameters, a))
-    if configuration.teacher.buffers == .ema {
-      ExponentialMovingAverage.updateBuffers(teacher.parameters, from: student.parameters, factor: a)
-    }
+    let gradients = try lossGradients((ofStudent ?? images, images), studentPass, batch, &unlabeled, &report)
+    try learn(gradients, studentPass, &report, batch, average: average(semiSupervised: true))  // 9 and 10
+    followBuffers(semiSupervised: true)
     clock.mark("update")
   }
 
   /// Lines 3 to 8. What both networks have given ends with it, before the backward pass.
   private func lossGradients(
-    _ images: Tensor, _ studentPass: Pass, _ batch: Batch, _ unlabeled: inout PseudoLabeled, _ report: inout StepReport
+    _ images: (student: Tensor, teacher: Tensor), _ studentPass: Pass, _ batch: Batch,
+    _ unlabeled: inout PseudoLabeled, _ report: inout StepReport
   ) throws -> Gradients {
-    let output = try student.forward(images, studentPass)  // 3
+    let output = try student.forward(images.student, studentPass)  // 3
     let (logits, z) = (output.logits, output.representation!)
     clock.mark("student forward")
-    let ofTeacher = try teacher.forward(images, trainingPass(.all, network: 1, records: false))  // 4
+    let ofTeacher = try teacher.forward(images.teacher, trainingPass(.all, network: 1, records: false))  // 4
     let (teacherLogits, zTeacher) = (ofTeacher.logits, ofTeacher.representation!)
     clock.mark("teacher forward")
 
@@ -72,7 +72,8 @@ extension U2PLTrainer {
     report.supervised = try supervisedLoss(output, batch.labeled.flatMap(\.labels), pixels, gradients)
     report.loss = report.supervised
     clock.mark("pixel losses")
-    try learn(gradients, pass, &report, batch)
+    try learn(gradients, pass, &report, batch, average: average(semiSupervised: false))
+    followBuffers(semiSupervised: false)
     clock.mark("update")
   }
 
@@ -268,7 +269,7 @@ extension U2PLTrainer {
 
   private func learn(
     _ gradients: Gradients, _ pass: Pass, _ report: inout StepReport, _ batch: Batch,
-    average: (teacher: Parameters, factor: Double)? = nil
+    average: (teacher: Parameters, factor: Double)?
   ) throws {
     try student.backward(
       logits: gradients.logits, representation: gradients.representation, auxiliary: gradients.auxiliary, pass)
@@ -306,10 +307,10 @@ extension U2PLTrainer {
     try stacked(examples.map { ($0.pixels, 1) }, height: examples[0].height, width: examples[0].width)
   }
 
-  private func joined(_ labeled: [Example], _ unlabeled: PseudoLabeled) throws -> Tensor {
+  /// - Parameter pixels: of the unlabeled images.
+  private func joined(_ labeled: [Example], _ unlabeled: PseudoLabeled, _ pixels: [Float]) throws -> Tensor {
     try stacked(
-      labeled.map { ($0.pixels, 1) } + [(unlabeled.pixels, unlabeled.count)], height: unlabeled.height,
-      width: unlabeled.width)
+      labeled.map { ($0.pixels, 1) } + [(pixels, unlabeled.count)], height: unlabeled.height, width: unlabeled.width)
   }
 
   /// One tensor of images that all have to be of one size.

@@ -17,7 +17,7 @@ public final class U2PLTrainer {
   public internal(set) var semiSupervisedSteps = 0
   /// The step whose end the ranks last compared their state at.
   var comparedAt = -1
-  let optimizer: SGD
+  let optimizer: Optimizer
   /// Sums the student's gradients over the ranks while the backward pass goes on.
   let exchange: BucketedAllReduce
   let bank: MemoryBank
@@ -50,7 +50,7 @@ public final class U2PLTrainer {
     teacher = Segmenter(shape, trainable: false)
     student.initialize(philox: philox, zeroResidual: configuration.model.zeroInitResidual)
     teacher.parameters.copy(from: student.parameters)
-    optimizer = SGD(configuration.optimizer, parameters: student.parameters, totalSteps: schedule.totalSteps)
+    optimizer = Optimizer(configuration.optimizer, parameters: student.parameters, totalSteps: schedule.totalSteps)
     exchange = BucketedAllReduce(student.parameters.gradients, ranks: ranks)
     // The supervised baseline has no use for one.
     let capacities =
@@ -70,9 +70,6 @@ public final class U2PLTrainer {
       description: "batch.labeled = \(labeled) and batch.unlabeled = \(unlabeled) must both be multiples of "
         + "the \(ranks) ranks; start another number of ranks (-n), or \(advice.joined(separator: " "))")
   }
-
-  /// The network to evaluate: the teacher once semi-supervised training has begun, else the student.
-  public var evaluated: Segmenter { semiSupervisedSteps > 0 ? teacher : student }
 
   /// One step on this rank's share of the batch. Collective.
   ///
