@@ -74,6 +74,10 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let shapes = RandomStream(rawValue: 23)
   /// What the student alone sees of unlabeled images: index = which quantity, item = global slot, step.
   public static let strongView = RandomStream(rawValue: 24)
+  /// Classes that copy-paste takes: index = class, item = global slot, step.
+  public static let copyPaste = RandomStream(rawValue: 25)
+  /// Labeled samples that hold a given class: index = which quantity, item = global slot, step.
+  public static let balance = RandomStream(rawValue: 26)
   /// Which images of a list are labeled, or for validation: index = position in the list, item = 0, or 1.
   public static let listSplit = RandomStream(rawValue: 32)
 }

@@ -22,7 +22,7 @@ extension Configuration {
       throw ConfigurationError(
         place("u2pl.low_rank", "u2pl.high_rank"),
         "u2pl.low_rank (\(u2pl.lowRank)) must be below u2pl.high_rank (\(u2pl.highRank)); the published values are 3 "
-          + "and 20, for two classes 1 and 20")
+          + "and 20")
     }
     guard schedule.supervisedEpochs <= schedule.epochs else {
       throw ConfigurationError(

@@ -109,6 +109,8 @@ extension Configuration {
     public var mean: [Double] = [123.675, 116.28, 103.53]
     public var std: [Double] = [58.395, 57.12, 57.375]
     public var shuffle = true
+    /// Share of labeled samples whose class is drawn first, each as often as any.
+    public var balance = 0.0
     /// Size of generated images.
     public var size = Size(height: 96, width: 96)
     /// Key of the generated images' draws; independent of ``Run/seed``, so that runs of other seeds see the same data.
@@ -130,7 +132,7 @@ extension Configuration {
 
   /// Random changes to the images.
   public struct Augment: Sendable, Equatable {
-    public enum Mix: String, Sendable, CaseIterable { case cutmix, classmix, cutout, off }
+    public enum Mix: String, Sendable, CaseIterable { case cutmix, classmix, cutout, copypaste, off }
     /// What one draw decides whether to mix: each image, or all of a step.
     public enum MixDraw: String, Sendable, CaseIterable { case image, step }
 
@@ -289,13 +291,24 @@ extension Configuration {
     public var enqueuePerStep: Int? = 4096
     /// λ_c: weight of the contrastive loss.
     public var lambdaC = 0.1
+    public enum Threshold: String, Sendable, CaseIterable {
+      /// One γ_t for all pixels.
+      case global
+      /// A percentile for each class of pseudo-labels.
+      case perClass = "class"
+    }
+    /// What the share of unreliable pixels is taken of.
+    public var threshold = Threshold.global
     /// Upper limit of the teacher's averaging factor; nil derives it from the length of the run.
     public var emaDecay: Double? = 0.99
 
     init(classes: Int = 21) {
       capacity = Self.publishedCapacity(classes: classes)
-      if classes == 2 { lowRank = 1 }
+      lowRank = Self.standardLowRank(classes: classes)
     }
+
+    /// The published 3, and less where that would leave an unlabeled pixel few classes to be a negative of.
+    public static func standardLowRank(classes: Int) -> Int { classes <= 4 ? 1 : classes <= 7 ? 2 : 3 }
 
     /// 50 000 of class 0, which is the background, and 30 000 of any other.
     static func publishedCapacity(classes: Int) -> [Int] {
@@ -308,6 +321,8 @@ extension Configuration {
     public var ohem: OHEM?
     /// Weight of each class in the supervised loss of the main head; nil for 1.
     public var classWeights: [Double]?
+    /// Weight of the soft Dice loss beside cross-entropy; 0 for none.
+    public var dice = 0.0
     /// Weight of the auxiliary head's supervised loss.
     public var auxiliaryWeight = 0.4
   }

@@ -80,7 +80,8 @@ extension Configuration.Augment: Section {
       Field(
         "mix", \.mix, in: .init(), .choice(),
         "How unlabeled images are mixed for the strong view: with a rectangle (`cutmix`) or half of the classes "
-          + "(`classmix`) of the next, or with a rectangle removed (`cutout`)."),
+          + "(`classmix`) of the next, with a rectangle removed (`cutout`), or with half of the classes of a labeled image, "
+          + "and their labels, laid over it (`copypaste`)."),
       Field(
         "mix_probability", \.mixProbability, in: .init(), .probability,
         "Probability that a step, or an image, is mixed."),
@@ -232,7 +233,8 @@ extension Configuration.U2PL: Section {
         "delta_p", \.deltaP, in: .init(), .probability,
         "δ_p: least probability of its class that makes a pixel an anchor."),
       Field(
-        "low_rank", \.lowRank, in: .init(), .integer(0...255, example: 3), standard: "3, or 1 for 2 classes",
+        "low_rank", \.lowRank, in: .init(), .integer(0...255, example: 3),
+        standard: "by classes: 1 up to 4, 2 up to 7, else 3",
         "r_l: an unlabeled negative's class has at least this rank among the pixel's probabilities (0 is the most "
           + "probable), a labeled one's a lower; below `u2pl.high_rank`."),
       Field(
@@ -257,6 +259,10 @@ extension Configuration.U2PL: Section {
         .number("at least 0, at most 1000", example: 0.1) { (0...1000).contains($0) },
         "λ_c: weight of the contrastive loss."),
       Field(
+        "threshold", \.threshold, in: .init(), .choice(),
+        "Whether γ_t is one percentile of all unlabeled pixels (`global`), or for every `class` the same percentile of the "
+          + "pixels that have it as pseudo-label."),
+      Field(
         "ema_decay", \.emaDecay, in: .init(), .orAuto(.probability),
         "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student; `auto` is 1 − 50/K for a run of K "
           + "steps, at least 0.9: the average reaches over the same share of any run."),
@@ -274,6 +280,11 @@ extension Configuration.Loss: Section {
           .list(of: .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 }, example: "[1, 2.5]")),
         "Weights of the classes in the supervised loss, one number for each; the loss is the weighted mean over pixels. "
           + "null weighs all alike."),
+      Field(
+        "dice", \.dice, in: .init(),
+        .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 },
+        "Weight of the soft Dice loss of the main head, which is added to the cross-entropy of labeled pixels: 1 minus the "
+          + "mean over the classes in the labels of 2 Σ p·y / (Σ p + Σ y), sums over the global batch."),
       Field(
         "auxiliary_weight", \.auxiliaryWeight, in: .init(),
         .number("at least 0, at most 1000", example: 0.4) { $0 >= 0 && $0 <= 1000 },

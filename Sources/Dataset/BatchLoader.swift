@@ -32,13 +32,14 @@ public final class BatchLoader: Sendable {
   ///   - labeledSlots: the global labeled slots this rank holds.
   ///   - unlabeledSlots: the global unlabeled slots this rank holds.
   ///   - unlabeledFromStep: before it unlabeled images are not loaded.
+  ///   - balance: which labeled slots are filled for a class instead; nil for none.
   ///   - steps: which steps to deliver, in order.
   ///   - depth: how many finished batches may wait, at least 1.
   public init(
     labeled: any ImageSet, unlabeled: (any ImageSet)?, labeledSampler: GlobalSampler, unlabeledSampler: GlobalSampler?,
-    labeledSlots: Range<Int>, unlabeledSlots: Range<Int>, unlabeledFromStep: Int, steps: Range<Int>,
-    labeledAugmentation: Augmentation, unlabeledAugmentation: Augmentation, normalization: Normalization,
-    philox: Philox, depth: Int = 2
+    labeledSlots: Range<Int>, unlabeledSlots: Range<Int>, unlabeledFromStep: Int, balance: ClassBalance? = nil,
+    steps: Range<Int>, labeledAugmentation: Augmentation, unlabeledAugmentation: Augmentation,
+    normalization: Normalization, philox: Philox, depth: Int = 2
   ) {
     let queue = BatchQueue(depth: max(1, depth))
     self.queue = queue
@@ -47,9 +48,12 @@ public final class BatchLoader: Sendable {
       for step in steps {
         let batch = Result {
           let first = try labeledSlots.map { slot in
-            let index = labeledSampler.index(step: step, slot: slot)
+            let drawn = balance?.draw(step: step, slot: slot)
+            let index = drawn?.index ?? labeledSampler.index(step: step, slot: slot)
             let (image, labels) = try labeled.labeledImage(index)
-            let example = labeledAugmentation.apply(
+            var augmentation = labeledAugmentation
+            augmentation.focus = drawn?.label
+            let example = augmentation.apply(
               image, labels, normalization: normalization, philox: philox, stream: .labeledAugmentation, slot: slot,
               step: step)
             return (example, labeled.source(index).image)

@@ -51,6 +51,25 @@ public struct DataSets: Sendable {
       try validation?.checkShare(of: ranks)
     }
   }
+
+  /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.
+  /// Collective.
+  func balance(_ configuration: Configuration, philox: Philox, ranks: Communicator) throws -> ClassBalance? {
+    let share = configuration.data.balance, classes = configuration.data.classes
+    guard share > 0 else { return nil }
+    var table = [Int64](repeating: 0, count: labeled.count * classes)
+    try ranks.together {
+      for index in stride(from: ranks.rank, to: labeled.count, by: ranks.size) {
+        Activity.advance()
+        let (_, labels) = try labeled.placing(index) { try labeled.labeledImage(index) }
+        for label in labels.values where label != LabelMap.ignore { table[index * classes + Int(label)] += 1 }
+      }
+    }
+    table = try ranks.sum(table)
+    return ClassBalance(
+      share: share,
+      pixels: (0..<labeled.count).map { Array(table[$0 * classes..<($0 + 1) * classes]) }, philox: philox)
+  }
 }
 
 extension ImageSet {
@@ -65,7 +84,9 @@ extension ImageSet {
 
 extension BatchLoader {
   /// A loader of this rank's share of every batch from `firstStep` on.
-  convenience init(_ sets: DataSets, _ trainer: U2PLTrainer, firstStep: Int) {
+  ///
+  /// - Parameter balance: of the run, from ``DataSets/balance(_:philox:ranks:)``.
+  convenience init(_ sets: DataSets, _ trainer: U2PLTrainer, firstStep: Int, balance: ClassBalance? = nil) {
     let configuration = trainer.configuration, layout = trainer.layout, philox = trainer.philox
     func sampler(_ set: any ImageSet, _ batch: Int, _ stream: RandomStream) -> GlobalSampler {
       GlobalSampler(
@@ -78,7 +99,8 @@ extension BatchLoader {
       labeledSampler: sampler(sets.labeled, configuration.batch.labeled, .labeledOrder),
       unlabeledSampler: unlabeled.map { sampler($0, configuration.batch.unlabeled, .unlabeledOrder) },
       labeledSlots: layout.localLabeled, unlabeledSlots: layout.localUnlabeled,
-      unlabeledFromStep: trainer.schedule.firstSemiSupervisedStep, steps: firstStep..<trainer.schedule.totalSteps,
+      unlabeledFromStep: trainer.schedule.firstSemiSupervisedStep, balance: balance,
+      steps: firstStep..<trainer.schedule.totalSteps,
       labeledAugmentation: augmentation, unlabeledAugmentation: augmentation,
       normalization: Normalization(configuration), philox: philox)
   }

@@ -49,8 +49,8 @@ extension StepReport {
   /// The step's line of `metrics.jsonl`.
   ///
   /// `reliable` counts pixels of the global batch; `unsupervised` is λ_u L_u, `contrastive` L_c before λ_c; `gamma` in
-  /// nats; `gradient_norm`, before clipping, is there where `optimizer.clip_norm` is set; `anchors`, `negatives` and `bank`
-  /// have one number a class. What a supervised step lacks is null or empty.
+  /// nats, `gamma_of_class` instead where thresholds are by class; `gradient_norm`, before clipping, is there where `optimizer.clip_norm` is set; `anchors`, `negatives_labeled`,
+  /// `negatives_unlabeled` and `bank` have one number a class. What a supervised step lacks is null or empty.
   public var metrics: JSONLine {
     var line = JSONLine()
     line.add("step", step)
@@ -60,6 +60,7 @@ extension StepReport {
     line.add("unsupervised", unsupervised)
     line.add("contrastive", contrastive)
     line.add("gamma", gamma)
+    if !gammaOfClass.isEmpty { line.add("gamma_of_class", gammaOfClass) }
     line.add("alpha", alpha)
     line.add("reliable", reliable)
     line.add("reliable_share", reliableShare)
@@ -67,7 +68,8 @@ extension StepReport {
     line.add("learning_rate", learningRate)
     if let gradientNorm { line.add("gradient_norm", gradientNorm) }
     line.add("anchors", anchors)
-    line.add("negatives", negatives)
+    line.add("negatives_labeled", labeledNegatives)
+    line.add("negatives_unlabeled", unlabeledNegatives)
     line.add("bank", bank)
     line.add("seconds", seconds)
     return line

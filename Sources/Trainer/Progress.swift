@@ -47,8 +47,8 @@ struct Progress {
           report.contrastive)
         : String(format: "loss %.4f", report.loss),
     ]
-    if let gamma = report.gamma, let share = report.reliableShare {
-      parts.append(String(format: "γ %.4f", gamma))
+    if let gamma = report.gamma { parts.append(String(format: "γ %.4f", gamma)) }
+    if let share = report.reliableShare {
       parts.append(String(format: "reliable %.1f %%", share * 100))
     }
     parts.append(String(format: "lr %.2e", report.learningRate))

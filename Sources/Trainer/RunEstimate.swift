@@ -43,7 +43,10 @@ public struct RunEstimate: Sendable {
   /// - Throws: ``CollectiveFailure`` on every rank when they cannot share the batch of the run.
   public init(_ configuration: Configuration, height: Int, width: Int, ranks: Communicator) throws {
     // The steps below have a batch of their own, which every rank count divides.
-    try ranks.together { try U2PLTrainer.requireShares(configuration, ranks: ranks.size) }
+    try ranks.together {
+      try U2PLTrainer.requireShares(configuration, ranks: ranks.size)
+      try configuration.requireSeveralValues()
+    }
     let available = ProcessMemory.available
     let area = height * width, side = Int(Double(area).squareRoot())
     // Sizes of the form 32k + 1 leave no odd borders at any stride.

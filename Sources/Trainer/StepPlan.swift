@@ -140,9 +140,11 @@ public struct StepPlan: Sendable {
       }
     }
     part(.percentile) {
-      $0.allReduce(bytes: 16)  // how many numbers, and whether all are some
-      for bytes in Self.histogramBytes { $0.allReduce(bytes: bytes) }
-      $0.allReduce(bytes: 8)  // the next greater one
+      for _ in 0..<(settings.threshold == .perClass ? c : 1) {
+        $0.allReduce(bytes: 16)  // how many numbers, and whether all are some
+        for bytes in Self.histogramBytes { $0.allReduce(bytes: bytes) }
+        $0.allReduce(bytes: 8)  // the next greater one
+      }
       $0.allReduce(bytes: 16)  // reliable and all pixels
     }
     let slots = ranks * (labeled + unlabeled)
@@ -171,6 +173,10 @@ public struct StepPlan: Sendable {
         }
         $0.allReduce(bytes: Double(8 * c))
         $0.orderedReduce(bytes: 8)
+      }
+      if configuration.loss.dice > 0 {
+        $0.orderedReduce(bytes: Double(16 * c))
+        $0.allReduce(bytes: Double(8 * c))
       }
       $0.orderedReduce(bytes: 8)  // L_u
     }

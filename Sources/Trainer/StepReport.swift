@@ -12,11 +12,13 @@ public struct StepReport: Sendable {
   public var contrastive = 0.0
   /// γ_t in nats, nil in a supervised step, and where every unlabeled pixel is ignored.
   public var gamma: Double?
+  /// γ_{t,c}, nil for a class without pseudo-labels; empty where one γ_t is for all.
+  public var gammaOfClass: [Double?] = []
   /// α_t, nil in a supervised step.
   public var alpha: Double?
   /// Pixels with a pseudo-label after filtering, over the global batch.
   public var reliable = 0
-  /// All unlabeled pixels of the global batch.
+  /// All pixels of unlabeled images of the global batch; padding is none.
   public var unlabeledPixels = 0
   /// Mean probability of the pseudo-labels before filtering; nil in a supervised step.
   public var confidence: Double?
@@ -24,9 +26,10 @@ public struct StepReport: Sendable {
   public var learningRate = 0.0
   /// The L2 norm of the global gradient before clipping; nil where `optimizer.clip_norm` is.
   public var gradientNorm: Double?
-  /// |A_c|, |N_c| and the length of Q_c for each class; empty in a supervised step.
+  /// |A_c|, |N_c| of labeled and of unlabeled pixels, and the length of Q_c for each class; empty in a supervised step.
   public var anchors: [Int] = []
-  public var negatives: [Int] = []
+  public var labeledNegatives: [Int] = []
+  public var unlabeledNegatives: [Int] = []
   public var bank: [Int] = []
   /// Seconds by phase on this rank.
   public var phases: [(phase: String, seconds: Double)] = []
@@ -35,10 +38,12 @@ public struct StepReport: Sendable {
   /// The same by call of MPI.
   public var calls: [String: Double] = [:]
 
+  /// |N_c|.
+  public var negatives: [Int] { zip(labeledNegatives, unlabeledNegatives).map(+) }
   public var seconds: Double { phases.reduce(0) { $0 + $1.seconds } }
   /// Share of unlabeled pixels that keep their pseudo-label.
   public var reliableShare: Double? {
-    unlabeledPixels > 0 && gamma != nil ? Double(reliable) / Double(unlabeledPixels) : nil
+    unlabeledPixels > 0 && alpha != nil ? Double(reliable) / Double(unlabeledPixels) : nil
   }
 }
 

@@ -14,6 +14,10 @@ package struct PseudoLabeled {
   package var labels: [UInt8]
   /// The teacher's probability of ŷ.
   package var confidence: [Float]
+  /// Pixels of images that CutOut has taken away: they have no pseudo-label, but count among the images' pixels.
+  package var removed = 0
+  /// Where the label is a true one, of a labeled image that was pasted over this one.
+  package var isKnown: [Bool]
 
   package init(height: Int, width: Int, pixels: [Float], labels: [UInt8], confidence: [Float]) {
     self.height = height
@@ -21,6 +25,7 @@ package struct PseudoLabeled {
     self.pixels = pixels
     self.labels = labels
     self.confidence = confidence
+    isKnown = [Bool](repeating: false, count: labels.count)
   }
 
   var plane: Int { height * width }
@@ -42,14 +47,24 @@ package struct StrongView {
   /// Mixes in place; one draw a step, or one for each image, decides whether. Every rank calls it: the last slot's partner is
   /// the next rank's first.
   ///
-  /// - Parameter firstSlot: global number of the first unlabeled slot here.
-  package func apply(_ batch: inout PseudoLabeled, firstSlot: Int, step: Int, ranks: Communicator) throws {
+  /// - Parameters:
+  ///   - firstSlot: global number of the first unlabeled slot here.
+  ///   - labeled: this rank's labeled images, which copy-paste takes from.
+  package func apply(
+    _ batch: inout PseudoLabeled, labeled: [Example], firstSlot: Int, step: Int, ranks: Communicator
+  ) throws {
     guard mix != .off, settings.mixDraw == .image || isMixed(0xFFFF_FFFF, step) else { return }
-    let partners = mix == .cutout ? nil : try partnersOfAll(batch, ranks)
+    let partners = mix == .cutout || mix == .copypaste ? nil : try partnersOfAll(batch, ranks)
     let plane = batch.plane
     for sample in 0..<batch.count {
       let slot = UInt32(firstSlot + sample)
       if settings.mixDraw == .image, !isMixed(slot, step) { continue }
+      if mix == .copypaste {
+        // ⌊i·L/U⌋ of the global batch; ranks hold equal shares of both.
+        CopyPaste(philox: philox).apply(
+          &batch, sample: sample, slot: Int(slot), step: step, from: labeled[sample * labeled.count / batch.count])
+        continue
+      }
       let keep = mix == .classmix ? classMask(batch, sample, slot, step) : boxMask(batch, slot, step)
       let start = sample * plane
       for p in 0..<plane where !keep[p] {
@@ -59,6 +74,7 @@ package struct StrongView {
           batch.confidence[start + p] = partners.confidence[start + p]
         } else {
           for c in 0..<3 { batch.pixels[(start + p) * 3 + c] = 0 }
+          if batch.labels[start + p] != ignoreLabel { batch.removed += 1 }
           batch.labels[start + p] = ignoreLabel
         }
       }

@@ -59,6 +59,7 @@ public final class TrainingRun {
     let sets = self.sets
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
+    try ranks.together { try configuration.requireSeveralValues() }
     guard schedule.totalSteps <= Int(UInt32.max) else {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
@@ -83,6 +84,10 @@ public final class TrainingRun {
           evaluatesAgain: owesEvaluation, fault: fault, log: log, say: self.say)
       }
     }
+    for warning in configuration.warnings {
+      self.say("warning: \(warning)")
+      log.warn(warning)
+    }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
     self.say(
       "\(sets.labeled.count) labeled, \(unlabeled) unlabeled, \(sets.validation?.count ?? 0) validation images; "
@@ -100,7 +105,8 @@ public final class TrainingRun {
   public func run() throws { try withLastWords(train) }
 
   private func train() throws {
-    let loader = BatchLoader(sets, trainer, firstStep: trainer.step)
+    let balance = try sets.balance(configuration, philox: trainer.philox, ranks: ranks)
+    let loader = BatchLoader(sets, trainer, firstStep: trainer.step, balance: balance)
     defer { loader.stop() }
     var progress = Progress(trainer)
     if owesEvaluation { try evaluateAndSave(evenSo: true) }
@@ -303,6 +309,8 @@ public final class TrainingRun {
     evaluation.add("pixel_accuracy", matrix.pixelAccuracy)
     evaluation.add("mean_accuracy", matrix.meanAccuracy)
     evaluation.add("iou", matrix.intersectionOverUnion)
+    evaluation.add("mean_dice", matrix.meanDice)
+    evaluation.add("dice", matrix.dice)
     evaluation.add("images", validation.count)
     evaluation.add("seconds", seconds)
     var line = JSONLine()

@@ -18,7 +18,8 @@ extension U2PLTrainer {
     clock.mark("weak view")
     let firstSlot = layout.localUnlabeled.lowerBound
     let mixing = StrongView(configuration.augment, philox: philox)
-    try mixing.apply(&unlabeled, firstSlot: firstSlot, step: step, ranks: ranks)  // 2
+    try mixing.apply(
+      &unlabeled, labeled: batch.labeled, firstSlot: firstSlot, step: step, ranks: ranks)  // 2
     let images = try joined(batch.labeled, unlabeled, unlabeled.pixels)
     let ofStudent = try StudentView(configuration, philox: philox)
       .pixels(of: unlabeled, firstSlot: firstSlot, step: step).map { try joined(batch.labeled, unlabeled, $0) }
@@ -113,13 +114,14 @@ extension U2PLTrainer {
 
   // MARK: 5. Supervised loss
 
-  /// L_s of the main head, and of the auxiliary one times its weight. Writes the gradients of the labeled samples.
+  /// L_s of the main head, with the Dice loss times its weight, and of the auxiliary head times its weight. Writes the gradients of the labeled samples.
   private func supervisedLoss(
     _ output: Segmenter.Output, _ labels: [UInt8], _ pixels: UpsampledPixels, _ gradients: Gradients
   ) throws -> Double {
     let settings = configuration.loss
-    let main = try supervisedLoss(
+    var main = try supervisedLoss(
       output.logits, labels, pixels, weights: settings.classWeights, times: 1, gradients.logits)
+    if settings.dice > 0 { main += try weightedDice(output.logits, labels, pixels, addingTo: gradients.logits) }
     guard let auxiliary = output.auxiliary, let gradient = gradients.auxiliary else { return main }
     // Its statistics are over all images, its loss over the labeled ones.
     gradient.fill(0)
@@ -166,7 +168,8 @@ extension U2PLTrainer {
 
   // MARK: 6. Reliability
 
-  /// γ_t, the exact global percentile of the teacher's entropy. Pixels at or above it lose their pseudo-label.
+  /// γ_t, the exact global percentile of the teacher's entropy. Pixels at or above it lose their pseudo-label; labels that are
+  /// known stay.
   ///
   /// - Returns: where H > γ_t, N × H × W; false where there was no pseudo-label.
   private func reliability(
@@ -177,21 +180,19 @@ extension U2PLTrainer {
     let entropy = pixels.entropy(teacherLogits, samples: first..<first + layout.localUnlabeled.count)
     let alpha = configuration.u2pl.alpha0 * (1 - Double(report.epoch) / Double(schedule.epochs))
     report.alpha = alpha
-    let considered = zip(entropy, unlabeled.labels).filter { $1 != ignoreLabel }.map(\.0)
+    let thresholds: ReliabilityThresholds
     do {
-      report.gamma = try considered.withUnsafeBufferPointer { try ranks.percentile(100 * (1 - alpha), of: $0) }
+      thresholds = try ReliabilityThresholds(
+        configuration.u2pl.threshold, classes: configuration.data.classes, percentile: 100 * (1 - alpha),
+        of: entropy, unlabeled, ranks: ranks)
     } catch let error as NotOrderable {
       try nonFinite(error, report, batch)
     }
-    var unreliable = [Bool](repeating: false, count: entropy.count)
-    var reliable = 0
-    guard let gamma = report.gamma else { return unreliable }
-    for p in entropy.indices where unlabeled.labels[p] != ignoreLabel {
-      let h = Double(entropy[p])
-      unreliable[p] = h > gamma
-      if h >= gamma { unlabeled.labels[p] = ignoreLabel } else { reliable += 1 }
-    }
-    let totals = try ranks.sum([Int64(reliable), Int64(entropy.count)])
+    report.gamma = thresholds.global
+    report.gammaOfClass = thresholds.ofClass ?? []
+    let (unreliable, reliable) = thresholds.apply(to: &unlabeled, entropy: entropy)
+    // Padding is no pixel of an image; what CutOut has removed is.
+    let totals = try ranks.sum([Int64(reliable), Int64(thresholds.pixels + unlabeled.removed)])
     report.reliable = Int(totals[0])
     report.unlabeledPixels = Int(totals[1])
     return unreliable
@@ -199,8 +200,8 @@ extension U2PLTrainer {
 
   // MARK: 7. Unsupervised loss
 
-  /// λ_u L_u: mean cross-entropy over reliable pixels, times all unlabeled pixels per reliable one. Writes the gradient of
-  /// the unlabeled samples.
+  /// λ_u L_u: mean cross-entropy over reliable pixels, times all pixels of unlabeled images per reliable one. Writes the
+  /// gradient of the unlabeled samples.
   private func unsupervisedLoss(
     _ logits: Tensor, _ labels: [UInt8], _ pixels: UpsampledPixels, _ gradient: Tensor, _ report: inout StepReport
   ) throws -> Double {
@@ -243,11 +244,12 @@ extension U2PLTrainer {
       candidates, counts: counts.anchors, z: z, zTeacher: zTeacher, bank: bank, layout: layout, step: step,
       scale: settings.lambdaC, ranks: ranks)
     report.contrastive = value
-    func total(_ counts: [[Int]]) -> [Int] {
+    func total(_ counts: ArraySlice<[Int]>) -> [Int] {
       (0..<configuration.data.classes).map { c in counts.reduce(0) { $0 + $1[c] } }
     }
-    report.anchors = total(counts.anchors)
-    report.negatives = total(counts.negatives)
+    report.anchors = total(counts.anchors[...])
+    report.labeledNegatives = total(counts.negatives.prefix(layout.labeled))
+    report.unlabeledNegatives = total(counts.negatives.dropFirst(layout.labeled))
     report.bank = bank.queues.map(\.count)
     return gradient
   }
@@ -287,7 +289,7 @@ extension U2PLTrainer {
   // MARK: Pieces
 
   /// Σ over the slots of a kind along the tree, over all ranks.
-  private func globalSum(_ perSample: [Double], _ kind: SlotKind) throws -> Double {
+  func globalSum(_ perSample: [Double], _ kind: SlotKind) throws -> Double {
     var sum = [layout.tree.reduce(kind, leaf: { perSample[$0] }, combine: { $0 + $1 })!]
     try ranks.orderedSum(&sum)
     return sum[0]

@@ -16,7 +16,8 @@ final class RoundTripTests: XCTestCase {
       yaml: """
         run: {seed: 18446744073709551615, directory: "null"}
         data: {kind: shapes, root: "a \\"b\\" ü", labeled: 1, unlabeled: 2, validation: 3, classes: [a, "off", "1", "~"],
-          palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7}
+          palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7,
+          balance: 0.25}
         batch: {labeled: 1, unlabeled: 2}
         augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], rotate: [-7.5, 30], blur: 3,
           blur_probability: 0.25, color: [0.1, 0.2, 0.3, 0.4], color_probability: 0.75, mix: off, mix_probability: 0.123,
@@ -28,8 +29,8 @@ final class RoundTripTests: XCTestCase {
           schedule: cosine, power: 2, warmup_steps: 9, clip_norm: 2.5}
         schedule: {epochs: 5, steps_per_epoch: 6, supervised_epochs: 0}
         u2pl: {enabled: off, alpha0: 0.1, delta_p: 0.4, low_rank: 0, high_rank: 2, anchors: 1, negatives: 2,
-          temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, ema_decay: 0.9}
-        loss: {ohem: {threshold: 0.6, min_kept: 5}, class_weights: [1, 2.5, 0, 4], auxiliary_weight: 0.3}
+          temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, threshold: class, ema_decay: 0.9}
+        loss: {ohem: {threshold: 0.6, min_kept: 5}, class_weights: [1, 2.5, 0, 4], auxiliary_weight: 0.3, dice: 0.6}
         teacher: {buffers: ema, start: beginning}
         checkpoint: {every_steps: 4, keep: 1}
         integrity: {every_steps: 7}

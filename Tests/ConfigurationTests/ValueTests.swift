@@ -43,9 +43,12 @@ final class ValueTests: XCTestCase {
     XCTAssertEqual([c.u2pl.alpha0, c.u2pl.deltaP, c.u2pl.temperature], [0.2, 0.3, 0.5])
     XCTAssertEqual([c.u2pl.lambdaC, c.u2pl.emaDecay], [0.1, 0.99])
     XCTAssertEqual(c.optimizer.kind, .sgd)
+    XCTAssertEqual([c.loss.dice, c.data.balance], [0, 0])
+    XCTAssertEqual(c.u2pl.threshold, .global)
     XCTAssertEqual(c.optimizer.schedule, .poly)
     XCTAssertEqual(c.optimizer.warmupSteps, 0)
-    XCTAssertEqual(c.augment.strong, Configuration.Augment.Strong())
+    XCTAssertTrue(
+      c.augment.strong.color == nil && c.augment.strong.blur == nil && c.augment.strong.greyProbability == 0)
     XCTAssertEqual(c.augment.mixDraw, .step)
     XCTAssertEqual(c.augment.cutmixArea, 0.5...0.5)
     XCTAssertEqual(c.teacher.start, .pseudoLabels)

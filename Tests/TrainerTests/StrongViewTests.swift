@@ -41,7 +41,7 @@ final class StrongViewTests: XCTestCase {
 
   private func serial(_ view: StrongView, step: Int) throws -> PseudoLabeled {
     var whole = batch(0..<count)
-    try view.apply(&whole, firstSlot: 0, step: step, ranks: .alone)
+    try view.apply(&whole, labeled: [], firstSlot: 0, step: step, ranks: .alone)
     return whole
   }
 
@@ -199,7 +199,7 @@ final class StrongViewTests: XCTestCase {
         }
         let whole = try serial(view, step: step)
         var share = batch(mine)
-        try view.apply(&share, firstSlot: mine.lowerBound, step: step, ranks: ranks)
+        try view.apply(&share, labeled: [], firstSlot: mine.lowerBound, step: step, ranks: ranks)
         let range = mine.lowerBound * plane..<mine.upperBound * plane
         XCTAssertEqual(share.labels, Array(whole.labels[range]), "\(mix), step \(step)")
         XCTAssertEqual(share.confidence, Array(whole.confidence[range]), "\(mix), step \(step)")

@@ -1,0 +1,30 @@
+import Configuration
+
+// What a configuration says that is allowed, but cannot work, or not as meant.
+
+extension Configuration {
+  /// Batch norm of ASPP's pooled branch has one value an image and channel: with one image, mean and variance are of one number,
+  /// and what it puts out is the same whatever it sees.
+  ///
+  /// - Throws: ``TrainingError`` where a step's global batch is one image.
+  func requireSeveralValues() throws {
+    guard batch.labeled == 1, !u2pl.enabled || schedule.supervisedEpochs > 0 else { return }
+    throw TrainingError(
+      description:
+        "batch.labeled: 1 gives batch norm after the pooled branch of ASPP one value a channel in a supervised "
+        + "step, whose variance is 0: the network would learn nothing of it. Set batch.labeled to 2 or more, over all ranks"
+        + (u2pl.enabled ? ", or start without a supervised step: --set schedule.supervised_epochs=0" : ""))
+  }
+
+  /// What to tell the user at the start of a run.
+  var warnings: [String] {
+    guard u2pl.enabled, u2pl.lowRank >= data.classes - 1 else { return [] }
+    let what =
+      u2pl.lowRank >= data.classes
+      ? "no unlabeled pixel is ever a negative" : "an unlabeled pixel is a negative of its least probable class only"
+    return [
+      "u2pl.low_rank \(u2pl.lowRank) with \(data.classes) classes: \(what); "
+        + "--set u2pl.low_rank=\(U2PL.standardLowRank(classes: data.classes)) is the default for as many"
+    ]
+  }
+}
