@@ -56,7 +56,8 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let negatives = RandomStream(rawValue: 2)
   /// Which new keys enter the bank: index = position among the class's new keys, item = class, step.
   public static let enqueue = RandomStream(rawValue: 3)
-  /// Order of the labeled list: index = position, step = pass over the list.
+  /// Order of the labeled list: index = position, step = pass over the list, item = 0, or 1 + the window of steps whose pass
+  /// it is.
   public static let labeledOrder = RandomStream(rawValue: 16)
   /// Order of the unlabeled list: index = position, step = pass over the list.
   public static let unlabeledOrder = RandomStream(rawValue: 17)

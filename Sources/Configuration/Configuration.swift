@@ -263,8 +263,8 @@ extension Configuration {
     public var epochs = 80
     /// nil for one pass over the longer of the lists.
     public var stepsPerEpoch: Int?
-    /// Epochs at the start that use labels alone.
-    public var supervisedEpochs = 1
+    /// Epochs at the start that use labels alone; nil lets the run decide by what the labels show.
+    public var supervisedEpochs: Int? = 1
   }
 
   /// Pseudo-labels and the contrastive loss. Symbols are those of the paper.
@@ -297,6 +297,13 @@ extension Configuration {
       /// A percentile for each class of pseudo-labels.
       case perClass = "class"
     }
+    public enum Weight: String, Sendable, CaseIterable {
+      /// L_u and L_c as published.
+      case full
+      /// Times what labeled images that are held out for a while show of the teacher.
+      case evidence
+    }
+    public var weight = Weight.full
     /// What the share of unreliable pixels is taken of.
     public var threshold = Threshold.global
     /// Upper limit of the teacher's averaging factor; nil derives it from the length of the run.

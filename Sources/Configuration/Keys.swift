@@ -214,8 +214,11 @@ extension Configuration.Schedule: Section {
         "steps_per_epoch", \.stepsPerEpoch, in: .init(), .orNull(.integer(1...1_000_000, example: 100)), unit: "steps",
         "Steps of an epoch; null means one pass over the longer of the two lists."),
       Field(
-        "supervised_epochs", \.supervisedEpochs, in: .init(), .integer(0...1_000_000, example: 1), unit: "epochs",
-        "Epochs at the start that use labels alone; at most `schedule.epochs`."),
+        "supervised_epochs", \.supervisedEpochs, in: .init(), .orAuto(.integer(0...1_000_000, example: 1)),
+        unit: "epochs",
+        "Epochs at the start that use labels alone; at most `schedule.epochs`. `auto` starts pseudo-labels when the teacher gets "
+          + "no better on labeled images that are held out for a while, at the latest at half of the run, and takes "
+          + "`u2pl.weight` as `evidence`."),
     ]
   }
 }
@@ -258,6 +261,10 @@ extension Configuration.U2PL: Section {
         "lambda_c", \.lambdaC, in: .init(),
         .number("at least 0, at most 1000", example: 0.1) { (0...1000).contains($0) },
         "λ_c: weight of the contrastive loss."),
+      Field(
+        "weight", \.weight, in: .init(), .choice(),
+        "What the unsupervised and the contrastive loss count by: `full`, or as the `evidence` of labeled images held out for a "
+          + "while says, which rises slowly and falls where the teacher gets worse."),
       Field(
         "threshold", \.threshold, in: .init(), .choice(),
         "Whether γ_t is one percentile of all unlabeled pixels (`global`), or for every `class` the same percentile of the "

@@ -7,10 +7,14 @@ public struct ClassBalance: Sendable {
   /// Classes that any image has, each with the images that have it.
   private let images: [(label: UInt8, indices: [Int])]
   private let philox: Philox
+  private let folds: HeldOutFolds?
 
-  /// - Parameter pixels: of each class in each image of the list, [image][class].
-  public init(share: Double, pixels: [[Int64]], philox: Philox) {
+  /// - Parameters:
+  ///   - pixels: of each class in each image of the list, [image][class].
+  ///   - folds: what is held out and so not drawn; nil for nothing.
+  public init(share: Double, pixels: [[Int64]], philox: Philox, folds: HeldOutFolds? = nil) {
     self.share = share
+    self.folds = folds
     self.philox = philox
     images = (pixels.first ?? []).indices.compactMap { c in
       let indices = pixels.indices.filter { pixels[$0][c] > 0 }
@@ -30,7 +34,9 @@ public struct ClassBalance: Sendable {
     }
     guard !images.isEmpty, word(0).unitInterval < share else { return nil }
     func below(_ count: Int, _ word: UInt32) -> Int { Int((UInt64(word) &* UInt64(count)) >> 32) }
-    let (label, indices) = images[below(images.count, word(1))]
+    let (label, all) = images[below(images.count, word(1))]
+    let indices = folds.map { folds in all.filter { !folds.isHeldOut($0, step: step) } } ?? all
+    guard !indices.isEmpty else { return nil }
     return (indices[below(indices.count, word(2))], label)
   }
 }

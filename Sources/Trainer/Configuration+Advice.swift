@@ -1,4 +1,5 @@
 import Configuration
+import Dataset
 
 // What a configuration says that is allowed, but cannot work, or not as meant.
 
@@ -8,12 +9,22 @@ extension Configuration {
   ///
   /// - Throws: ``TrainingError`` where a step's global batch is one image.
   func requireSeveralValues() throws {
-    guard batch.labeled == 1, !u2pl.enabled || schedule.supervisedEpochs > 0 else { return }
+    guard batch.labeled == 1, !u2pl.enabled || usesEvidence || schedule.supervisedEpochs != 0 else { return }
     throw TrainingError(
       description:
         "batch.labeled: 1 gives batch norm after the pooled branch of ASPP one value a channel in a supervised "
         + "step, whose variance is 0: the network would learn nothing of it. Set batch.labeled to 2 or more, over all ranks"
         + (u2pl.enabled ? ", or start without a supervised step: --set schedule.supervised_epochs=0" : ""))
+  }
+
+  /// - Throws: ``TrainingError`` where there are too few labeled images to hold out any.
+  func requireFolds(of labeledCount: Int) throws {
+    let least = 2 * HeldOutFolds.standardFolds
+    guard usesEvidence, labeledCount < least else { return }
+    throw TrainingError(
+      description: "schedule.supervised_epochs: auto and u2pl.weight: evidence hold out one labeled image of "
+        + "\(HeldOutFolds.standardFolds) for a while; \(labeledCount) are too few for that, \(least) are needed. Give "
+        + "schedule.supervised_epochs as a number, and u2pl.weight as full")
   }
 
   /// What to tell the user at the start of a run.

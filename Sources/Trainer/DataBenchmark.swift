@@ -31,7 +31,7 @@ public struct DataBenchmark {
     var short = configuration
     short.schedule.epochs = 1
     short.schedule.stepsPerEpoch = batches + 1
-    if configuration.u2pl.enabled { short.schedule.supervisedEpochs = 0 }
+    if configuration.u2pl.enabled { short.startPseudoLabelsAtOnce() }
     let sets = try ranks.together { try DataSets(short) }
     let schedule = Schedule(
       short, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)

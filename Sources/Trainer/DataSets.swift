@@ -54,7 +54,7 @@ public struct DataSets: Sendable {
 
   /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.
   /// Collective.
-  func balance(_ configuration: Configuration, philox: Philox, ranks: Communicator) throws -> ClassBalance? {
+  func balance(_ configuration: Configuration, trainer: U2PLTrainer, ranks: Communicator) throws -> ClassBalance? {
     let share = configuration.data.balance, classes = configuration.data.classes
     guard share > 0 else { return nil }
     var table = [Int64](repeating: 0, count: labeled.count * classes)
@@ -68,7 +68,8 @@ public struct DataSets: Sendable {
     table = try ranks.sum(table)
     return ClassBalance(
       share: share,
-      pixels: (0..<labeled.count).map { Array(table[$0 * classes..<($0 + 1) * classes]) }, philox: philox)
+      pixels: (0..<labeled.count).map { Array(table[$0 * classes..<($0 + 1) * classes]) }, philox: trainer.philox,
+      folds: trainer.schedule.folds)
   }
 }
 
@@ -85,18 +86,21 @@ extension ImageSet {
 extension BatchLoader {
   /// A loader of this rank's share of every batch from `firstStep` on.
   ///
-  /// - Parameter balance: of the run, from ``DataSets/balance(_:philox:ranks:)``.
+  /// - Parameter balance: of the run, from ``DataSets/balance(_:trainer:ranks:)``.
   convenience init(_ sets: DataSets, _ trainer: U2PLTrainer, firstStep: Int, balance: ClassBalance? = nil) {
     let configuration = trainer.configuration, layout = trainer.layout, philox = trainer.philox
-    func sampler(_ set: any ImageSet, _ batch: Int, _ stream: RandomStream) -> GlobalSampler {
+    func sampler(
+      _ set: any ImageSet, _ batch: Int, _ stream: RandomStream, _ folds: HeldOutFolds? = nil
+    ) -> GlobalSampler {
       GlobalSampler(
-        count: set.count, batch: batch, shuffle: configuration.data.shuffle, philox: philox, stream: stream)
+        count: set.count, batch: batch, shuffle: configuration.data.shuffle, philox: philox, stream: stream,
+        folds: folds)
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled : nil
     let augmentation = Augmentation(configuration.augment)
     self.init(
       labeled: sets.labeled, unlabeled: unlabeled,
-      labeledSampler: sampler(sets.labeled, configuration.batch.labeled, .labeledOrder),
+      labeledSampler: sampler(sets.labeled, configuration.batch.labeled, .labeledOrder, trainer.schedule.folds),
       unlabeledSampler: unlabeled.map { sampler($0, configuration.batch.unlabeled, .unlabeledOrder) },
       labeledSlots: layout.localLabeled, unlabeledSlots: layout.localUnlabeled,
       unlabeledFromStep: trainer.schedule.firstSemiSupervisedStep, balance: balance,

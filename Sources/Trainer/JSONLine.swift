@@ -65,6 +65,7 @@ extension StepReport {
     line.add("reliable", reliable)
     line.add("reliable_share", reliableShare)
     line.add("confidence", confidence)
+    if let weight { line.add("weight", weight) }
     line.add("learning_rate", learningRate)
     if let gradientNorm { line.add("gradient_norm", gradientNorm) }
     line.add("anchors", anchors)

@@ -84,7 +84,7 @@ extension U2PLTrainer {
     if let (name, value) = losses.first(where: { !$0.1.isFinite }) {
       return ("the \(name) loss is \(value)", firstLayer() ?? afterTheLastNorm(name))
     }
-    if !isFinite(student.parameters.buffers) || semiSupervised && !isFinite(teacher.parameters.buffers) {
+    if !isFinite(student.parameters.buffers) || isSemiSupervised && !isFinite(teacher.parameters.buffers) {
       return ("activations are not finite, though the loss is", firstLayer() ?? "")
     }
     guard !norm.isFinite else { return nil }
@@ -97,8 +97,6 @@ extension U2PLTrainer {
       "The first layer of the backward pass to have it is \(entry?.name ?? "none")"
     )
   }
-
-  private var semiSupervised: Bool { schedule.isSemiSupervised(step: step) }
 
   /// The first layer of a network, in forward order, that has anything that is not finite.
   private func firstLayer() -> String? {

@@ -56,7 +56,7 @@ public struct RunEstimate: Sendable {
     (small.batch.labeled, small.batch.unlabeled) = (ranks.size, ranks.size)
     small.schedule.epochs = 1
     small.schedule.stepsPerEpoch = 8
-    small.schedule.supervisedEpochs = 0
+    small.startPseudoLabelsAtOnce()
     let withUnlabeled = configuration.u2pl.enabled
 
     var samples: [Sample] = []

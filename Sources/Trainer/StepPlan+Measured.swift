@@ -16,7 +16,7 @@ extension StepPlan.Work {
     (alone.batch.labeled, alone.batch.unlabeled) = (labeled, unlabeled)
     alone.schedule.epochs = 1
     alone.schedule.stepsPerEpoch = steps + 1
-    alone.schedule.supervisedEpochs = 0
+    alone.startPseudoLabelsAtOnce()
     let trainer = try U2PLTrainer(
       alone, schedule: Schedule(alone, labeledCount: labeled, unlabeledCount: unlabeled), ranks: .alone)
     let classes = alone.data.classes

@@ -22,6 +22,8 @@ public struct StepReport: Sendable {
   public var unlabeledPixels = 0
   /// Mean probability of the pseudo-labels before filtering; nil in a supervised step.
   public var confidence: Double?
+  /// What `unsupervised` holds as a factor, and λ_c L_c has in the loss; nil where pseudo-labels count in full.
+  public var weight: Double?
   /// The encoder's learning rate.
   public var learningRate = 0.0
   /// The L2 norm of the global gradient before clipping; nil where `optimizer.clip_norm` is.

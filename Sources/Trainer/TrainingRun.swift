@@ -15,15 +15,15 @@ public final class TrainingRun {
     case path(String)
   }
 
-  private let configuration: Configuration
+  let configuration: Configuration
   let ranks: Communicator
   let directory: RunDirectory
-  private let sets: DataSets
-  private let trainer: U2PLTrainer
+  let sets: DataSets
+  let trainer: U2PLTrainer
   private let watchdog: Watchdog
-  private let log: RankLog
+  let log: RankLog
   private let attributes: [String: AttributeValue]
-  private let say: (String) -> Void
+  let say: (String) -> Void
   private let flippedBit: FlippedBit?
   /// On rank 0.
   private(set) var records: RunRecords?
@@ -59,7 +59,10 @@ public final class TrainingRun {
     let sets = self.sets
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
-    try ranks.together { try configuration.requireSeveralValues() }
+    try ranks.together {
+      try configuration.requireSeveralValues()
+      try configuration.requireFolds(of: sets.labeled.count)
+    }
     guard schedule.totalSteps <= Int(UInt32.max) else {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
@@ -94,7 +97,8 @@ public final class TrainingRun {
         + "\(trainer.student.parameters.values.count) parameters; \(schedule.epochs) epochs of "
         + "\(schedule.stepsPerEpoch) steps, "
         + (configuration.u2pl.enabled
-          ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)" : "supervised only")
+          ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)"
+            + (configuration.schedule.supervisedEpochs == nil ? " at the latest" : "") : "supervised only")
         + "; \(directory.path)")
   }
 
@@ -105,8 +109,8 @@ public final class TrainingRun {
   public func run() throws { try withLastWords(train) }
 
   private func train() throws {
-    let balance = try sets.balance(configuration, philox: trainer.philox, ranks: ranks)
-    let loader = BatchLoader(sets, trainer, firstStep: trainer.step, balance: balance)
+    let balance = try sets.balance(configuration, trainer: trainer, ranks: ranks)
+    var loader = BatchLoader(sets, trainer, firstStep: trainer.step, balance: balance)
     defer { loader.stop() }
     var progress = Progress(trainer)
     if owesEvaluation { try evaluateAndSave(evenSo: true) }
@@ -121,6 +125,11 @@ public final class TrainingRun {
       records?.append(report.metrics)
       if let line = progress.line(report) { say(line) }
       flippedBit?.apply(to: trainer)
+      if try measureEvidence() {
+        loader.stop()
+        loader = BatchLoader(sets, trainer, firstStep: trainer.step, balance: balance)
+        progress.schedule = trainer.schedule
+      }
       if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try trainer.compareReplicas() }
       owesEvaluation = isEvaluationDue
       try evaluateAndSave(evenSo: false)

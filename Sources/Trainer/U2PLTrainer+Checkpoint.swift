@@ -28,6 +28,7 @@ extension U2PLTrainer {
           shape: entry.shape, values: .float32(Array(values[entry.range])))
       }
     }
+    addEvidence(to: &contents)
     let (vectors, queues) = bank.snapshot()
     // An empty queue is left out: h5diff does not count two empty datasets as equal.
     for (c, queue) in queues.enumerated() where !queue.isEmpty {
@@ -62,6 +63,7 @@ extension U2PLTrainer {
       semiSupervisedSteps = Int(semiSupervised)
     }
     try shareState()
+    try restoreEvidence(contents)
     try share(storedBank)
   }
 

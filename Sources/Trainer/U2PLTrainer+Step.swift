@@ -11,6 +11,7 @@ import Network
 extension U2PLTrainer {
   func semiSupervisedStep(_ batch: Batch, _ report: inout StepReport) throws {
     clock.mark("data")
+    if evidence != nil { report.weight = trust }
     startTeacher()
 
     var unlabeled = try weakView(batch.unlabeled)  // 1
@@ -57,7 +58,8 @@ extension U2PLTrainer {
       &report)
     clock.mark("contrastive loss")
 
-    report.loss = report.supervised + report.unsupervised + configuration.u2pl.lambdaC * report.contrastive  // 9
+    let weight = configuration.u2pl.lambdaC * trust
+    report.loss = report.supervised + report.unsupervised + weight * report.contrastive  // 9
     return gradients
   }
 
@@ -207,7 +209,7 @@ extension U2PLTrainer {
   ) throws -> Double {
     let first = layout.localLabeled.count
     let reliable = Double(report.reliable)
-    let scale = report.reliable > 0 ? Double(report.unlabeledPixels) / (reliable * reliable) : 0
+    let scale = report.reliable > 0 ? trust * Double(report.unlabeledPixels) / (reliable * reliable) : 0
     let sums = pixels.crossEntropy(
       logits, samples: first..<first + layout.localUnlabeled.count, labels: labels, scale: Float(scale),
       gradient: gradient)
@@ -242,7 +244,7 @@ extension U2PLTrainer {
     let loss = ContrastiveLoss(settings: settings, philox: philox)
     let (value, gradient) = try loss(
       candidates, counts: counts.anchors, z: z, zTeacher: zTeacher, bank: bank, layout: layout, step: step,
-      scale: settings.lambdaC, ranks: ranks)
+      scale: settings.lambdaC * trust, ranks: ranks)
     report.contrastive = value
     func total(_ counts: ArraySlice<[Int]>) -> [Int] {
       (0..<configuration.data.classes).map { c in counts.reduce(0) { $0 + $1[c] } }

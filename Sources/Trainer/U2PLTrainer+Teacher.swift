@@ -25,7 +25,9 @@ extension U2PLTrainer {
 
   /// The teacher of this step's update and its factor; nil for a supervised step in which it does not follow.
   func average(semiSupervised: Bool) -> (teacher: Parameters, factor: Double)? {
-    semiSupervised || followsFromBeginning ? (teacher.parameters, averagingFactor) : nil
+    // Where evidence takes all weight from pseudo-labels for a while, the teacher goes on following.
+    let follows = semiSupervised || followsFromBeginning || semiSupervisedSteps > 0
+    return follows ? (teacher.parameters, averagingFactor) : nil
   }
 
   /// After the update: running statistics, where they follow too. In a supervised step the teacher sees no images of its own.

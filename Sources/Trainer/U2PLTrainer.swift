@@ -8,7 +8,9 @@ import Network
 public final class U2PLTrainer {
   public let configuration: Configuration
   public let ranks: Communicator
-  public let schedule: Schedule
+  public internal(set) var schedule: Schedule
+  /// What pseudo-labels count by; nil where they count in full.
+  var evidence: Evidence?
   public let student: Segmenter
   public let teacher: Segmenter
   /// Steps done.
@@ -42,6 +44,11 @@ public final class U2PLTrainer {
     }
     self.configuration = configuration
     self.schedule = schedule
+    evidence = schedule.folds.map {
+      Evidence(
+        folds: $0.folds, latestStart: schedule.firstSemiSupervisedStep,
+        startsByItself: configuration.schedule.supervisedEpochs == nil)
+    }
     self.ranks = ranks
     philox = Philox(seed: configuration.run.seed)
     layout = BatchLayout(labeled: batch.labeled, unlabeled: unlabeled, rank: ranks.rank, ranks: ranks.size)
@@ -79,7 +86,7 @@ public final class U2PLTrainer {
     precondition(batch.step == step)
     var report = StepReport(step: step, epoch: schedule.epoch(ofStep: step))
     report.learningRate = optimizer.learningRate(step: step)
-    if schedule.isSemiSupervised(step: step) {
+    if isSemiSupervised {
       try semiSupervisedStep(batch, &report)
       semiSupervisedSteps += 1
     } else {
@@ -97,7 +104,6 @@ public final class U2PLTrainer {
 
   /// Begins the time of the next step, which then counts the wait for its data.
   public func startClock() {
-    let isSemiSupervised = schedule.isSemiSupervised(step: step)
     clock = PhaseClock(isSemiSupervised ? PhaseClock.semiSupervised : PhaseClock.supervised, step: step)
   }
 }
@@ -119,8 +125,11 @@ extension SegmenterShape {
 public struct Schedule: Sendable, Equatable {
   public let epochs: Int
   public let stepsPerEpoch: Int
-  /// The first step that uses unlabeled images; `totalSteps` where none does.
-  public let firstSemiSupervisedStep: Int
+  /// The first step that uses unlabeled images; `totalSteps` where none does. Where the run decides, the latest that may be,
+  /// until it has.
+  public internal(set) var firstSemiSupervisedStep: Int
+  /// What is held out for evidence; nil where none is asked for, or there are too few labeled images.
+  public let folds: HeldOutFolds?
 
   public var totalSteps: Int { epochs * stepsPerEpoch }
 
@@ -130,12 +139,16 @@ public struct Schedule: Sendable, Equatable {
   public init(_ configuration: Configuration, labeledCount: Int, unlabeledCount: Int) {
     epochs = configuration.schedule.epochs
     func steps(_ count: Int, _ batch: Int) -> Int { (count + batch - 1) / batch }
-    stepsPerEpoch =
+    let perEpoch =
       configuration.schedule.stepsPerEpoch
       ?? max(1, steps(labeledCount, configuration.batch.labeled), steps(unlabeledCount, configuration.batch.unlabeled))
-    firstSemiSupervisedStep =
-      configuration.u2pl.enabled
-      ? configuration.schedule.supervisedEpochs * stepsPerEpoch : epochs * stepsPerEpoch
+    stepsPerEpoch = perEpoch
+    let all = configuration.schedule.epochs * perEpoch
+    let first = configuration.schedule.supervisedEpochs.map { $0 * perEpoch } ?? (all + 1) / 2
+    firstSemiSupervisedStep = configuration.u2pl.enabled ? first : all
+    folds =
+      configuration.usesEvidence && labeledCount >= 2 * HeldOutFolds.standardFolds
+      ? HeldOutFolds(count: labeledCount, totalSteps: all) : nil
   }
 
   public func epoch(ofStep step: Int) -> Int { step / stepsPerEpoch }

@@ -39,6 +39,33 @@ final class RecipeTests: CommandTestCase {
 
   func testCopyPaste() throws { try assertSameBits(["augment.mix=copypaste", "u2pl.threshold=global"]) }
 
+  /// 40 windows of a step: pseudo-labels start by themselves, and what they count by is in the checkpoint.
+  func testStartThatTheRunDecides() throws {
+    let settings =
+      everything + [
+        "schedule={epochs: 4, steps_per_epoch: 10, supervised_epochs: auto}", "checkpoint={every_steps: 5, keep: 9}",
+      ]
+    for ranks in [1, 2, 4] {
+      let outcome = try train("auto\(ranks)", settings, ranks: ranks)
+      XCTAssertTrue(outcome.output.contains("pseudo-labels from step "), outcome.output)
+    }
+    let lines = try metrics("auto1").map { try json($0) }
+    let weights = lines.compactMap { $0["weight"] as? Double }
+    XCTAssertGreaterThan(weights.count, 15)
+    XCTAssertGreaterThan(Set(weights).count, 5)
+    XCTAssertEqual(lines.compactMap { $0["evidence"] as? [String: Any] }.count, 36)
+    for ranks in [2, 4] { try assertSame("auto1", "auto\(ranks)", lastStep: 40) }
+    for (step, ranks) in [(5, 2), (20, 4), (30, 1), (35, 2)] {
+      try train("auto-from\(step)", settings, ranks: ranks, options: ["--resume", checkpoint("auto2", step: step)])
+      XCTAssertTrue(
+        FileManager.default.contentsEqual(
+          atPath: checkpoint("auto1", step: 40), andPath: checkpoint("auto-from\(step)", step: 40)),
+        "resumed at step \(step) on \(ranks) ranks: another end")
+    }
+    try assertRefused(
+      training("few", settings + ["data.labeled=7"]), at: [nil], saying: "7 are too few for that, 8 are needed")
+  }
+
   /// Each part has to change what is computed, or the test above shows nothing of it.
   func testEachPartTakesPart() throws {
     try train("all", everything)
@@ -63,7 +90,8 @@ final class RecipeTests: CommandTestCase {
   }
 
   func testOneLabeledImageIsRefused() throws {
-    try assertRefused(training("run", ["batch.labeled=1"]), at: [nil], saying: "batch.labeled: 1", "Set batch.labeled to 2")
+    try assertRefused(
+      training("run", ["batch.labeled=1"]), at: [nil], saying: "batch.labeled: 1", "Set batch.labeled to 2")
   }
 
   func testALowRankThatLeavesNoNegativesIsTold() throws {
