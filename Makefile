@@ -1,8 +1,11 @@
 # make demo    train on generated images: supervised only, then U²PL from the same few labels (minutes, no download)
 #              (make demo SEED=1: other weights, order and augmentation, on the same images)
-# make test    every test, on 1, 2 and 4 ranks; ends with "N passed, N failed"
+# make check   what to run while working: lint, a build with Swift's checks on, and every test that needs no mpirun
+# make test    every test, on 1 to 4 ranks, in both builds; ends with "N passed, N failed"
+#              (one suite, one test, one number of ranks: Scripts/test --help)
 # make build   the optimised program, .build/release/u2pl
-# make same-bits   train a few steps on 1, 2 and 4 ranks and compare what they write, bit for bit
+# make same-bits   train a few steps on 1, 2 and 4 ranks, kill a run and resume it, and compare what they compute, bit for bit
+#              (make same-bits CAMVID=PATH: also with every part of the method on, on CamVid)
 # make chaos   kill a run under `u2pl launch` a hundred times, and see whether it ends as if nothing had happened
 # make bench   time per training step, phase by phase
 # make format  format all Swift sources
@@ -20,7 +23,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 
 U2PL = .build/release/u2pl
 
-.PHONY: help demo test build same-bits chaos bench format lint packages test-packages
+.PHONY: help demo check test build same-bits digest-packages chaos bench format lint packages test-packages
 
 help:
 	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
@@ -31,6 +34,9 @@ packages:
 test-packages:
 	@Scripts/install-packages $(PACKAGES) $(TEST_PACKAGES)
 
+digest-packages:
+	@Scripts/install-packages $(PACKAGES) python3-h5py
+
 build: packages
 	swift build -c release
 
@@ -39,11 +45,15 @@ SEED = 0
 demo: build
 	@Scripts/demo $(U2PL) $(SEED)
 
+check: test-packages
+	@Scripts/test --quick
+
 test: test-packages
 	@Scripts/test
 
-same-bits: build
+same-bits: digest-packages build
 	@Scripts/same-bits configs/shapes-demo.yaml
+	$(if $(CAMVID),@Scripts/same-bits Tests/Configurations/everything.yaml --set data.root=$(CAMVID))
 
 KILLS = 100
 

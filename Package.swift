@@ -8,8 +8,11 @@ import PackageDescription
 #else
   let processor: [String] = []
 #endif
+/// With `U2PL_CHECKED=1` in the environment, numeric code keeps Swift's checks of indices, overflow and preconditions. Such a
+/// build needs a scratch path of its own: `U2PL_CHECKED=1 swift build -c release --scratch-path .build-checked`.
+let isChecked = Context.environment["U2PL_CHECKED"] == "1"
 let numeric: [SwiftSetting] = [
-  .unsafeFlags(["-Ounchecked", "-wmo"] + processor, .when(configuration: .release))
+  .unsafeFlags((isChecked ? [] : ["-Ounchecked"]) + ["-wmo"] + processor, .when(configuration: .release))
 ]
 
 let package = Package(
@@ -23,35 +26,55 @@ let package = Package(
     // C libraries: module maps and shims. Each is imported by the one module above it.
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CFiles"),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CImageIO", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(name: "CParallel", linkerSettings: [.linkedLibrary("gomp")]),
     .target(name: "CSpawn"),
 
+    // The ladder: a module imports those above it, and declares each. `numeric` is for kernels alone: whatever reads what
+    // a user or a disk has written is compiled with Swift's checks.
     .target(name: "Compute", dependencies: ["CParallel", "COpenBLAS"], swiftSettings: numeric),
+    .target(name: "Files", dependencies: ["CFiles"]),
+    .target(name: "HDF5", dependencies: ["CHDF5", "Files"]),
     .target(name: "Distributed", dependencies: ["CMPI", "Compute"], swiftSettings: numeric),
     .target(name: "Network", dependencies: ["COneDNN", "Compute"], swiftSettings: numeric),
-    .target(name: "HDF5", dependencies: ["CHDF5"]),
-    .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "HDF5"], swiftSettings: numeric),
-    .target(name: "Checkpoint", dependencies: ["HDF5"]),
-    .target(name: "RunLogs"),
+    .target(name: "Transforms", dependencies: ["Compute"], swiftSettings: numeric),
+    .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms"]),
+    .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
+    .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
     .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
+    .target(
+      name: "Method", dependencies: ["Compute", "Configuration", "Distributed", "Network", "Transforms"],
+      swiftSettings: numeric),
+    .target(name: "RunLogs", dependencies: ["Files"]),
+    .target(name: "Liveness", dependencies: ["Distributed", "RunLogs"]),
     .target(
       name: "Trainer",
       dependencies: [
-        "Compute", "Distributed", "Network", "Dataset", "Checkpoint", "Configuration",
-      ],
-      swiftSettings: numeric),
-    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint"]),
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Liveness", "Method",
+        "Network", "RunLogs", "Transforms", "Weights",
+      ]),
+    .target(
+      name: "Measurement",
+      dependencies: [
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "HDF5", "Method", "Network", "RunLogs",
+        "Trainer",
+        "Transforms",
+      ]),
+    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "Files", "RunLogs"]),
     .executableTarget(
       name: "Launcher",
       dependencies: [
-        "Trainer", "RunLogs", "Supervisor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Measurement", "Method",
+        "Network", "RunLogs", "Supervisor", "Trainer", "Transforms", "Weights",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     .target(
-      name: "TestSupport", dependencies: ["Compute", "Network", "Distributed"],
+      name: "TestSupport",
+      dependencies: ["Compute", "Configuration", "Distributed", "Files", "HDF5", "Network", "Transforms"],
       path: "Tests/TestSupport"),
     .testTarget(
       name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
@@ -60,19 +83,35 @@ let package = Package(
       name: "DistributedTests", dependencies: ["Distributed", "TestSupport"],
       resources: [.copy("Expected")]),
     .testTarget(
-      name: "NetworkTests", dependencies: ["Network", "TestSupport"],
+      name: "NetworkTests", dependencies: ["Compute", "Network", "TestSupport"],
       resources: [.copy("Expected")]),
-    .testTarget(name: "DatasetTests", dependencies: ["Dataset", "HDF5", "TestSupport"]),
-    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"]),
-    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs"]),
+    .testTarget(name: "TransformsTests", dependencies: ["Compute", "Transforms", "TestSupport"]),
+    .testTarget(
+      name: "DatasetTests", dependencies: ["Compute", "Dataset", "Files", "HDF5", "Transforms", "TestSupport"]),
+    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "HDF5", "Weights", "TestSupport"]),
+    .testTarget(
+      name: "WeightsTests",
+      dependencies: ["Checkpoint", "Compute", "Files", "HDF5", "Network", "Weights", "TestSupport"],
+      resources: [.copy("Expected")]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(
-      name: "TrainerTests", dependencies: ["Trainer", "TestSupport"],
+      name: "MethodTests",
+      dependencies: ["Compute", "Configuration", "Distributed", "Method", "Network", "Transforms", "TestSupport"],
       resources: [.copy("Expected")]),
+    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs", "TestSupport"]),
+    .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs", "TestSupport"]),
     .testTarget(
-      name: "WeightsTests", dependencies: ["Trainer", "TestSupport"], resources: [.copy("Expected")]),
-    .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+      name: "TrainerTests",
+      dependencies: ["Checkpoint", "HDF5", "Method", "Trainer", "TestSupport"]),
+    .testTarget(
+      name: "MeasurementTests", dependencies: ["Configuration", "Distributed", "Measurement", "Method", "TestSupport"]),
+    .testTarget(name: "SupervisorTests", dependencies: ["RunLogs", "Supervisor", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
-    .testTarget(name: "LauncherTests", dependencies: ["Trainer", "TestSupport"]),
+    .testTarget(
+      name: "LauncherTests",
+      dependencies: [
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Method", "Network",
+        "RunLogs", "Trainer", "Transforms", "Weights", "TestSupport",
+      ]),
   ]
 )

@@ -2,13 +2,11 @@
 #define U2PL_CHDF5_SHIM_H
 
 // What Swift cannot import from hdf5.h: macros that call H5open() first, macros that are aliases of versioned
-// functions, and callbacks whose structures differ between HDF5 releases. And one system call.
+// functions, and callbacks whose structures differ between HDF5 releases.
 
 #include <hdf5.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 // The default property list is a plain 0 in some releases and a cast in others: one type for all of them.
 static inline hid_t u2pl_h5p_default(void) { return H5P_DEFAULT; }
@@ -90,12 +88,6 @@ static inline herr_t u2pl_h5l_each(hid_t group, u2pl_h5l_visitor visitor, void *
 #else
   return H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, &index, u2pl_h5l_forward, &visit);
 #endif
-}
-
-// fallocate is a GNU extension that Swift's module of the C library leaves out, and posix_fallocate writes every block where
-// the file system cannot do it.
-static inline int u2pl_fallocate(int descriptor, long long bytes) {
-  return (int)syscall(SYS_fallocate, descriptor, 0, 0LL, bytes);
 }
 
 #endif

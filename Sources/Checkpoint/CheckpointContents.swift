@@ -1,5 +1,4 @@
-// Contents are made of HDF5's datasets and attributes: whoever imports Checkpoint can name them.
-@_exported public import HDF5
+import HDF5
 
 /// What a checkpoint holds: attributes of the root group, and datasets by path.
 ///

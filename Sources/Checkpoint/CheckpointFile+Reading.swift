@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import HDF5
 
 /// What a checkpoint holds, without the data.
 public struct CheckpointSummary: Sendable {
@@ -8,6 +10,10 @@ public struct CheckpointSummary: Sendable {
     public let shape: [Int]
     public let type: String
     public let bytes: Int
+
+    package init(path: String, shape: [Int], type: String, bytes: Int) {
+      (self.path, self.shape, self.type, self.bytes) = (path, shape, type, bytes)
+    }
   }
 
   /// All root attributes, the format's own too.

@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import HDF5
 
 /// Reading and writing whole checkpoints.
 ///
@@ -79,12 +81,12 @@ public enum CheckpointFile {
   }
 
   /// The number of elements of a shape (1 for `[]`), nil when it is no `Int`.
-  static func product(_ shape: [Int]) -> Int? { elementCount(shape) }
+  package static func product(_ shape: [Int]) -> Int? { elementCount(shape) }
 }
 
 extension HDF5Reader {
   /// Opens an HDF5 file whose seal is intact, if it has one, as it must if it is to be `sealed`.
-  init(_ path: String, sealed: Bool, _ place: Place) throws {
+  package init(_ path: String, sealed: Bool, _ place: Place) throws {
     try self.init(path, place) { descriptor, size in
       guard Seal.isPresent(descriptor) else {
         if sealed { throw place.error("is not a checkpoint, or its beginning is damaged") }

@@ -15,6 +15,7 @@ public final class CheckpointWriter: Sendable {
     var errors: [CheckpointError] = []
     var failed = 0
     var last: (step: Int, isWritten: Bool)?
+    var written: (@Sendable (_ step: Int) -> Void)?
   }
 
   /// - Parameters:
@@ -36,7 +37,10 @@ public final class CheckpointWriter: Sendable {
       do { try prepare() } catch { note(error, isFailure: false) }
       do {
         try CheckpointFile.write(contents, to: run.checkpointPath(step: step))
-        outcome.withLock { $0.last = (step, true) }
+        outcome.withLock { outcome in
+          outcome.last = (step, true)
+          return outcome.written
+        }?(step)
       } catch {
         note(error)
         outcome.withLock { $0.last = (step, false) }
@@ -54,6 +58,11 @@ public final class CheckpointWriter: Sendable {
       outcome.errors.append(error)
       if isFailure { outcome.failed += 1 }
     }
+  }
+
+  /// From now on `body` is called, on the writer's thread, for each checkpoint that is on the disk.
+  public func whenWritten(_ body: @escaping @Sendable (_ step: Int) -> Void) {
+    outcome.withLock { $0.written = body }
   }
 
   /// Waits until all that was submitted is written, or has failed.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A run's directory: `config.yaml`, `metrics.jsonl`, `logs/`, and `checkpoints/` with `step-00001200.h5` and so on and

@@ -1,16 +1,18 @@
+import Files
 import Foundation
+import HDF5
 
 /// The first 512 bytes of a checkpoint: text that gives the length and a checksum of everything after them.
 ///
 /// HDF5 sets this room aside (its "user block") and reads past it. The seal is looked at before the library sees a byte:
 /// its heap of attribute strings has no checksum, and one bit flipped there makes HDF5 1.10.8 loop for ever or crash.
-enum Seal {
-  static let size = 512
+package enum Seal {
+  package static let size = 512
   private static let title = "u2pl checkpoint\n"
   private static let blockSize = 1 << 20
 
   /// Whether the file begins like a sealed one.
-  static func isPresent(_ descriptor: Int32) -> Bool {
+  package static func isPresent(_ descriptor: Int32) -> Bool {
     var bytes = [UInt8](repeating: 0, count: title.utf8.count)
     return pread(descriptor, &bytes, bytes.count, 0) == bytes.count && bytes.elementsEqual(title.utf8)
   }

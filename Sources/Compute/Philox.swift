@@ -45,7 +45,7 @@ public struct Philox: Sendable {
   }
 }
 
-/// What a draw is for; the fourth word of Philox's counter. Two purposes never share a stream.
+/// What a draw is for; the fourth word of Philox's counter. Two purposes never share a stream. docs/method.md lists all.
 public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public let rawValue: UInt32
   public init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -65,9 +65,9 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let labeledAugmentation = RandomStream(rawValue: 18)
   /// Augmentation of unlabeled images: index = which quantity, item = global slot, step.
   public static let unlabeledAugmentation = RandomStream(rawValue: 19)
-  /// Mixing of the strong view: index = which quantity, item = global slot (0 for the one draw a step), step.
+  /// Mixing of the strong view: index = which quantity, item = global slot (2³² − 1 for the one draw a step), step.
   public static let mixing = RandomStream(rawValue: 20)
-  /// Channel dropout: index = channel, item = global slot, step; the layer and network are mixed into the index.
+  /// Channel dropout: index = network · 2³¹ + layer · 2²⁰ + channel, item = global slot, step.
   public static let dropout = RandomStream(rawValue: 21)
   /// Initial weights: index = element pair, item = hash of the parameter's name.
   public static let initialization = RandomStream(rawValue: 22)

@@ -243,7 +243,7 @@ extension Configuration {
 
     public var kind = Kind.sgd
     public var learningRate = 0.001
-    /// Factor on the learning rate of the decoder.
+    /// Factor on the learning rate of the decoder and the auxiliary head.
     public var headFactor = 10.0
     /// Of SGD; β₁ of AdamW.
     public var momentum = 0.9
@@ -261,19 +261,20 @@ extension Configuration {
 
   public struct Schedule: Sendable, Equatable {
     public var epochs = 80
-    /// nil for one pass over the longer of the lists.
+    /// nil for one pass over the list that takes more steps.
     public var stepsPerEpoch: Int?
-    /// Epochs at the start that use labels alone; nil lets the run decide by what the labels show.
+    /// Epochs at the start that use labeled images only; nil lets the run decide by what the labels show.
     public var supervisedEpochs: Int? = 1
   }
 
-  /// Pseudo-labels and the contrastive loss. Symbols are those of the paper.
+  /// Pseudo-labels and the contrastive loss. Symbols are those of docs/method.md.
   public struct U2PL: Sendable, Equatable {
     /// Whether to learn from unlabeled images at all.
     public var enabled = true
-    /// Share of pixels taken as unreliable when pseudo-labels start; falls linearly to 0.
+    /// α₀: share of pixels taken as unreliable at epoch 0. In epoch t of T it is α₀ · (1 − t/T), also when pseudo-labels
+    /// start later.
     public var alpha0 = 0.2
-    /// δ_p: an anchor's class has at least this probability.
+    /// δ_p: an anchor's class has more than this probability.
     public var deltaP = 0.3
     /// r_l, always below ``highRank``.
     public var lowRank = 3

@@ -176,7 +176,7 @@ extension Configuration.Optimizer: Section {
       Field(
         "head_factor", \.headFactor, in: .init(),
         .number("at least 0, at most 1000", example: 10) { (0...1000).contains($0) },
-        "Factor on the learning rate of the decoder."),
+        "Factor on the learning rate of the decoder and the auxiliary head."),
       Field(
         "momentum", \.momentum, in: .init(), .number("at least 0, below 1", example: 0.9) { $0 >= 0 && $0 < 1 },
         "Momentum of SGD; β₁ of AdamW."),
@@ -212,13 +212,13 @@ extension Configuration.Schedule: Section {
         "epochs", \.epochs, in: .init(), .integer(1...1_000_000, example: 80), unit: "epochs", "Length of the run."),
       Field(
         "steps_per_epoch", \.stepsPerEpoch, in: .init(), .orNull(.integer(1...1_000_000, example: 100)), unit: "steps",
-        "Steps of an epoch; null means one pass over the longer of the two lists."),
+        "Steps of an epoch; null means one pass over the list that takes more steps."),
       Field(
         "supervised_epochs", \.supervisedEpochs, in: .init(), .orAuto(.integer(0...1_000_000, example: 1)),
         unit: "epochs",
-        "Epochs at the start that use labels alone; at most `schedule.epochs`. `auto` starts pseudo-labels when the teacher gets "
-          + "no better on labeled images that are held out for a while, at the latest at half of the run, and takes "
-          + "`u2pl.weight` as `evidence`."),
+        "Epochs at the start that use labeled images only; at most `schedule.epochs`. `auto` starts pseudo-labels when the "
+          + "teacher gets no better on labeled images that are held out for a while, at the latest at half of the run, and "
+          + "takes `u2pl.weight` as `evidence`."),
     ]
   }
 }
@@ -231,10 +231,11 @@ extension Configuration.U2PL: Section {
         "Whether to learn from unlabeled images; `off` is the supervised baseline."),
       Field(
         "alpha0", \.alpha0, in: .init(), .probability,
-        "α₀: share of unlabeled pixels taken as unreliable at epoch 0; falls linearly to 0 over the run."),
+        "α₀: share of unlabeled pixels taken as unreliable at epoch 0. In epoch t of T it is α₀ · (1 − t/T), also when "
+          + "pseudo-labels start later."),
       Field(
         "delta_p", \.deltaP, in: .init(), .probability,
-        "δ_p: least probability of its class that makes a pixel an anchor."),
+        "δ_p: a pixel is an anchor of its class if the teacher gives it a probability above this."),
       Field(
         "low_rank", \.lowRank, in: .init(), .integer(0...255, example: 3),
         standard: "by classes: 1 up to 4, 2 up to 7, else 3",
@@ -285,8 +286,8 @@ extension Configuration.Loss: Section {
         "class_weights", \.classWeights, in: .init(),
         .orNull(
           .list(of: .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 }, example: "[1, 2.5]")),
-        "Weights of the classes in the supervised loss, one number for each; the loss is the weighted mean over pixels. "
-          + "null weighs all alike."),
+        "Weights of the classes in the supervised loss of the main head, one number for each; the loss is the weighted mean "
+          + "over pixels. null weighs all alike."),
       Field(
         "dice", \.dice, in: .init(),
         .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 },

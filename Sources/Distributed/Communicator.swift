@@ -15,8 +15,6 @@ public final class Communicator {
   private let owned: Bool
   /// By rank, whether it shares memory with this one; nil until somebody has asked.
   private var neighbours: [Bool]?
-  /// What may be under way beside other messages.
-  weak var gradients: BucketedAllReduce?
   /// Bytes handed to MPI for sending by this rank, so far.
   public internal(set) var bytesSent = 0
 

@@ -1,4 +1,5 @@
 internal import CHDF5
+import Files
 import Foundation
 
 /// A file open for reading, and what can be asked about it. To be used inside ``HDF5/run(_:)``.

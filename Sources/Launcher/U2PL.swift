@@ -27,9 +27,10 @@ struct U2PL: ParsableCommand {
 
   static func main() {
     guard Processor.suffices else {
-      RankedProcess.show(
-        "u2pl: error: this processor has no AVX2; take a newer host, or build with \"processor\" empty in Package.swift",
-        isError: true)
+      let message = "this processor has no AVX2; take a newer host, or build with \"processor\" empty in Package.swift"
+      let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].flatMap { Int($0) }
+      RankedProcess.tellLaunch(message, code: 1, rank: rank ?? 0, step: 0)
+      RankedProcess.show("u2pl: error: \(message)", isError: true)
       Foundation.exit(1)
     }
     do {

@@ -1,5 +1,3 @@
-import Compute
-
 /// One named tensor of a network: where it lies in the network's storage, and its published shape.
 public struct ParameterEntry: Sendable {
   /// The name in the published PyTorch code, such as `encoder.layer3.0.conv2.weight`.

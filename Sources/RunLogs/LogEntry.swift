@@ -81,29 +81,3 @@ package struct LogEntry: Sendable, Equatable {
     text.range(of: "\"\(key)\":")?.lowerBound ?? text.endIndex
   }
 }
-
-/// Seconds of one phase of a step.
-package struct PhaseTime: Sendable, Equatable {
-  package let phase: String
-  package let seconds: Double
-
-  package init(phase: String, seconds: Double) {
-    self.phase = phase
-    self.seconds = seconds
-  }
-}
-
-/// Where a step's time went on one rank.
-package struct StepTimes: Sendable, Equatable {
-  package let seconds: Double
-  package let phases: [PhaseTime]
-  /// The part of each phase that was spent in collectives, waiting for other ranks; nil in logs of versions that did not
-  /// measure it.
-  package let waits: [PhaseTime]?
-
-  package init(seconds: Double, phases: [PhaseTime], waits: [PhaseTime]?) {
-    self.seconds = seconds
-    self.phases = phases
-    self.waits = waits
-  }
-}

@@ -1,7 +1,8 @@
 import Foundation
+import RunLogs
 
-/// What a launch shows, and keeps: `logs/launch.log` has all of it and all that `mpirun` has said, `logs/launch.jsonl` an
-/// object for each start and end of an attempt.
+/// What a launch shows, and keeps: `logs/launch.log` has all of it and all that `mpirun` has said, `logs/launch.jsonl` a
+/// ``LaunchRecord`` for each start, first step and end of an attempt.
 ///
 /// Progress is one line: on a terminal each takes the place of the one before, in a pipe or file it is a line of its own.
 final class LaunchLog {
@@ -11,7 +12,7 @@ final class LaunchLog {
   private let output = Viewer(1)
   private let errors = Viewer(2)
   private var showsProgress = false
-  private let clock: DateFormatter
+  private let clock = LogClock()
 
   /// - Parameter directory: exists already.
   init(directory: String) throws {
@@ -25,18 +26,12 @@ final class LaunchLog {
     }
     text = try open("launch.log")
     json = try open("launch.jsonl")
-    clock = DateFormatter()
-    clock.locale = Locale(identifier: "en_US_POSIX")
-    clock.dateFormat = "yyyy-MM-dd HH:mm:ss.SSS"
   }
 
   deinit {
     close(text)
     close(json)
   }
-
-  /// Local time as in the ranks' logs.
-  var now: String { clock.string(from: Date()) }
 
   /// Says something of the launch's own.
   func say(_ line: String) {
@@ -46,27 +41,26 @@ final class LaunchLog {
 
   /// Passes on what the ranks print.
   func passOn(_ line: String) {
-    keep(line)
-    if isTerminal, line.hasPrefix("epoch "), line.contains("  step ") {
-      output.write("\r\u{1B}[K" + line)
+    let progress = ProgressLine.unmarked(line)
+    keep(progress ?? line)
+    if isTerminal, let progress {
+      output.write("\r\u{1B}[K" + progress)
       showsProgress = true
     } else {
-      show(line, to: output)
+      show(progress ?? line, to: output)
     }
   }
 
   func passOnError(_ line: String) { show(line, to: errors) }
 
   /// Keeps a line without showing it.
-  func keep(_ line: String) { Self.write(text, "\(now) \(line)\n") }
+  func keep(_ line: String) { Self.write(text, Data("\(clock.now) \(line)\n".utf8)) }
 
-  func event(_ members: [String: Any]) {
-    var members = members
-    members["time"] = now
-    guard
-      let bytes = try? JSONSerialization.data(withJSONObject: members, options: [.sortedKeys, .withoutEscapingSlashes])
-    else { return }
-    Self.write(json, String(decoding: bytes, as: UTF8.self) + "\n")
+  /// Keeps a record, with the time.
+  func keep(_ record: LaunchRecord) {
+    var record = record
+    record.time = clock.now
+    Self.write(json, record.line)
   }
 
   private func show(_ line: String, to viewer: Viewer) {
@@ -77,10 +71,9 @@ final class LaunchLog {
   }
 
   /// A full disk or a reader that is gone must not end the run.
-  private static func write(_ descriptor: Int32, _ text: String) {
-    var text = text
-    text.withUTF8 { bytes in
-      var rest = UnsafeRawBufferPointer(bytes)[...]
+  private static func write(_ descriptor: Int32, _ line: Data) {
+    line.withUnsafeBytes { bytes in
+      var rest = bytes[...]
       while !rest.isEmpty {
         let count = Foundation.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if count < 0 && errno == EINTR { continue }

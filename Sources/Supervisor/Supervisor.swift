@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import RunLogs
 
 /// Keeps a run going: an attempt after the other, each from the newest good checkpoint, on the hosts that answer, until the
 /// run is finished, is asked to stop, is refused, or no longer gets anywhere.
@@ -12,7 +13,9 @@ package final class Supervisor {
   private let log: LaunchLog
   private let lock: RunLock
   private let jobs: JobRecord
-  private var state: RunState
+  private let state: RunState
+  /// Tells this launch's attempts from those of others.
+  private let name = String(UInt32.random(in: .min ... .max), radix: 16)
   private var history = LaunchHistory()
   /// Seconds in which a host has to answer.
   private let patience = 5.0
@@ -26,7 +29,10 @@ package final class Supervisor {
   package init(_ options: LaunchOptions, environment: [String: String]) throws {
     self.options = options
     var environment = environment
-    environment[Leftovers.variable] = nil
+    // Where a launch is started by a rank of another.
+    for name in [Leftovers.variable, EventChannel.attemptVariable, EventChannel.pathVariable] {
+      environment[name] = nil
+    }
     self.environment = environment
     allocation = try Allocation(hostfile: options.hostfile, environment: environment)
     shell = RemoteShell(allocation, environment: environment)
@@ -94,7 +100,7 @@ package final class Supervisor {
         guard history.count > 0 else { throw error }
         // No process or descriptor is free, or the disk is full: that passes, or ends as other failures do.
         let failure = Failure(host: ProcessInfo.processInfo.hostName, text: "it cannot be started: \(error)")
-        history.add(plan, notStarted: failure, steps: state.steps)
+        history.add(plan, notStarted: failure)
         ending = .failed(failure)
       }
       switch ending {
@@ -144,34 +150,35 @@ package final class Supervisor {
   private func attempt(
     _ plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions
   ) throws -> Attempt.Ending {
-    let line = Self.line(
+    var line = Self.line(
       options, plan: plan, facts: facts, instructions: instructions, mark: mark, environment: environment,
       resumeLatest: history.goesOnFromLatest(options.resume, newestCheckpoint: state.newestCheckpoint))
+    let channel = EventChannel(attempt: "\(name)-\(history.count + 1)", directory: state.directory.logsPath)
+    line.channel = channel
     if let hosts = line.hostfile { try Data(hosts.utf8).write(to: URL(fileURLWithPath: line.hostfilePath)) }
     log.say(line.text)
-    let attempt = Attempt(
-      line, shell: shell, log: log, probeSeconds: options.probeSeconds, hasComputed: history.lastStepAt != nil,
-      jobs: jobs
-    ) { [self] hosts in
+    let means = Attempt.Means(shell: shell, log: log, jobs: jobs, probeSeconds: options.probeSeconds) { [self] hosts in
       HostTask(HostFacts.script, on: hosts, shell: shell, seconds: patience, environment: environment)
     }
-    log.event([
-      "event": "attempt", "attempt": history.count + 1, "ranks": plan.ranks, "hosts": plan.hosts,
-      "threads": plan.threads, "instructions": "\(instructions)",
-    ])
+    let attempt = Attempt(
+      line, events: EventReader(channel), hasComputed: history.lastStepAt != nil, means: means)
+    var begin = LaunchRecord(.attempt, attempt: history.count + 1)
+    begin.id = channel.attempt
+    (begin.ranks, begin.hosts, begin.threads) = (plan.ranks, plan.hosts, plan.threads)
+    begin.instructions = "\(instructions)"
+    log.keep(begin)
     let stepsBefore = history.lastSteps
     let lastStepAt = history.lastStepAt
     let before = state.checkpointFiles
-    try attempt.run(&state) { [self] steps, isFirst in
+    try attempt.run { [self] steps, isFirst in
       let pause = lastStepAt.map { ProcessInfo.processInfo.systemUptime - $0 }
       if isFirst {
         if let pause {
           log.say("the ranks compute again, \(Self.seconds(pause)) after the last step before the failure")
         }
-        var event: [String: Any] = ["event": "first step", "attempt": history.count + 1, "step": steps]
-        event["resumed_from"] = attempt.resumedFrom
-        event["seconds"] = pause
-        log.event(event)
+        var record = LaunchRecord(.firstStep, attempt: history.count + 1)
+        (record.step, record.resumedFrom, record.seconds) = (steps, attempt.resumedFrom, pause)
+        log.keep(record)
       }
       if let pause, let stepsBefore, steps > stepsBefore, !history.hasCaughtUp {
         log.say("the lost steps are made up for, \(Self.seconds(pause)) after that step")
@@ -180,19 +187,14 @@ package final class Supervisor {
       history.lastStepAt = ProcessInfo.processInfo.systemUptime
     }
     let written = Set(state.checkpointFiles).subtracting(before).map(\.step).max()
-    history.add(attempt, steps: state.steps, written: written)
-    var end: [String: Any] = [
-      "event": "end", "attempt": history.count, "seconds": attempt.seconds, "how": history.lastText,
-    ]
-    end["step"] = state.steps
-    end["resumed_from"] = attempt.resumedFrom
+    history.add(attempt, written: written)
+    var end = LaunchRecord(.end, attempt: history.count)
+    (end.step, end.resumedFrom, end.seconds) = (attempt.steps, attempt.resumedFrom, attempt.seconds)
+    end.how = history.lastText
     if case .failed(let failure) = attempt.ending {
-      end["rank"] = failure.rank
-      end["host"] = failure.host
-      end["signal"] = failure.signal
-      end["code"] = failure.code
+      (end.rank, end.host, end.signal, end.code) = (failure.rank, failure.host, failure.signal, failure.code)
     }
-    log.event(end)
+    log.keep(end)
     switch attempt.ending! {
     case .failed, .interrupted: clean(plan.hosts.filter { attempt.lostHost != $0 })
     default: break

@@ -1,5 +1,7 @@
 import Checkpoint
 import Foundation
+import HDF5
+import TestSupport
 import XCTest
 
 final class CheckpointFileTests: DirectoryTestCase {

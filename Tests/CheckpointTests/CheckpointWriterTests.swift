@@ -1,6 +1,8 @@
 import Checkpoint
 import Foundation
+import HDF5
 import Synchronization
+import TestSupport
 import XCTest
 
 private func contents(_ step: Int) -> CheckpointContents {

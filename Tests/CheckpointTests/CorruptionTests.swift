@@ -1,5 +1,7 @@
 import Checkpoint
 import Foundation
+import HDF5
+import TestSupport
 import XCTest
 
 /// A thousand ways in which a newest checkpoint is damaged. Each has to be noticed, or to do no harm to a single value; and

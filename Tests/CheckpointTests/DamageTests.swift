@@ -1,5 +1,8 @@
 import Checkpoint
 import Foundation
+import HDF5
+import TestSupport
+import Weights
 import XCTest
 
 /// Every damaged file is an error or, where the damage is to no one's concern, reads as it was written.

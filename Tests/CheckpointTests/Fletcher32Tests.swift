@@ -1,4 +1,5 @@
-import Checkpoint
+import HDF5
+import TestSupport
 import XCTest
 
 final class Fletcher32Tests: XCTestCase {

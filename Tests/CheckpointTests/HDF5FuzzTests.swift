@@ -1,6 +1,8 @@
 import Checkpoint
 import Foundation
+import HDF5
 import TestSupport
+import Weights
 import XCTest
 
 /// Damaged HDF5 files that bear no seal, as weights from other programs come: read as written, or refused.

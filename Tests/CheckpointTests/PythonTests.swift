@@ -1,5 +1,8 @@
 import Checkpoint
 import Foundation
+import HDF5
+import TestSupport
+import Weights
 import XCTest
 
 /// Files are exchanged with h5py in both directions.

@@ -2,6 +2,7 @@ import Compute
 import Dataset
 import Foundation
 import Synchronization
+import Transforms
 import XCTest
 
 /// Images of one colour, whose number is that colour; some cannot be read. Counts what is loaded.

@@ -1,6 +1,7 @@
 import Compute
 import Dataset
 import Foundation
+import Transforms
 import XCTest
 
 final class ClassBalanceTests: XCTestCase {

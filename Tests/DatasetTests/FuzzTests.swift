@@ -1,6 +1,7 @@
 import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// Damaged images, lists and packed files: an error that names the file, or what the file holds, never a crash, a hang, or other
@@ -72,7 +73,9 @@ final class FuzzTests: XCTestCase {
     let fuzz = Fuzz("PNG images")
     try fuzz.run(2500) { number, draws in
       let which = number % files.count
-      try scratch.write("m.png", Fuzz.mutated(files[which], names, using: &draws))
+      let damaged = Fuzz.mutated(files[which], names, using: &draws)
+      try fuzz.keep(damaged)
+      try scratch.write("m.png", damaged)
       let decoded = decode(path, number)
       if let image = decoded.image { XCTAssertTrue(image == whole[which].image, "input \(number): other pixels") }
       if let labels = decoded.labels { XCTAssertTrue(labels == whole[which].labels, "input \(number): other labels") }
@@ -92,7 +95,9 @@ final class FuzzTests: XCTestCase {
     let memory = peakMemory()
     let fuzz = Fuzz("PNG images, checksums made right")
     try fuzz.run(1500) { number, draws in
-      try scratch.write("m.png", PNG.withChecksums(Fuzz.mutated(files[number % files.count], using: &draws)))
+      let damaged = PNG.withChecksums(Fuzz.mutated(files[number % files.count], using: &draws))
+      try fuzz.keep(damaged)
+      try scratch.write("m.png", damaged)
       let decoded = decode(path, number)
       if let image = decoded.image { XCTAssertEqual(image.pixels.count, image.height * image.width * 3) }
       if let labels = decoded.labels { XCTAssertEqual(labels.values.count, labels.height * labels.width) }
@@ -123,6 +128,7 @@ final class FuzzTests: XCTestCase {
       } else {
         damaged = Fuzz.mutated(file, markers, using: &draws)
       }
+      try fuzz.keep(damaged)
       try scratch.write("m.jpg", damaged)
       do {
         let image = try ImageFile.readRGB(path)

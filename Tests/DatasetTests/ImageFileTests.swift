@@ -1,5 +1,6 @@
 import Dataset
 import TestSupport
+import Transforms
 import XCTest
 
 final class ImageFileTests: XCTestCase {

@@ -2,6 +2,7 @@ import Dataset
 import Foundation
 import HDF5
 import TestSupport
+import Transforms
 import XCTest
 
 /// One packed file, written from and compared with files of their own.

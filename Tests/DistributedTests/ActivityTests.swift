@@ -1,3 +1,4 @@
+// Ranks: 1 2 4
 import Distributed
 import Foundation
 import TestSupport

@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import XCTest
 
 /// Checkpoints that a run cannot go on from.

@@ -1,6 +1,7 @@
 import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// Lists, images and masks that cannot be trained on: one message, at once, whichever rank finds them.
@@ -118,13 +119,18 @@ final class BadDataTests: CommandTestCase {
     try assertRefused(evaluate, saying: "SegmentationClass/a.png", "value 9")
   }
 
-  /// Such a file is found only when its pixels are needed, by the one rank whose slot it is in.
-  func testAJPEGWithAPieceMissingInside() throws {
+  /// Image `c` is damaged inside, and first needed in step 2, by the second of two ranks.
+  private func damageImageC() throws {
     let bytes = JPEG.color
     try replaceImageC(by: bytes.prefix(bytes.count - 60) + bytes.suffix(2))
     try write("data/labeled.txt", "a\nb\nd\na\nb\nc\n")
     try write("data/unlabeled.txt", "a\nb\n")
     try write("data/val.txt", "a\nb\n")
+  }
+
+  /// Such a file is found only when its pixels are needed, by the one rank whose slot it is in.
+  func testAJPEGWithAPieceMissingInside() throws {
+    try damageImageC()
     for ranks in [nil, 2] {
       let outcome = try run(
         training("run\(ranks ?? 1)", config: "voc.yaml"), ranks: ranks, limit: patience)
@@ -133,6 +139,33 @@ final class BadDataTests: CommandTestCase {
       XCTAssertEqual(messages.count, 1, outcome.summary)
       XCTAssertTrue(messages.first?.contains("JPEGImages/c.jpg") == true, outcome.summary)
       XCTAssertEqual(try metrics("run\(ranks ?? 1)").count, 3, "two steps and an evaluation come before it")
+    }
+  }
+
+  /// The last words of a rank other than 0 reach the launch, which tries it three times: from the beginning, and twice from
+  /// the checkpoint before the step.
+  func testALaunchIsToldWhatOneRankHasFound() throws {
+    try damageImageC()
+    let line = ["launch", "-n", "2", "--backoff", "0.1", "--"] + training("run", config: "voc.yaml")
+    let outcome = try run(line)
+    XCTAssertEqual(outcome.status, 1, outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains(
+        #/launch:   attempt 3, .* from step 2, to step 2: rank 1 on localhost ended with exit code 2: \S+\.txt, line 6: .*c\.jpg: /#
+      ), outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("launch: given up: it has failed twice in the same way at the same step"), outcome.summary
+    )
+    let events = try String(contentsOfFile: path("run/logs/events-0001.jsonl"), encoding: .utf8)
+      .split(separator: "\n").map { try json(String($0)) }
+    XCTAssertEqual(events.count, 3)
+    XCTAssertEqual(Set(events.compactMap { $0["attempt"] as? String }).count, 3)
+    for event in events {
+      XCTAssertEqual(event["event"] as? String, "failed")
+      XCTAssertEqual(event["rank"] as? Int, 1)
+      XCTAssertEqual(event["step"] as? Int, 2)
+      XCTAssertEqual(event["code"] as? Int, 2)
+      XCTAssertEqual(event["host"] as? String, ProcessInfo.processInfo.hostName)
     }
   }
 }

@@ -1,6 +1,7 @@
 import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// `u2pl predict` on bad input: what cannot work is refused at once, one bad image does not stop the rest.

@@ -1,3 +1,4 @@
+// Alone: takes all network namespaces of a cluster, and holds its end to a time.
 import Foundation
 import XCTest
 

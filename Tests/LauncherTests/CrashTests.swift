@@ -1,3 +1,4 @@
+// Alone: kills at random moments of a run that takes a minute.
 import Foundation
 import XCTest
 

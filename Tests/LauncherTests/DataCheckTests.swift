@@ -1,6 +1,7 @@
 import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// `u2pl data check` reads everything and says all that is wrong, on any number of ranks.

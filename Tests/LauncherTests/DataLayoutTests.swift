@@ -1,8 +1,10 @@
 import Checkpoint
 import Dataset
 import Foundation
+import HDF5
 import TestSupport
 import Trainer
+import Transforms
 import XCTest
 
 /// The same images and masks in every layout: what is computed from them is the same, to the last bit.

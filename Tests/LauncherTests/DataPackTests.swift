@@ -1,6 +1,8 @@
 import Dataset
 import Foundation
+import HDF5
 import TestSupport
+import Transforms
 import XCTest
 
 /// `u2pl data pack`, killed and run again, by several ranks, and what it refuses.

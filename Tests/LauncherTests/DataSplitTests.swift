@@ -1,5 +1,6 @@
 import Dataset
 import Foundation
+import Transforms
 import XCTest
 
 /// `u2pl data split`: the same lists from the same seed, whatever the number of ranks.

@@ -1,11 +1,12 @@
-import Checkpoint
 import Compute
+import Checkpoint
 import Configuration
-import Dataset
 import Foundation
+import HDF5
 import Network
 import TestSupport
 import Trainer
+import Weights
 import XCTest
 
 /// `u2pl evaluate` against an independent computation, to the last count.

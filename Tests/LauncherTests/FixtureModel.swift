@@ -2,8 +2,10 @@ import Checkpoint
 import Configuration
 import Dataset
 import Foundation
+import Method
 import TestSupport
 import Trainer
+import Transforms
 
 /// A small network that has learned nothing, but answers differently everywhere.
 enum FixtureModel {

@@ -4,39 +4,53 @@ import XCTest
 /// `u2pl launch` with a script in the place of mpirun, which fails, falls silent and talks as no run can be made to.
 final class LaunchStandInTests: LaunchTestCase {
   /// Has launches find this script where they look for `mpirun`. It runs in the directory of the test, where `run` is the run
-  /// directory, with the number of the attempt as `$attempt`.
+  /// directory, with the number of the attempt as `$attempt`, and tells the launch what ranks would.
   ///
   /// Returns the environment that does it.
   private func standIn(_ script: String) throws -> [String: String] {
-    try program(
-      "bin/mpirun",
-      "attempt=$(($(cat attempts 2>/dev/null || echo 0) + 1)); echo $attempt > attempts\n"
-        + "step() { echo \"{\\\"step\\\":$1}\" >> run/metrics.jsonl; }\n"
-        + "start() { echo \"resuming from x at step $1\"; sleep 0.2; }\n" + script)
+    try program("bin/mpirun", Self.talk + script)
     return ["PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"]
   }
+
+  /// `tell MEMBERS [RANK]`, `start STEP`, `step STEP` and `fail MESSAGE CODE`: events as ranks write them.
+  private static let talk = #"""
+    attempt=$(($(cat attempts 2>/dev/null || echo 0) + 1)); echo $attempt > attempts
+    # Ranks get them by mpirun's -x.
+    for word; do case $word in U2PL_ATTEMPT=*) id=${word#*=};; U2PL_EVENTS=*) events=${word#*=};; esac; done
+    at=0
+    tell() {
+      rank=${2:-0}; file=$events; [ $rank = 0 ] || file=$(printf '%s-%04d.jsonl' "${events%.jsonl}" $rank)
+      time=$(date '+%F %T.%3N')
+      echo "{\"version\":1,\"time\":\"$time\",\"attempt\":\"$id\",\"rank\":$rank,\"event\":$1}" >> "$file"
+    }
+    start() {
+      at=$1; tell "\"start\",\"step\":$1,\"total_steps\":99,\"ranks\":2,\"host\":\"h\",\"program\":\"p\""; sleep 0.2
+    }
+    step() { at=$(($1 + 1)); tell "\"step\",\"step\":$at"; }
+    exits() {
+      r=$(printf %74s | tr ' ' -); printf '%s\n' $r "Process name: [[1,1],1]" "Exit code: $1" $r >&2; exit $1
+    }
+    fail() {
+      echo "u2pl: error: $1" >&2; tell "\"failed\",\"host\":\"h\",\"step\":$at,\"message\":\"$1\",\"code\":$2" 1; exits $2
+    }
+
+    """#
 
   private func program(_ name: String, _ script: String) throws {
     try write(name, "#!/bin/sh\n\(script)\n")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path(name))
   }
 
-  private let fails = """
-    fail() { r=$(printf %74s | tr ' ' -); echo "u2pl: error: $1" >&2
-    printf '%s\n' $r "Process name: [[1,1],1]" "Exit code: $2" $r >&2; exit $2; }
-
-    """
-
   /// A file that cannot be read after a step is a disk or a mount, not the user's input.
   func testExitCodeTwoAfterAStepIsTriedAgain() throws {
     let environment = try standIn(
-      fails + """
-        case $attempt in
-        1) start 0; step 0; sleep 0.3; fail "x.png: Input/output error" 2;;
-        2) fail "/data: does not exist" 2;;
-        3) fail "no room in /dev/shm" 2;;
-        esac
-        """)
+      """
+      case $attempt in
+      1) start 0; step 0; sleep 0.3; fail "x.png: Input/output error" 2;;
+      2) fail "/data: does not exist" 2;;
+      3) fail "no room in /dev/shm" 2;;
+      esac
+      """)
     let outcome = try launched(launching("run"), environment: environment)
     XCTAssertTrue(
       outcome.output.contains("rank 1 on localhost ended with exit code 2: x.png: Input/output error\n"),
@@ -54,7 +68,7 @@ final class LaunchStandInTests: LaunchTestCase {
       if [ $left -gt 0 ]; then echo $((left - 1)) > silent; echo "no such host" >&2; exit 255; fi
       shift; exec /bin/sh -c "$*"
       """)
-    var environment = try standIn(fails + "[ $attempt = 2 ] || { start 0; step 0; echo 5 > silent; fail lost 1; }")
+    var environment = try standIn("[ $attempt = 2 ] || { start 0; step 0; echo 5 > silent; fail lost 1; }")
     environment["OMPI_MCA_plm_rsh_agent"] = path("agent")
     let options = ["--hostfile", "hosts", "--max-restarts", "1"]
     let outcome = try launched(launching("run", options: options), environment: environment)
@@ -68,19 +82,19 @@ final class LaunchStandInTests: LaunchTestCase {
   func testProgressIsACheckpointThatWasWritten() throws {
     try write("run/checkpoints/step-00000060.h5", "damaged")
     let environment = try standIn(
-      fails + """
-        [ $attempt -lt 5 ] || exit 0
-        start 40; echo $attempt > run/checkpoints/step-0000004$attempt.h5; step 40; sleep 0.2; fail "$attempt" 1
-        """)
+      """
+      [ $attempt -lt 5 ] || exit 0
+      start 40; echo $attempt > run/checkpoints/step-0000004$attempt.h5; step 40; sleep 0.2; fail "$attempt" 1
+      """)
     let options = ["--max-restarts", "1"]
     let outcome = try launched(launching("run", options: options), environment: environment)
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 5\n"), outcome.summary)
 
     let same = try standIn(
-      fails + """
-        start 40; rm run/checkpoints/step-00000050.h5; echo $attempt > run/checkpoints/step-00000050.h5
-        step 50; sleep 0.2; fail "$attempt" 1
-        """)
+      """
+      start 40; rm run/checkpoints/step-00000050.h5; echo $attempt > run/checkpoints/step-00000050.h5
+      step 50; sleep 0.2; fail "$attempt" 1
+      """)
     try FileManager.default.removeItem(atPath: path("attempts"))
     let given = try launched(
       launching("run", options: options, train: ["--resume", "latest"]), status: 1, environment: same)
@@ -136,9 +150,9 @@ final class LaunchStandInTests: LaunchTestCase {
   /// After an attempt that has brought something, as many restarts as are allowed may bring nothing, and no more.
   func testRestartsAreCounted() throws {
     let environment = try standIn(
-      fails + """
-        start 0; [ $attempt != 1 ] || echo > run/checkpoints/step-00000010.h5; step $attempt; sleep 0.2; fail $attempt 1
-        """)
+      """
+      start 0; [ $attempt != 1 ] || echo > run/checkpoints/step-00000010.h5; step $attempt; sleep 0.2; fail $attempt 1
+      """)
     try write("run/checkpoints/none", "")
     for (restarts, attempts) in [(2, 3), (0, 1)] {
       try? FileManager.default.removeItem(atPath: path("attempts"))
@@ -157,7 +171,7 @@ final class LaunchStandInTests: LaunchTestCase {
     try program("agent", "shift; exec /bin/sh -c \"$*\"")
     // The hosts of the next attempt cannot be written down.
     var environment = try standIn(
-      fails + "start 0; step 0; rm run/logs/launch.hosts; mkdir run/logs/launch.hosts; sleep 0.2; fail lost 1")
+      "start 0; step 0; rm run/logs/launch.hosts; mkdir run/logs/launch.hosts; sleep 0.2; fail lost 1")
     environment["OMPI_MCA_plm_rsh_agent"] = path("agent")
     let options = ["--hostfile", "hosts", "--max-restarts", "2"]
     let outcome = try launched(launching("run", options: options), status: 1, environment: environment)
@@ -165,5 +179,106 @@ final class LaunchStandInTests: LaunchTestCase {
       outcome.output.contains(#/launch:   attempt 3, 2 ranks, .*: it cannot be started: .*launch.hosts/#),
       outcome.summary)
     XCTAssertTrue(outcome.output.contains("launch: given up: 3 attempts in a row"), outcome.summary)
+  }
+
+  // MARK: What ranks tell
+
+  /// Files that are torn, cut, replaced, gone, and hold what is not of this attempt: what is whole counts.
+  func testEventsInFilesThatAreDamaged() throws {
+    let environment = try standIn(
+      """
+      case $attempt in
+      1) printf '{"version":1,"ti' >> "$events"; echo >> "$events"; start 0; step 0; sleep 0.3
+        : > "$events"; sleep 0.3; step 1; sleep 0.3; echo 5 > run/checkpoints/step-00000002.h5
+        mine=$id; id=other; step 900; tell '"failed","host":"h","step":9,"message":"of another","code":1' 1
+        id=$mine; sleep 0.3; exits 1;;
+      2) start 2; rm "$events"; sleep 0.3; step 2; sleep 0.3; cp "$events" new; mv new "$events"; sleep 0.3
+        step 3; sleep 0.3; fail "the end" 1;;
+      esac
+      """)
+    let outcome = try launched(launching("run"), environment: environment)
+    let records = try events("run")
+    let ends = records.filter { $0["event"] as? String == "end" }
+    XCTAssertEqual(ends.map { $0["step"] as? Int }, [2, 4, nil], outcome.summary)
+    XCTAssertEqual(ends.map { $0["resumed_from"] as? Int }, [0, 2, nil], outcome.summary)
+    XCTAssertEqual(
+      ends.first?["how"] as? String, "rank 1 on localhost ended with exit code 1", "it has said nothing")
+    XCTAssertEqual(ends[1]["how"] as? String, "rank 1 on localhost ended with exit code 1: the end")
+    let firsts = records.filter { $0["event"] as? String == "first step" }
+    XCTAssertEqual(firsts.map { $0["step"] as? Int }, [1, 3], outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: the lost steps are made up for, "), outcome.summary)
+  }
+
+  /// A disk that takes no events: exit codes tell what they can.
+  func testEventsThatAreLost() throws {
+    try write("run/logs/events.jsonl/folder", "")
+    let environment = try standIn(
+      """
+      [ $attempt = 1 ] || exit 75
+      { start 0; step 0; } 2>/dev/null
+      echo > run/checkpoints/step-00000010.h5; sleep 0.3; echo "u2pl: error: no room" >&2; exits 1
+      """)
+    let outcome = try launched(launching("run"), status: 75, environment: environment)
+    XCTAssertTrue(
+      outcome.output.contains(
+        #/launch: attempt 1 has failed after .*: rank 1 on localhost ended with exit code 1: u2pl: error: no room\n/#),
+      outcome.summary)
+    let ends = try events("run").filter { $0["event"] as? String == "end" }
+    XCTAssertEqual(ends.map { $0["step"] as? Int }, [nil, nil], outcome.summary)
+  }
+
+  /// An installation on another host is older or newer.
+  func testEventsOfAnotherVersionAreNamed() throws {
+    let environment = try standIn(
+      """
+      start 0; step 0
+      for n in 1 2 3; do echo "{\\"version\\":2,\\"attempt\\":\\"$id\\",\\"event\\":\\"step\\"}" >> "$events"; sleep 0.2; done
+      echo "{\\"version\\":3,\\"attempt\\":\\"other\\"}" >> "$events"; sleep 0.2
+      """)
+    let outcome = try launched(launching("run"), environment: environment)
+    XCTAssertEqual(
+      outcome.output.split(separator: "\n").filter { $0.contains(" in version ") }.map { $0.prefix(97) },
+      ["launch: the ranks tell what happens in version 2 of its format, and this program reads 1; is anoth"].map {
+        $0.prefix(97)
+      }, outcome.summary)
+  }
+
+  /// The same words at the same step twice are enough; at another step, or of another beginning, they are not.
+  func testTheSameLastWordsTwice() throws {
+    let environment = try standIn("start 0; step $((attempt / 2)); fail 'no luck' 1")
+    let outcome = try launched(
+      launching("run", options: ["--max-restarts", "9"]), status: 1, environment: environment)
+    // Steps 0, 1, 1.
+    XCTAssertEqual(try text("attempts"), "3\n", outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("launch: given up: it has failed twice in the same way at the same step"), outcome.summary
+    )
+    let silent = try standIn("start 0; step 0; sleep 0.3; echo 'u2pl: error: no luck' >&2; exits 1")
+    try FileManager.default.removeItem(atPath: path("attempts"))
+    let other = try launched(
+      launching("run", options: ["--max-restarts", "3"]), status: 1, environment: silent)
+    XCTAssertTrue(other.output.contains("launch: given up: 4 attempts in a row"), other.summary)
+  }
+
+  /// On a terminal a marked line takes the place of the one before, whatever it says; the log has it without the mark.
+  func testProgressOnATerminal() throws {
+    let environment = try standIn(
+      #"start 0; printf '\036at 1\n'; sleep 0.3; printf '\036at 2\n'; sleep 0.3; echo 'epoch 1/2  step 3/4'; exit 0"#)
+    let words = ([try Command.program()] + launching("run")).joined(separator: " ")
+    let script = "/usr/bin/script"
+    guard FileManager.default.isExecutableFile(atPath: script) else {
+      throw XCTSkip("\(script) is missing, nothing is tested; install bsdutils")
+    }
+    let outcome = try Command(
+      line: [script, "--quiet", "--return", "--command", words, "/dev/null"], in: directory, environment: environment
+    ).wait(limit: 30)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    let shown = outcome.output.replacingOccurrences(of: "\r\n", with: "\n")
+    XCTAssertTrue(
+      shown.contains("\r\u{1B}[Kat 1\r\u{1B}[Kat 2\nepoch 1/2  step 3/4\n"), outcome.summary)
+    XCTAssertFalse(shown.contains("\u{1E}"), outcome.summary)
+    let kept = try text("run/logs/launch.log")
+    XCTAssertTrue(kept.contains(" at 1\n"), kept)
+    XCTAssertFalse(kept.contains("\u{1E}"), kept)
   }
 }

@@ -1,3 +1,4 @@
+// Alone: kills at certain steps of a run, and holds restarts to a time.
 import Foundation
 import XCTest
 
@@ -27,6 +28,10 @@ final class LaunchTests: LaunchTestCase {
     XCTAssertTrue(try text("run/logs/launch.log").contains("mpirun noticed that process rank"))
     XCTAssertEqual(
       outcome.output.split(separator: "\n").filter { $0.contains("  step 32/32  ") }.count, 1, outcome.output)
+    for text in [outcome.output, try text("run/logs/launch.log")] {
+      XCTAssertFalse(text.contains("\u{1E}"), "the mark of progress is not for people")
+    }
+    try assertEventsOfThreeAttempts("run")
     assertNothingIsLeft()
     // Nor in shared memory, where a killed mpirun leaves its ranks' segments.
     let jobs = try text("run/logs/launch.log").matches(of: /(\d+)\.0;tcp/).compactMap { UInt32($0.output.1) }
@@ -35,6 +40,32 @@ final class LaunchTests: LaunchTestCase {
       let files = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm")
       XCTAssertEqual(files.filter { $0.contains(".\(String(job + 1, radix: 16)).") }, [])
     }
+  }
+
+  /// What the ranks have told, of which the first two attempts were killed.
+  private func assertEventsOfThreeAttempts(_ run: String, line: UInt = #line) throws {
+    // A kill may tear a line.
+    let told = try text("\(run)/logs/events.jsonl").split(separator: "\n").compactMap { try? json(String($0)) }
+    let attempts = try events(run).filter { $0["event"] as? String == "attempt" }.compactMap { $0["id"] as? String }
+    XCTAssertEqual(attempts.count, 3, line: line)
+    for (number, attempt) in attempts.enumerated() {
+      let own = told.filter { $0["attempt"] as? String == attempt }
+      XCTAssertTrue(own.allSatisfy { $0["version"] as? Int == 1 && $0["rank"] as? Int == 0 }, "\(own)", line: line)
+      let names = own.compactMap { $0["event"] as? String }
+      XCTAssertEqual(names.first, number == 0 ? "start" : "resumed", line: line)
+      let start = try XCTUnwrap(own.first { $0["event"] as? String == "start" }, line: line)
+      XCTAssertEqual(start["total_steps"] as? Int, steps, line: line)
+      XCTAssertEqual(start["ranks"] as? Int, 2, line: line)
+      if number > 0 { XCTAssertEqual(own[0]["step"] as? Int, start["step"] as? Int, line: line) }
+      let first = own.first { $0["event"] as? String == "first step" }
+      XCTAssertEqual(first?["step"] as? Int, (start["step"] as? Int ?? 0) + 1, line: line)
+      XCTAssertEqual(names.contains("finished"), number == 2, line: line)
+    }
+    XCTAssertEqual(told.last?["event"] as? String, "finished", line: line)
+    XCTAssertEqual(told.last?["step"] as? Int, steps, line: line)
+    let written = told.filter { $0["event"] as? String == "checkpoint" }.compactMap { $0["step"] as? Int }
+    XCTAssertEqual(written.last, steps, line: line)
+    XCTAssertTrue(written.contains(3), "\(written)", line: line)
   }
 
   /// The ranks of a launch that was killed end, and the next launch goes on.

@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import XCTest
 
 /// `u2pl logs` on the logs of real runs.

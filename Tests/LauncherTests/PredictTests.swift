@@ -1,7 +1,7 @@
-import Checkpoint
 import Dataset
 import Foundation
 import TestSupport
+import Transforms
 import XCTest
 
 /// `u2pl predict` on good input.

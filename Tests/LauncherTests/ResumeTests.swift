@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import XCTest
 
 /// The number of ranks is no hyper-parameter, nor is being killed: a run killed with `kill -9` and resumed, on another

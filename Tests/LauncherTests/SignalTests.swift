@@ -1,4 +1,6 @@
+// Alone: sends signals at certain steps of a run.
 import Foundation
+import HDF5
 import XCTest
 
 /// A signal ends a run in order: a checkpoint after the current step, exit code 75, and the rest can be gone on with.

@@ -1,3 +1,4 @@
+// Alone: holds a run to the seconds in which the watchdog must end it.
 import Foundation
 import XCTest
 

@@ -1,7 +1,9 @@
 import Checkpoint
 import Foundation
+import HDF5
 import Network
 import TestSupport
+import Weights
 import XCTest
 
 /// `u2pl weights`, and runs that start from what it makes or from a safetensors file itself.

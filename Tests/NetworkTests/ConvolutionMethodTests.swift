@@ -1,7 +1,6 @@
 import Compute
-import XCTest
-
 import Network
+import XCTest
 
 /// Winograd's method and sums over taps against the definition in double precision, on maps as the network has them.
 final class ConvolutionMethodTests: XCTestCase {

@@ -1,6 +1,6 @@
-import XCTest
-
+import RunLogs
 import Supervisor
+import XCTest
 
 /// The command line of mpirun, and what it says in the end. The texts are those of Open MPI 4.1.4.
 final class MPIRunTests: XCTestCase {
@@ -46,6 +46,21 @@ final class MPIRunTests: XCTestCase {
     )
     .text
     XCTAssertTrue(given.contains("-x OPENBLAS_CORETYPE -x DNNL_MAX_CPU_ISA=SSE41 "), given)
+  }
+
+  /// Ranks are told where to tell what happens; what a rank of another launch was told does not reach them.
+  func testTheChannelOfAnAttempt() {
+    let facts = ["a": HostFacts(cores: 2, instructions: .avx512)]
+    let environment = ["U2PL_ATTEMPT": "old-1", "U2PL_EVENTS": "old", "U2PL_TESTING": "1"]
+    var line = line([("a", 1)], facts: facts, environment: environment)
+    XCTAssertFalse(line.text.contains("U2PL_ATTEMPT"), line.text)
+    XCTAssertFalse(line.text.contains("U2PL_EVENTS"), line.text)
+    line.channel = EventChannel(attempt: "5f0c-2", directory: "a run/logs")
+    XCTAssertTrue(
+      line.text.contains(
+        " -x U2PL_LAUNCH=u2plrun1 -x U2PL_ATTEMPT=5f0c-2 -x 'U2PL_EVENTS=a run/logs/events.jsonl' -x OPENBLAS_"),
+      line.text)
+    XCTAssertTrue(line.text.contains(" -x U2PL_TESTING /bin/u2pl"), line.text)
   }
 
   func testCrowdedHosts() {
@@ -98,7 +113,7 @@ final class MPIRunTests: XCTestCase {
       """)
     XCTAssertEqual(report.exited?.rank, 1)
     XCTAssertEqual(report.exited?.code, 2)
-    XCTAssertEqual(report.message, "rank 1 on vm: /data/x.png cannot be read")
+    XCTAssertEqual(report.lastLine, "u2pl: error: rank 1 on vm: /data/x.png cannot be read")
     XCTAssertEqual(shown, ["u2pl: error: rank 1 on vm: /data/x.png cannot be read"])
   }
 

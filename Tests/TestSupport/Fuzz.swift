@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import Synchronization
 
 /// Damaged input for parsers, the same in every run: what is done to which input follows from a seed and a number.
@@ -70,6 +71,18 @@ public final class Fuzz {
     }
     clock.set(nil)
     say("\(title): \(taken) taken, \(refused) refused")
+  }
+
+  /// Keeps an input for other programs that are to be driven with it (Scripts/sanitize): appends its length, 32 bits
+  /// little-endian, and its bytes to `NAME.inputs` in the directory `U2PL_FUZZ_INPUTS`, if there is one.
+  public func keep(_ input: [UInt8]) throws {
+    guard let directory = ProcessInfo.processInfo.environment["U2PL_FUZZ_INPUTS"] else { return }
+    let path = "\(directory)/\(name).inputs"
+    if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(fileURLWithPath: path)) }
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    try file.seekToEnd()
+    try file.write(contentsOf: withUnsafeBytes(of: UInt32(input.count).littleEndian) { Data($0) } + Data(input))
+    try file.close()
   }
 
   /// Bytes with one to three changes: flipped bits, bytes removed, repeated, inserted, overwritten with pieces of `dictionary`,

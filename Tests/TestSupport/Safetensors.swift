@@ -1,4 +1,5 @@
 import Foundation
+import Network
 
 /// A safetensors file as a few lines write it, so that readers are not only tested with what they have written themselves.
 public struct Safetensors {

@@ -1,5 +1,7 @@
 import Checkpoint
+import HDF5
 import Foundation
+import HDF5
 import Trainer
 import XCTest
 

@@ -1,9 +1,8 @@
 import Checkpoint
-import Compute
 import Foundation
 import Network
 import TestSupport
-import Trainer
+import Weights
 import XCTest
 
 /// With the same weights, the encoder's maps are those of torchvision's and timm's ResNets.

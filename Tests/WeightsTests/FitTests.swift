@@ -1,8 +1,8 @@
-import Checkpoint
 import Compute
+import Checkpoint
 import Network
 import TestSupport
-import Trainer
+import Weights
 import XCTest
 
 /// Files that fit a model, wholly or in part, and what is said of those that do not.

@@ -1,7 +1,7 @@
-import Checkpoint
+import HDF5
 import Network
 import TestSupport
-import Trainer
+import Weights
 import XCTest
 
 /// `u2pl weights import` without the command: what is written, and what is reported.

@@ -1,40 +1,10 @@
-import Checkpoint
-import Compute
 import Foundation
 import Network
 import TestSupport
-import Trainer
 import XCTest
 
 /// A test with a directory of its own, in which weights files are made.
-class WeightsTestCase: XCTestCase {
-  private(set) var directory = ""
-
-  override func setUpWithError() throws {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("u2pl-weights-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    directory = url.path
-  }
-
-  override func tearDownWithError() throws {
-    try FileManager.default.removeItem(atPath: directory)
-  }
-
-  func path(_ name: String) -> String { "\(directory)/\(name)" }
-
-  /// The message of the ``CheckpointError`` that `body` throws.
-  func message(file: StaticString = #filePath, line: UInt = #line, _ body: () throws -> Void) -> String {
-    do {
-      try body()
-      XCTFail("no error was thrown", file: file, line: line)
-    } catch let error as CheckpointError {
-      return error.description
-    } catch {
-      XCTFail("not a CheckpointError: \(error)", file: file, line: line)
-    }
-    return ""
-  }
-
+class WeightsTestCase: DirectoryTestCase {
   /// Says each of `parts`.
   func assert(
     _ text: String, says parts: String..., file: StaticString = #filePath, line: UInt = #line

@@ -1,0 +1,81 @@
+import Transforms
+
+/// What the values stored in a mask mean: a class, ignore, or nothing, which is an error.
+public struct LabelCoding: Sendable, Equatable {
+  /// By stored value: the class, ``LabelMap/ignore``, or ``none``.
+  let table: [Int32]
+  /// Ends a message on a value that means nothing: what values there can be.
+  private let advice: String
+
+  static let none: Int32 = -1
+
+  /// Values are classes, 255 is ignore.
+  public static func direct(classes: Int) -> LabelCoding {
+    LabelCoding(
+      table: (0..<256).map { $0 < classes ? $0 : $0 == Int32(LabelMap.ignore) ? $0 : none },
+      advice: "with \(classes) classes values are 0 to \(classes - 1), or \(LabelMap.ignore) for ignore")
+  }
+
+  /// Some values are given a class each.
+  ///
+  /// - Parameters:
+  ///   - classes: by stored value a class, or nil for ignore.
+  ///   - ignoringOthers: whether values not listed are ignored; else they are errors.
+  public init(_ classes: [UInt8: UInt8?], ignoringOthers: Bool) {
+    var table = [Int32](repeating: ignoringOthers ? Int32(LabelMap.ignore) : LabelCoding.none, count: 256)
+    for (value, label) in classes { table[Int(value)] = Int32(label ?? LabelMap.ignore) }
+    let values = classes.keys.sorted().map(String.init).joined(separator: ", ")
+    self.init(
+      table: table,
+      advice: "data.label_map lists \(values); add the value there, or 'other: ignore' for all that are not listed")
+  }
+
+  /// The `labelIds` of Cityscapes: 19 of the 34 are classes that networks are trained on, everything else is ignore.
+  public static let cityscapes: LabelCoding = {
+    let trained: [UInt8] = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
+    let classes = trained.enumerated().map { ($1, UInt8?(UInt8($0))) }
+    return LabelCoding(Dictionary(uniqueKeysWithValues: classes), ignoringOthers: true)
+  }()
+
+  init(table: [Int32], advice: String) {
+    precondition(table.count == 256)
+    self.table = table
+    self.advice = advice
+  }
+
+  /// The same, where classes from `classes` on mean nothing.
+  func restricted(to classes: Int) -> LabelCoding {
+    guard table.contains(where: { $0 >= classes && $0 != Int32(LabelMap.ignore) }) else { return self }
+    return LabelCoding(
+      table: table.map { $0 >= classes && $0 != Int32(LabelMap.ignore) ? LabelCoding.none : $0 },
+      advice: "it stands for a class of its own, but data.classes has \(classes) classes only; give all of them")
+  }
+
+  /// Whether values stay what they are.
+  private var isDirect: Bool { table.indices.allSatisfy { table[$0] == LabelCoding.none || table[$0] == $0 } }
+
+  /// Replaces stored values by what they mean.
+  ///
+  /// - Parameter mask: what the message calls the file.
+  /// - Throws: ``DatasetError`` with the first value that means nothing, its place, and how many pixels have such.
+  func decode(_ stored: consuming LabelMap, mask: String) throws -> LabelMap {
+    var labels = stored
+    var strange = 0
+    let direct = isDirect
+    table.withUnsafeBufferPointer { table in
+      for value in labels.values where table[Int(value)] == LabelCoding.none { strange += 1 }
+      guard strange == 0, !direct else { return }
+      for index in labels.values.indices { labels.values[index] = UInt8(table[Int(labels.values[index])]) }
+    }
+    guard strange > 0, let at = labels.values.firstIndex(where: { table[Int($0)] == LabelCoding.none }) else {
+      return labels
+    }
+    let value = labels.values[at]
+    let others = Set(labels.values).filter { table[Int($0)] == LabelCoding.none && $0 != value }.sorted()
+    let more = others.isEmpty ? "" : ", and with \(others.map(String.init).joined(separator: ", "))"
+    throw FileBytes.problem(
+      mask,
+      "value \(value) at pixel (x \(at % labels.width), y \(at / labels.width)) is no class\(more) (\(strange) "
+        + "\(strange == 1 ? "pixel" : "pixels")): \(advice)")
+  }
+}

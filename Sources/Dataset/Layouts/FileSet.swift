@@ -1,0 +1,91 @@
+import Foundation
+import Transforms
+
+/// Images and masks in files of their own, one list of them.
+public struct FileSet: ImageSet {
+  public let problems: [DatasetError]
+  private let list: ImageList
+  private let entries: [Entry]
+
+  private struct Entry {
+    let identifier: String
+    let line: ImageList.Line
+    let image: String
+    let mask: String?
+    let coding: LabelCoding
+  }
+
+  /// Reads the list and looks whether the files it names exist.
+  ///
+  /// - Parameters:
+  ///   - root: the folder that paths of the layout start from.
+  ///   - list: a list's path relative to the root, to the working directory, or to the folder that the root is in.
+  ///   - classes: how many there are.
+  ///   - coding: what masks store; nil for the class itself. Masks that hold Cityscapes' `labelIds` have their own.
+  ///   - labeled: whether every image needs a mask; else none is looked for.
+  /// - Throws: ``DatasetError`` when there is no list to speak of. What single lines lack is in ``problems``.
+  public init(
+    root: String, list: String, layout: FileLayout, classes: Int, coding: LabelCoding? = nil, labeled: Bool
+  ) throws {
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: root, isDirectory: &isDirectory) else {
+      throw FileBytes.problem(root, "the root of the data set does not exist")
+    }
+    guard isDirectory.boolValue else {
+      throw FileBytes.problem(
+        root, "the root of the data set is not a directory; for a packed file set data.kind to hdf5")
+    }
+    let list = try ImageList(list, in: [root, "", "\(root)/.."])
+    let plain = (coding ?? .direct(classes: classes)).restricted(to: classes)
+    let labelIds = LabelCoding.cityscapes.restricted(to: classes)
+    var files = FileNames(root: root)
+    var entries: [Entry] = []
+    var problems: [DatasetError] = []
+    for line in list.lines {
+      do {
+        let entry = try layout.entry(line, labeled: labeled, &files)
+        let holdsLabelIds = layout == .cityscapes && FileLayout.holdsLabelIds(entry.mask ?? "")
+        entries.append(
+          Entry(
+            identifier: entry.identifier, line: line, image: "\(root)/\(entry.image)",
+            mask: entry.mask.map { "\(root)/\($0)" }, coding: holdsLabelIds ? labelIds : plain))
+      } catch let problem as DatasetError {
+        problems.append(DatasetError(description: "\(list.place(line)): \(problem.description)"))
+      }
+    }
+    self.list = list
+    self.entries = entries
+    self.problems = problems
+  }
+
+  public var count: Int { entries.count }
+
+  public func identifier(_ index: Int) -> String { entries[index].identifier }
+
+  public func origin(_ index: Int) -> String? { list.place(entries[index].line) }
+
+  public func line(_ index: Int) -> String { entries[index].line.text }
+
+  public func source(_ index: Int) -> (image: String, mask: String?) { (entries[index].image, entries[index].mask) }
+
+  /// What the mask's stored values mean.
+  func coding(_ index: Int) -> LabelCoding { entries[index].coding }
+
+  public func image(_ index: Int) throws -> RGBImage { try ImageFile.readRGB(entries[index].image) }
+
+  public func labels(_ index: Int) throws -> LabelMap {
+    let entry = entries[index]
+    guard let mask = entry.mask else {
+      throw DatasetError(description: "\(entry.image): has no mask; its list was read as unlabeled")
+    }
+    return try entry.coding.decode(ImageFile.readLabels(mask), mask: mask)
+  }
+
+  @discardableResult
+  public func check(_ index: Int) throws -> (height: Int, width: Int) {
+    let entry = entries[index]
+    let image = try ImageFile.checkImage(entry.image)
+    if entry.mask != nil { try requireSameSize(index, image: (image.height, image.width), try labels(index)) }
+    return (image.height, image.width)
+  }
+}

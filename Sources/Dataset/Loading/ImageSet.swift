@@ -1,0 +1,104 @@
+import Transforms
+
+/// Bad data, told to the user: which file, where in it, what to do.
+public struct DatasetError: Error, CustomStringConvertible, Sendable {
+  public let description: String
+  public init(description: String) { self.description = description }
+}
+
+/// One list of images: the labeled, the unlabeled or the validation list.
+///
+/// Every method may be called from any thread. `index` is in `0..<count`.
+public protocol ImageSet: Sendable {
+  var count: Int { get }
+
+  /// What is wrong with lines of the list that are therefore not among the entries.
+  var problems: [DatasetError] { get }
+
+  /// What a message calls the entry: an ID or a path.
+  func identifier(_ index: Int) -> String
+
+  /// The list and the line that the entry stands in, nil where no list was read.
+  func origin(_ index: Int) -> String?
+
+  /// What that line says, for other lists to say; the identifier where no list was read.
+  func line(_ index: Int) -> String
+
+  /// Where the image and its mask lie, for messages, and to tell whether two entries are the same.
+  func source(_ index: Int) -> (image: String, mask: String?)
+
+  /// - Throws: ``DatasetError`` naming the file.
+  func image(_ index: Int) throws -> RGBImage
+
+  /// The mask, every value a class of the set or ``LabelMap/ignore``.
+  ///
+  /// - Throws: ``DatasetError``, also when the set has no masks.
+  func labels(_ index: Int) throws -> LabelMap
+
+  /// The image and its mask, of the same size.
+  ///
+  /// - Throws: ``DatasetError``, also when they differ in size.
+  func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap)
+
+  /// Looks an entry over before training, without decoding its image.
+  ///
+  /// - Returns: the image's size.
+  /// - Throws: the ``DatasetError`` the user should see.
+  @discardableResult
+  func check(_ index: Int) throws -> (height: Int, width: Int)
+}
+
+extension ImageSet {
+  public var problems: [DatasetError] { [] }
+
+  public func origin(_ index: Int) -> String? { nil }
+
+  public func line(_ index: Int) -> String { identifier(index) }
+
+  public func source(_ index: Int) -> (image: String, mask: String?) { (identifier(index), identifier(index)) }
+
+  public func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
+    let image = try image(index)
+    let labels = try labels(index)
+    try requireSameSize(index, image: (image.height, image.width), labels)
+    return (image, labels)
+  }
+
+  func requireSameSize(_ index: Int, image: (height: Int, width: Int), _ mask: LabelMap) throws {
+    guard image != (mask.height, mask.width) else { return }
+    let source = source(index)
+    throw DatasetError(
+      mismatch: (source.image, image.height, image.width), (source.mask ?? "its mask", mask.height, mask.width))
+  }
+
+  /// Throws the first of ``problems``, where there are any.
+  public func requireComplete() throws {
+    guard let first = problems.first else { return }
+    let others = problems.count - 1
+    let more =
+      others == 0 ? "" : " (\(others) more \(others == 1 ? "line" : "lines"): u2pl data check CONFIG lists all)"
+    throw DatasetError(description: first.description + more)
+  }
+
+  /// Adds the entry's place in its list to what is wrong with it.
+  @discardableResult
+  public func placing<Result>(_ index: Int, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let problem as DatasetError {
+      guard let origin = origin(index) else { throw problem }
+      throw DatasetError(description: "\(origin): \(problem.description)")
+    }
+  }
+}
+
+extension DatasetError {
+  /// An image and a mask of different sizes.
+  init(
+    mismatch image: (name: String, height: Int, width: Int), _ mask: (name: String, height: Int, width: Int)
+  ) {
+    self.init(
+      description: "\(image.name) and \(mask.name): the image is \(image.width)×\(image.height) pixels but the mask "
+        + "\(mask.width)×\(mask.height); both must have the same size")
+  }
+}

@@ -1,0 +1,83 @@
+/// A value that has no place in an order.
+public struct NotOrderable: Error, CustomStringConvertible, Sendable {
+  public let description: String
+}
+
+extension Communicator {
+  /// The order statistic of rank `k` (0 the smallest) of the non-negative numbers that all ranks hold together, exactly.
+  ///
+  /// The bit patterns of non-negative floats order like integers, so three rounds of histograms over 11, 11 and
+  /// 10 bits find the value. No number is sent: 40 KiB a rank, however many there are.
+  /// - Parameters:
+  ///   - k: 0 ..< the global count.
+  ///   - local: this rank's numbers, each ≥ 0 or −0; possibly none.
+  public func orderStatistic(_ k: Int, of local: UnsafeBufferPointer<Float>) throws -> Float {
+    try orderStatistics(from: k, of: local).value
+  }
+
+  /// The order statistic of rank `k`, and whether the one of rank k + 1 is the same number.
+  private func orderStatistics(
+    from k: Int, of local: UnsafeBufferPointer<Float>
+  ) throws -> (value: Float, isRepeated: Bool) {
+    var k = Int64(k)
+    var isRepeated = false
+    var prefix: UInt32 = 0
+    for (shift, bits) in [(21, 11), (10, 11), (0, 10)] {
+      var histogram = [Int64](repeating: 0, count: 1 << bits)
+      let mask = UInt32(1 << bits) - 1
+      let high = UInt32(shift + bits)
+      histogram.withUnsafeMutableBufferPointer { histogram in
+        for value in local {
+          let pattern = value == 0 ? 0 : value.bitPattern  // −0 counts as 0
+          // In the first round high is 32, and Swift's smart shift gives 0.
+          if pattern >> high == prefix >> high { histogram[Int((pattern >> UInt32(shift)) & mask)] += 1 }
+        }
+      }
+      histogram = try sum(histogram)
+      var bin = 0
+      while k >= histogram[bin] {
+        k -= histogram[bin]
+        bin += 1
+      }
+      prefix |= UInt32(bin) << UInt32(shift)
+      isRepeated = k + 1 < histogram[bin]
+    }
+    return (Float(bitPattern: prefix), isRepeated)
+  }
+
+  /// The smallest of all ranks' non-negative numbers that is greater than `value`, `value` itself where there is none.
+  private func successor(of value: Float, in local: UnsafeBufferPointer<Float>) throws -> Float {
+    var least = Float.infinity
+    for candidate in local { least = candidate > value && candidate < least ? candidate : least }
+    let global = Float(bitPattern: UInt32(try minimum([Int64(least.bitPattern)])[0]))
+    return global == .infinity ? value : global
+  }
+
+  /// The exact global percentile: linear interpolation between the two neighbouring order statistics, at rank
+  /// (n − 1)·q/100, as numpy's default.
+  ///
+  /// - Parameters:
+  ///   - q: 0 … 100.
+  ///   - local: this rank's non-negative, finite numbers; possibly none.
+  /// - Returns: nil when no rank holds a number.
+  /// - Throws: ``NotOrderable`` on every rank when any holds a NaN, an infinite or a negative number.
+  public func percentile(_ q: Double, of local: UnsafeBufferPointer<Float>) throws -> Double? {
+    var bad: Int64 = 0
+    for value in local where !(value >= 0 && value.isFinite) { bad += 1 }
+    let totals = try sum([Int64(local.count), bad])
+    guard totals[1] == 0 else {
+      throw NotOrderable(
+        description: "percentile of \(totals[0]) values: \(totals[1]) of them are NaN, infinite or negative")
+    }
+    let count = Int(totals[0])
+    guard count > 0 else { return nil }
+    let position = Double(count - 1) * q / 100
+    let below = Int(position)
+    let fraction = position - Double(below)
+    let (low, isRepeated) = try orderStatistics(from: below, of: local)
+    // Asked for even where it changes nothing: what is sent depends on nothing.
+    let next = try successor(of: low, in: local)
+    let high = isRepeated ? low : next
+    return Double(low) + (Double(high) - Double(low)) * fraction
+  }
+}

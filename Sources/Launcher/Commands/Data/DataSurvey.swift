@@ -1,0 +1,212 @@
+import Configuration
+import Dataset
+import Distributed
+import Method
+import Trainer
+import Transforms
+
+/// What reading every image and mask of a configuration once has found.
+struct DataSurvey {
+  /// What is known of one list.
+  struct List {
+    let role: ShapesRole
+    var images = 0
+    /// Of the images that could be read, by their number of pixels.
+    var smallest: (height: Int, width: Int)?
+    var largest: (height: Int, width: Int)?
+    /// Pixels of each class, then of ignore; empty where masks are not needed.
+    var pixels: [Int64] = []
+    /// Images that show each class, then those with ignored pixels.
+    var shownBy: [Int64] = []
+
+    var name: String { role == .validation ? "validation" : role.list }
+    var isMasked: Bool { role != .unlabeled }
+  }
+
+  private(set) var lists: [List] = []
+  /// All that cannot be trained on: lists, lines, files, masks.
+  private(set) var problems: [String] = []
+  /// What can be trained on, but is hardly meant.
+  private(set) var remarks: [String] = []
+  /// How many images were read: one that several lists name is read once.
+  private(set) var filesRead = 0
+
+  /// An image, with its mask where a list needs it.
+  private struct Job: Sendable {
+    let set: any ImageSet
+    let index: Int
+    let masked: Bool
+  }
+
+  private struct Facts: Sendable {
+    let height: Int
+    let width: Int
+    /// As ``List/pixels``.
+    var pixels: [Int64] = []
+  }
+
+  /// Reads everything, shared out over the ranks. Collective.
+  ///
+  /// - Throws: ``CollectiveFailure`` where the lists themselves cannot be compared, as they differ between hosts.
+  init(_ configuration: Configuration, ranks: Communicator) throws {
+    var sets: [any ImageSet] = []
+    var found: [String] = []
+    do {
+      let source = try DataSource(configuration.data)
+      for role in [ShapesRole.labeled, .unlabeled, .validation] {
+        do {
+          guard let set = try source.open(role) else { continue }
+          sets.append(set)
+          lists.append(List(role: role))
+          found += set.problems.map(\.description)
+        } catch { found.append("\(error)") }
+      }
+    } catch { found.append("\(error)") }
+    problems = try SharedWork.gather(found, ranks: ranks)
+    let counts = sets.map { Int64($0.count) } + [Int64](repeating: -1, count: 3 - sets.count)
+    guard try ranks.minimum(counts) == ranks.maximum(counts) else {
+      problems.append("the ranks do not see the same files: is \(configuration.data.root) on all hosts?")
+      lists = []
+      return
+    }
+    let (jobs, jobOfEntry) = DataSurvey.jobs(sets, lists)
+    filesRead = jobs.count
+    let classes = configuration.data.classes
+    let results = try SharedWork.run(jobs, label: "check", ranks: ranks) { try DataSurvey.read($0, classes: classes) }
+    let first = SharedWork.share(of: jobs.count, ranks).lowerBound
+    problems += try SharedWork.gather(
+      results.compactMap { if case .failure(let error) = $0 { "\(error)" } else { nil } }, ranks: ranks)
+    let sizes = try sum(results, first, jobOfEntry, jobs: jobs.count, classes: classes, ranks)
+    summarize(sets, jobOfEntry, sizes)
+    if configuration.augment.crop == nil { requireOneSize(sets, jobOfEntry, sizes) }
+    remark(sets, configuration)
+  }
+
+  /// What there is to read, each once, and by list and entry which of these it is.
+  private static func jobs(_ sets: [any ImageSet], _ lists: [List]) -> (jobs: [Job], jobOfEntry: [[Int]]) {
+    var jobs: [Job] = []
+    var known: [String: Int] = [:]
+    var jobOfEntry = sets.map { [Int](repeating: 0, count: $0.count) }
+    // Masked ones first: an unlabeled image may have been read with its mask.
+    for masked in [true, false] {
+      for (l, set) in sets.enumerated() where lists[l].isMasked == masked {
+        for index in 0..<set.count {
+          let source = set.source(index)
+          let keys = masked ? [source.image + "\n" + (source.mask ?? "")] : [source.image]
+          if let job = keys.compactMap({ known[$0] }).first {
+            jobOfEntry[l][index] = job
+            continue
+          }
+          jobOfEntry[l][index] = jobs.count
+          for key in keys + [source.image] { known[key] = known[key] ?? jobs.count }
+          jobs.append(Job(set: set, index: index, masked: masked))
+        }
+      }
+    }
+    return (jobs, jobOfEntry)
+  }
+
+  private static func read(_ job: Job, classes: Int) throws -> Facts {
+    try job.set.placing(job.index) {
+      guard job.masked else {
+        let image = try job.set.image(job.index)
+        return Facts(height: image.height, width: image.width)
+      }
+      let (image, labels) = try job.set.labeledImage(job.index)
+      var counts = [Int64](repeating: 0, count: 256)
+      for value in labels.values { counts[Int(value)] += 1 }
+      return Facts(
+        height: image.height, width: image.width,
+        pixels: Array(counts[..<classes]) + [counts[Int(LabelMap.ignore)]])
+    }
+  }
+
+  /// Adds up what all ranks have found in the masks of each list.
+  ///
+  /// - Returns: height and width of each job's image, 0 where it cannot be read.
+  private mutating func sum(
+    _ results: [Result<Facts, any Error>], _ first: Int, _ jobOfEntry: [[Int]], jobs: Int, classes: Int,
+    _ ranks: Communicator
+  ) throws -> [Int64] {
+    var sizes = [Int64](repeating: 0, count: 2 * jobs)
+    for (i, result) in results.enumerated() {
+      guard case .success(let facts) = result else { continue }
+      (sizes[2 * (first + i)], sizes[2 * (first + i) + 1]) = (Int64(facts.height), Int64(facts.width))
+    }
+    for (l, list) in lists.enumerated() where list.isMasked {
+      var pixels = [Int64](repeating: 0, count: classes + 1), shownBy = pixels
+      for job in jobOfEntry[l] where results.indices.contains(job - first) {
+        guard case .success(let facts) = results[job - first] else { continue }
+        for (c, count) in facts.pixels.enumerated() where count > 0 {
+          pixels[c] += count
+          shownBy[c] += 1
+        }
+      }
+      (lists[l].pixels, lists[l].shownBy) = (try ranks.sum(pixels), try ranks.sum(shownBy))
+    }
+    return try ranks.sum(sizes)
+  }
+
+  private mutating func summarize(_ sets: [any ImageSet], _ jobOfEntry: [[Int]], _ sizes: [Int64]) {
+    for (l, set) in sets.enumerated() {
+      lists[l].images = set.count
+      let read = jobOfEntry[l].map { (height: Int(sizes[2 * $0]), width: Int(sizes[2 * $0 + 1])) }
+        .filter { $0.height > 0 }
+      lists[l].smallest = read.min { $0.height * $0.width < $1.height * $1.width }
+      lists[l].largest = read.max { $0.height * $0.width < $1.height * $1.width }
+    }
+  }
+
+  /// Without a crop images have to fit into one batch.
+  private mutating func requireOneSize(_ sets: [any ImageSet], _ jobOfEntry: [[Int]], _ sizes: [Int64]) {
+    var expected: (name: String, height: Int64, width: Int64)?
+    for (l, set) in sets.enumerated() where lists[l].role != .validation {
+      for (index, job) in jobOfEntry[l].enumerated() {
+        let (height, width) = (sizes[2 * job], sizes[2 * job + 1])
+        guard height > 0 else { continue }
+        guard let first = expected else {
+          expected = (set.identifier(index), height, width)
+          continue
+        }
+        guard (height, width) != (first.height, first.width) else { continue }
+        problems.append(
+          (set.origin(index).map { "\($0): " } ?? "")
+            + "\(set.identifier(index)) is \(width)×\(height), \(first.name) \(first.width)×\(first.height): without "
+            + "augment.crop all training images must be of one size")
+      }
+    }
+  }
+
+  private mutating func remark(_ sets: [any ImageSet], _ configuration: Configuration) {
+    var images: [ShapesRole: Set<String>] = [:]
+    for (l, set) in sets.enumerated() {
+      let all = (0..<set.count).map { set.source($0).image }
+      images[lists[l].role] = Set(all)
+      let repeated = all.count - Set(all).count
+      if repeated > 0 {
+        remarks.append("the \(lists[l].name) list names \(count(repeated, "image")) more than once")
+      }
+    }
+    let validation = images[.validation] ?? []
+    for role in [ShapesRole.labeled, .unlabeled] {
+      let shared = (images[role] ?? []).intersection(validation).count
+      if shared > 0 {
+        remarks.append(
+          "\(count(shared, "image")) of the validation list \(shared == 1 ? "is" : "are") \(role.list), too")
+      }
+    }
+    for list in lists where list.isMasked && list.shownBy.count > 1 {
+      let absent = list.shownBy.dropLast().enumerated().filter { $0.element == 0 }.map {
+        configuration.data.name(of: $0.offset)
+      }
+      if !absent.isEmpty { remarks.append("no image of the \(list.name) list shows \(absent.joined(separator: ", "))") }
+    }
+  }
+
+  private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+}
+
+extension Configuration.Data {
+  /// What a class is called: its name, or else its number.
+  func name(of label: Int) -> String { classNames?[label] ?? "\(label)" }
+}

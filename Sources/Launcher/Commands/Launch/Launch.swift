@@ -1,0 +1,154 @@
+import ArgumentParser
+import Configuration
+import Distributed
+import Foundation
+import Supervisor
+
+struct Launch: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Runs train on many ranks, and goes on when a rank, a host or mpirun fails.",
+    usage: "u2pl launch [-n <ranks>] [--hostfile <file>] [<options>] -- train --config <file> …",
+    discussion: """
+      Builds the mpirun line, prints it, and supervises it. When a rank or a host dies, the run goes on from its newest good \
+      checkpoint on the hosts that still answer, with as many ranks as before if there is room for them, else with the \
+      largest power of two that fits and divides the batch: the same bits either way. What is lost is the steps since the \
+      checkpoint. docs/failures.md shows what it says and what to do.
+
+      Hosts are those of --hostfile, in Open MPI's format; inside a Slurm job those of the job; those of Open MPI's default \
+      hostfile; or this machine. Other hosts are reached as mpirun reaches them: by ssh without a password, or by what \
+      OMPI_MCA_plm_rsh_agent says. Without compute.threads in the configuration each rank gets cores / ranks threads of the \
+      fullest host, for the whole run. Ranks are spread over the hosts evenly and bound to their cores.
+
+      SIGTERM, SIGINT, SIGHUP and SIGUSR1 end the run after its current step and a checkpoint, with exit code 75; a second \
+      SIGINT ends it at once, with 130. Each attempt is kept in logs/launch.log and logs/launch.jsonl of the run directory.
+
+      Exit codes: 0 the run is finished; 1 given up, with what happened to each attempt; 2 bad input and 64 bad usage, which \
+      are not tried again; 75 stopped by a signal after a checkpoint, to be resumed; 130 interrupted twice.
+      """)
+
+  @Option(
+    name: .customShort("n"),
+    help: ArgumentHelp(
+      "How many; must divide both batch sizes. Without it, the largest power of two there is room for.",
+      valueName: "ranks"))
+  var nRanks: Int?
+
+  @Option(help: ArgumentHelp("Hosts, a line each, such as node01 slots=4.", valueName: "file"))
+  var hostfile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Give up after this many restarts in a row that bring no new checkpoint; 0 never restarts.", valueName: "count"))
+  var maxRestarts = 3
+
+  @Flag(help: "Allow more ranks than slots.")
+  var oversubscribe = false
+
+  @Option(
+    help: ArgumentHelp(
+      "core: a rank has cores of its own where there are enough; none: the system decides.", valueName: "how"))
+  var bindTo = Binding.core
+
+  @Option(
+    name: .customShort("x"),
+    help: ArgumentHelp(
+      "An environment variable for all ranks; may be repeated. OMP_…, OPENBLAS_…, HDF5_… and the like are passed on anyway.",
+      valueName: "name[=value]"))
+  var variables: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "After this long without a step or a line of output, ask the hosts whether they are still there; where steps take "
+        + "longer, ever more seldom, down to once in 160 s.",
+      valueName: "seconds"))
+  var probeSeconds = 10.0
+
+  @Option(
+    help: ArgumentHelp(
+      "Pause before a restart; doubles with each further one that brings no newer checkpoint, up to a minute.",
+      valueName: "seconds"))
+  var backoff = 1.0
+
+  @Flag(help: "Ask the hosts, show the mpirun line, and start nothing.")
+  var dryRun = false
+
+  @Argument(parsing: .postTerminator, help: ArgumentHelp("train and its options.", valueName: "command"))
+  var command: [String]
+
+  enum Binding: String, ExpressibleByArgument, CaseIterable { case core, none }
+
+  func validate() throws {
+    guard command.first == "train" else {
+      throw ValidationError("launch runs train, as in: u2pl launch -n 4 -- train --config FILE; start others by mpirun")
+    }
+    if let nRanks, !(1...65536).contains(nRanks) {
+      throw ValidationError("-n \(nRanks): it takes a number from 1 to 65536")
+    }
+    guard maxRestarts >= 0 else { throw ValidationError("--max-restarts \(maxRestarts): it takes 0 or more") }
+    guard (0.1...86400).contains(probeSeconds) else {
+      throw ValidationError("--probe-seconds \(probeSeconds): it takes seconds from 0.1 to 86400")
+    }
+    guard (0...60).contains(backoff) else {
+      throw ValidationError("--backoff \(backoff): it takes seconds from 0 to 60")
+    }
+    for variable in variables where variable.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*(=.*)?/.dotMatchesNewlines()) == nil
+    {
+      throw ValidationError("-x \(variable): it takes NAME or NAME=VALUE")
+    }
+    if try training().dryRun {
+      throw ValidationError(
+        "a dry run is one attempt: u2pl launch --dry-run shows the line, mpirun … train --dry-run runs it")
+    }
+  }
+
+  /// The options of `train`.
+  private func training() throws -> Train {
+    do { return try Train.parse(Array(command.dropFirst())) } catch {
+      if Train.exitCode(for: error) == .success { throw CleanExit.message(Train.fullMessage(for: error)) }
+      throw ValidationError("train: \(Train.message(for: error))")
+    }
+  }
+
+  func run() throws {
+    guard !MPIEnvironment.isLaunched else {
+      refuse("launch starts the ranks by itself; run it once, without mpirun or srun")
+    }
+    OwnProcess.unbindIfBound()
+    do {
+      let training = try training()
+      let configuration = try Configuration.load(path: training.options.config, overrides: training.options.overrides)
+      let environment = ProcessInfo.processInfo.environment
+      let options = try options(training, configuration)
+      if dryRun { return try Supervisor.preview(options, environment: environment).forEach(RankedProcess.say) }
+      let code = try Supervisor(options, environment: environment).run()
+      if code != 0 { Foundation.exit(code) }
+    } catch {
+      refuse("\(error)")
+    }
+  }
+
+  private func options(_ training: Train, _ configuration: Configuration) throws -> LaunchOptions {
+    var options = LaunchOptions(
+      program: Bundle.main.executableURL?.path ?? CommandLine.arguments[0], arguments: command,
+      runDirectory: try RunDirectoryChoice.path(
+        given: training.runPath, configuration: configuration, config: training.options.config, resume: training.resume),
+      namesRun: training.runPath != nil || configuration.run.directory != nil,
+      resume: training.resume.map { $0 == "latest" ? .latest : .path($0) } ?? .no,
+      batch: (configuration.batch.labeled, configuration.u2pl.enabled ? configuration.batch.unlabeled : 0),
+      threads: configuration.compute.threads)
+    options.ranks = nRanks
+    options.hostfile = hostfile
+    options.maxRestarts = maxRestarts
+    options.oversubscribe = oversubscribe
+    options.binding = bindTo == .core ? .core : .none
+    options.probeSeconds = probeSeconds
+    options.backoff = backoff
+    options.passed = variables
+    return options
+  }
+
+  private func refuse(_ message: String) -> Never {
+    RankedProcess.show("u2pl: error: \(message)", isError: true)
+    Foundation.exit(2)
+  }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import Checkpoint
+import Compute
+import Configuration
+import Distributed
+import Foundation
+import HDF5
+import Supervisor
+import Trainer
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains: alone as one rank, or under mpirun; u2pl launch restarts it when something fails.",
+    discussion: """
+      A run directory holds config.yaml (every default written out), metrics.jsonl (a line a step), checkpoints/ and a \
+      log for each rank in logs/. Without --run and run.directory it is runs/NAME after the configuration's file, or \
+      runs/NAME-2 … where that is taken.
+
+      The number of ranks must divide both batch sizes. At 1, 2, 4, 8 … ranks the run computes the same bits, so it \
+      can be resumed on another number.
+
+      SIGTERM, SIGINT and SIGUSR1, to any rank, end the run after its current step and a checkpoint, with exit code 75; an \
+      evaluation that is due or running is left to the resumed run. A second SIGINT ends it at once. mpirun passes SIGUSR1 \
+      on; at SIGTERM and SIGINT it gives ranks only a second.
+      """)
+
+  @OptionGroup var options: ConfigurationOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Go on from the newest good checkpoint of the run directory, or from a file.", valueName: "latest|path"))
+  var resume: String?
+
+  @Option(name: .customLong("run"), help: ArgumentHelp("The run directory.", valueName: "dir"))
+  var runPath: String?
+
+  @Flag(help: "Check files and estimate memory and time by a short calibration; write nothing.")
+  var dryRun = false
+
+  func run() throws {
+    ParentProcess.dieWithItIfLaunched()
+    try RankedProcess.run { ranks in
+      let configuration = try ranks.together {
+        try Configuration.load(path: options.config, overrides: options.overrides)
+      }
+      try ranks.together { try BLAS.load() }
+      let facts = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+      if dryRun { return try DryRun(configuration: configuration, ranks: ranks).run() }
+      let directory = try runDirectory(configuration, ranks)
+      var attributes: [String: AttributeValue] = ["version": .string(Version.number)]
+      if let commit = Version.commit { attributes["git_commit"] = .string(commit) }
+      StopRequest.listen()
+      let training = try TrainingRun(
+        configuration, directory: directory, resume: resume.map { $0 == "latest" ? .latest : .path($0) }, ranks: ranks,
+        attributes: attributes, facts: facts, say: RankedProcess.say)
+      try training.run()
+    }
+  }
+
+  /// Where the run goes. Rank 0 looks; its answer counts everywhere.
+  private func runDirectory(_ configuration: Configuration, _ ranks: Communicator) throws -> RunDirectory {
+    var path = ""
+    try ranks.together {
+      guard ranks.rank == 0 else { return }
+      path = try RunDirectoryChoice.path(
+        given: runPath, configuration: configuration, config: options.config, resume: resume)
+    }
+    return RunDirectory(path: try ranks.broadcast(path, from: 0))
+  }
+}

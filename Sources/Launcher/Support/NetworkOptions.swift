@@ -1,0 +1,78 @@
+import ArgumentParser
+import Checkpoint
+import Compute
+import Configuration
+import Distributed
+import HDF5
+import Network
+import Trainer
+
+/// Options of commands that apply a trained network.
+struct NetworkOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The checkpoint, such as runs/NAME/checkpoints/best.", valueName: "path"))
+  var checkpoint: String
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Sets one key of the checkpoint's configuration; may be repeated.", valueName: "key=value"))
+  var overrides: [String] = []
+
+  enum Which: String, ExpressibleByArgument, CaseIterable { case auto, student, teacher }
+
+  @Option(help: "Which network; auto is the teacher once semi-supervised training has begun, else the student.")
+  var network = Which.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "Factors the image is resized by, over which logits are averaged, such as 0.75,1,1.25; else evaluate.scales.",
+      valueName: "factors"))
+  var scales: String?
+
+  @Flag(inversion: .prefixedNo, help: "Whether logits are also averaged over the mirrored image; else evaluate.flip.")
+  var flip: Bool?
+
+  /// The keys that the options stand for, and `--set` before them.
+  private func settings(mode: Configuration.Evaluate.Mode?) -> [String] {
+    var settings = overrides
+    if let mode { settings.append("evaluate.mode=\(mode.rawValue)") }
+    if let scales { settings.append("evaluate.scales=[\(scales)]") }
+    if let flip { settings.append("evaluate.flip=\(flip ? "on" : "off")") }
+    return settings
+  }
+
+  /// Reads the checkpoint, gives this rank its threads, and fills a network. Collective.
+  ///
+  /// - Throws: ``CollectiveFailure`` on every rank.
+  func load(mode: Configuration.Evaluate.Mode?, ranks: Communicator) throws -> TrainedNetwork {
+    // Every rank reads the file: a checkpoint to use lies where all can see it.
+    let (configuration, group, stored) = try ranks.together { try read(settings(mode: mode)) }
+    try ranks.together { try BLAS.load() }
+    _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+    let segmenter = Segmenter(SegmenterShape(configuration), trainable: false)
+    try ranks.together {
+      try segmenter.parameters.load(stored, strict: true, source: "\(checkpoint), group /\(group)")
+    }
+    return TrainedNetwork(configuration: configuration, group: group, segmenter: segmenter)
+  }
+
+  private func read(_ settings: [String]) throws -> (Configuration, String, [String: StoredDataset]) {
+    let attributes = try CheckpointFile.summary(checkpoint).attributes
+    guard case .string(let yaml)? = attributes["config"] else {
+      throw CheckpointError(
+        description: "\(checkpoint): the attribute config is missing; this is no checkpoint of a run")
+    }
+    let configuration = try Configuration(yaml: yaml, source: "\(checkpoint), attribute config", overrides: settings)
+    let group = network == .auto ? CheckpointFile.evaluatedNetwork(checkpoint) : network.rawValue
+    // Momentum and memory bank are many times larger than a network.
+    let contents = try CheckpointFile.read(checkpoint, group: group)
+    return (configuration, group, contents.datasets(in: group))
+  }
+}
+
+/// A network out of a checkpoint.
+struct TrainedNetwork {
+  let configuration: Configuration
+  /// `student` or `teacher`.
+  let group: String
+  let segmenter: Segmenter
+}

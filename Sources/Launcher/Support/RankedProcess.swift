@@ -1,0 +1,117 @@
+import Compute
+import Dataset
+import Distributed
+import Foundation
+import HDF5
+import Method
+import Network
+import RunLogs
+import Trainer
+
+/// Running a command on all ranks, so that whatever goes wrong ends all of them within seconds and is said once.
+enum RankedProcess {
+  /// Starts MPI, runs `body`, ends MPI.
+  ///
+  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``NonFiniteNumber``, ``RunStopped``,
+  /// ``IncompleteResult``) rank 0 reports and all leave in order; any other error, such as an image that turns out to be
+  /// damaged, happened on one rank, which takes the others down with it.
+  static func run(_ body: (Communicator) throws -> Void) throws {
+    HeapMemory.keepWhatIsFreed()
+    let ranks: Communicator
+    do { ranks = try MPIEnvironment.start() } catch {
+      // MPI cannot tell which rank this is; its launcher can.
+      let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"]
+      tellLaunch("\(error)", code: 1, rank: rank.flatMap { Int($0) } ?? 0)
+      let place = rank.map { "rank \($0) on " } ?? ""
+      Communicator.alone.abort("u2pl: error: \(place)\(MPIEnvironment.host): \(error)", code: 1)
+    }
+    do {
+      try body(ranks)
+      MPIEnvironment.finish()
+    } catch let failure as CollectiveFailure {
+      let place = ranks.size > 1 && failure.rank > 0 ? "rank \(failure.rank): " : ""
+      leave(ranks, failure.description, place: place, from: failure.rank, code: 2)
+    } catch let error as TrainingError {
+      leave(ranks, error.description, code: 1)
+    } catch let error as NonFiniteNumber {
+      leave(ranks, error.description, code: 1)
+    } catch let stopped as RunStopped {
+      if ranks.rank == 0 { say("\(stopped)") }
+      MPIEnvironment.finish()
+      exit(75)
+    } catch let error as IncompleteResult {
+      leave(ranks, error.description, code: 3)
+    } catch {
+      let place = ranks.size > 1 ? "rank \(ranks.rank) on \(MPIEnvironment.host): " : ""
+      let code: Int32 = error is DatasetError ? 2 : 1
+      tellLaunch("\(error)", code: code, rank: ranks.rank)
+      ranks.abort("u2pl: error: \(place)\(error)", code: code)
+    }
+  }
+
+  /// - Parameters:
+  ///   - place: goes before the message where people read it.
+  ///   - rank: the one that has failed, where it is one alone.
+  private static func leave(
+    _ ranks: Communicator, _ message: String, place: String = "", from rank: Int = 0, code: Int32
+  ) -> Never {
+    if ranks.rank == rank { tellLaunch(message, code: code, rank: rank) }
+    if ranks.rank == 0 { show("u2pl: error: \(place)\(message)", isError: true) }
+    MPIEnvironment.finish()
+    exit(code)
+  }
+
+  /// The last words of this process, for the launch that has started it, if one has.
+  ///
+  /// - Parameter step: the steps that were done.
+  static func tellLaunch(_ message: String, code: Int32, rank: Int, step: Int = Activity.slot[.step]) {
+    guard let events = EventWriter(rank: rank) else { return }
+    let host = ProcessInfo.processInfo.hostName
+    events.tell(.failed(.init(host: host, step: step, message: message, code: code)))
+    events.flush()
+  }
+
+  /// Output that goes into a file on a full disk must not end what it tells of.
+  static func show(_ text: String, isError: Bool) {
+    try? (isError ? FileHandle.standardError : .standardOutput).write(contentsOf: Data((text + "\n").utf8))
+  }
+
+  /// Shows a line at once, also through mpirun's pipes.
+  static func say(_ line: String) { show(line, isError: false) }
+
+  /// Gives this rank its threads: those asked for, or the node's cores shared out. Collective.
+  ///
+  /// - Returns: facts for the log; warnings are shown by rank 0.
+  static func setThreads(_ wanted: Int?, ranks: Communicator) throws -> ProcessFacts {
+    let cores = try ranks.nodeCores()
+    let threads = wanted ?? cores.threadsPerRank
+    ThreadPool.threads = threads
+    var facts = ProcessFacts.here()
+    (facts.rank, facts.ranks) = (ranks.rank, ranks.size)
+    facts.version = Version.text
+    facts.lines = [
+      "host \(facts.host), pid \(facts.pid), rank \(ranks.rank) of \(ranks.size)",
+      "\(cores.ranks) ranks on this node share \(cores.shared) of its \(cores.online) cores; this one may use \(cores.own) "
+        + "(\(facts.binding)), and runs \(threads) threads",
+      "\(facts.cpu); oneDNN \(facts.oneDNN), OpenBLAS kernels \(facts.blas), MPI \(facts.mpi), u2pl \(facts.version)",
+    ]
+    var warnings: [String] = []
+    if cores.ranks * threads > cores.shared {
+      warnings.append(
+        "warning: \(cores.ranks) ranks × \(threads) threads on \(cores.shared) cores: they will get in each other's way; "
+          + (threads > cores.threadsPerRank ? "--set compute.threads=\(cores.threadsPerRank)" : "start fewer ranks"))
+    } else if wanted == nil, cores.shared < cores.online, cores.ranks * threads < cores.online {
+      warnings.append(
+        "note: mpirun has bound \(cores.ranks == 1 ? "this rank" : "these ranks") to \(cores.shared) of \(cores.online) "
+          + "cores; mpirun --bind-to none lets u2pl use all")
+    }
+    if ranks.rank == 0 { warnings.forEach(say) }
+    facts.lines += warnings
+    return facts
+  }
+}
+
+/// Work that is done but for what could not be read, as all ranks know.
+struct IncompleteResult: Error, CustomStringConvertible {
+  let description: String
+}

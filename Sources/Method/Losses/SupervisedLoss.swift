@@ -1,0 +1,62 @@
+import Compute
+import Configuration
+import Network
+
+/// One head's logits, and where its gradient goes.
+struct Head {
+  /// N × h × w × C, labeled samples first.
+  let logits: Tensor
+  /// Of the logits' shape; the samples that a loss reads are written.
+  let gradient: Tensor
+  /// How `logits` are brought to the size of the labels.
+  let pixels: UpsampledPixels
+}
+
+extension StepContext {
+  /// Line 5 of docs/method.md: L_s of the main head, with the Dice loss times its weight, and of the
+  /// auxiliary head times its weight. Writes the gradients of the
+  /// labeled samples. Collective.
+  ///
+  /// - Parameter labels: N × H × W of this rank's labeled samples.
+  func supervisedLoss(_ main: Head, auxiliary: Head?, labels: [UInt8]) throws -> Double {
+    let settings = configuration.loss
+    var loss = try crossEntropy(main, labels, weights: settings.classWeights, times: 1)
+    if settings.dice > 0 { loss += try weightedDice(main, labels) }
+    guard let auxiliary else { return loss }
+    // Its statistics are over all images, its loss over the labeled ones.
+    auxiliary.gradient.fill(0)
+    return loss + (try crossEntropy(auxiliary, labels, weights: nil, times: settings.auxiliaryWeight))
+  }
+
+  /// The mean over labeled pixels that are not ignore, weighted by class where there are weights, times a factor.
+  private func crossEntropy(
+    _ head: Head, _ labels: [UInt8], weights: [Double]?, times factor: Double
+  ) throws -> Double {
+    var labels = labels
+    if let ohem = configuration.loss.ohem { try keepHardest(&labels, head, ohem) }
+    var counts = [Int64](repeating: 0, count: classes)
+    for label in labels where label != ignoreLabel { counts[Int(label)] += 1 }
+    counts = try ranks.sum(counts)
+    let total = counts.indices.reduce(0.0) { $0 + Double(counts[$1]) * (weights?[$1] ?? 1) }
+    let scale = total > 0 ? factor / total : 0
+    let sums = head.pixels.crossEntropy(
+      head.logits, samples: labeledSamples, labels: labels, weights: weights?.map { Float($0) }, scale: Float(scale),
+      gradient: head.gradient)
+    return try globalSum(sums, .labeled) * scale
+  }
+
+  /// Online hard-example mining: ignores pixels whose true class has a probability above both the threshold and the
+  /// one of rank `min_kept` over the global batch. Collective.
+  private func keepHardest(_ labels: inout [UInt8], _ head: Head, _ ohem: Configuration.OHEM) throws {
+    let probability = head.pixels.labelProbability(head.logits, samples: labeledSamples, labels: labels)
+    // Ignored pixels have 2.
+    let valid = probability.filter { $0 <= 1.5 }
+    let count = Int(try ranks.sum([Int64(valid.count)])[0])
+    guard count > 0 else { return }
+    let ofRank = try valid.withUnsafeBufferPointer {
+      try ranks.orderStatistic(min(count, ohem.minKept) - 1, of: $0)
+    }
+    let threshold = max(Float(ohem.threshold), ofRank)
+    for p in labels.indices where probability[p] > threshold { labels[p] = ignoreLabel }
+  }
+}

@@ -1,0 +1,75 @@
+/// What `mpirun` says of its ranks, as Open MPI 4.1 words it, in boxes of dashed lines among the ranks' own messages.
+package struct MPIRunReport {
+  /// The rank that a signal ended, where, and the signal.
+  package private(set) var killed: (rank: Int, host: String, signal: Int32)?
+  /// The first rank that gave up by itself, and its exit code.
+  package private(set) var exited: (rank: Int, code: Int32)?
+  /// The first host whose daemon is gone.
+  package private(set) var lostHost: String?
+  /// The last line on standard error that is not Open MPI's, for want of an event that says why a rank has ended.
+  package private(set) var lastLine: String?
+  /// The first line of a box that is not about ranks, such as a program that is missing.
+  package private(set) var complaint: String?
+
+  private var box: [String]?
+
+  package init() {}
+
+  /// Whether something has been said that ends an attempt, soon if not yet.
+  package var isFailure: Bool { killed != nil || exited != nil || lostHost != nil }
+
+  /// Takes a line of `mpirun`'s errors. Returns those to show: a rank's own, and boxes that are no news about ranks.
+  package mutating func add(_ line: String) -> [String] {
+    if isRule(line) {
+      guard let lines = box else {
+        box = []
+        return []
+      }
+      box = nil
+      return close(lines)
+    }
+    if box != nil {
+      box!.append(line)
+      // What belongs to no box has got into one, or the other way round.
+      return box!.count > 60 ? finish() : []
+    }
+    // Open MPI's: of a race that it loses by design, and of what the launch itself has asked for.
+    if line.contains("plm:rsh: Warning: setpgid") || line.hasPrefix("mpirun: Forwarding signal ") { return [] }
+    if !line.allSatisfy(\.isWhitespace) { lastLine = line }
+    return [line]
+  }
+
+  /// A box that has not been closed.
+  package mutating func finish() -> [String] {
+    guard let lines = box else { return [] }
+    box = nil
+    return close(lines)
+  }
+
+  private func isRule(_ line: String) -> Bool { line.count > 60 && line.allSatisfy { $0 == "-" } }
+
+  private mutating func close(_ lines: [String]) -> [String] {
+    let text = lines.joined(separator: " ").split(separator: " ").joined(separator: " ")
+    if let match = text.firstMatch(of: /noticed that process rank (\d+) .*?on node (\S+) exited on signal (\d+)/) {
+      if killed == nil, let rank = Int(match.1), let signal = Int32(match.3) {
+        killed = (rank, String(match.2), signal)
+      }
+    } else if let match = text.firstMatch(of: /MPI_ABORT was invoked on rank (\d+) .*?with errorcode (-?\d+)/) {
+      if exited == nil, let rank = Int(match.1), let code = Int32(match.2) { exited = (rank, code) }
+    } else if let match = text.firstMatch(of: /Process name: \[\[\d+,\d+\],(\d+)\] Exit code: (\d+)/) {
+      if exited == nil, let rank = Int(match.1), let code = Int32(match.2) { exited = (rank, code) }
+    } else if let match = text.firstMatch(of: /Remote daemon: \[\[\d+,\d+\],\d+\] on node (\S+)/) {
+      if lostHost == nil { lostHost = String(match.1) }
+    } else if !Self.known.contains(where: text.contains) {
+      if complaint == nil { complaint = lines.first { !$0.allSatisfy(\.isWhitespace) } }
+      return lines
+    }
+    return []
+  }
+
+  /// What follows from a failure that has been told already.
+  private static let known = [
+    "Primary job terminated normally", "MPI communication peer process has unexpectedly disconnected",
+    "Open MPI failed to TCP connect to a peer", "mpirun was unable to cleanly terminate the daemons",
+  ]
+}

@@ -1,0 +1,96 @@
+import Configuration
+import Dataset
+import Distributed
+import Foundation
+import Network
+import Transforms
+
+/// Evaluation of a network on a list: one global confusion matrix, each image once whatever the rank count.
+public struct Evaluator {
+  let ranks: Communicator
+  public let inference: Inference
+  private let classes: Int
+  private let crop: Configuration.Size?
+
+  public init(_ configuration: Configuration, ranks: Communicator) {
+    self.ranks = ranks
+    inference = Inference(configuration)
+    classes = configuration.data.classes
+    crop = configuration.evaluate.mode == .centerCrop ? configuration.augment.crop : nil
+  }
+
+  /// Looks the list over, shared out over the ranks: finds most damaged files before the first image is evaluated.
+  /// Collective.
+  ///
+  /// - Throws: ``CollectiveFailure`` on every rank, naming the file.
+  public func check(_ set: any ImageSet) throws {
+    try ranks.together { try set.checkShare(of: ranks) }
+  }
+
+  /// Collective; rank r takes images r, r + size, …
+  ///
+  /// - Parameters:
+  ///   - each: given the matrix of each image of this rank.
+  ///   - progress: called on every rank after each of its images, with how many it has done.
+  /// - Throws: what reading an image throws, on the rank that reads it.
+  public func evaluate(
+    _ network: Segmenter, on set: any ImageSet, each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in },
+    progress: (Int) -> Void = { _ in }
+  ) throws -> ConfusionMatrix {
+    try evaluate(network, on: set, unless: nil, each: each, progress: progress)!
+  }
+
+  /// The same, but given up on all ranks when any is asked to leave. Collective.
+  ///
+  /// - Parameter isAsked: looked at every few seconds, on all ranks after as many images.
+  /// - Returns: nil on every rank when it was true on any.
+  func evaluate(
+    _ network: Segmenter, on set: any ImageSet, unless isAsked: (() -> Bool)?,
+    each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in }, progress: (Int) -> Void
+  ) throws -> ConfusionMatrix? {
+    var matrix = ConfusionMatrix(classes: classes)
+    var lastLook = (done: 0, time: ProcessInfo.processInfo.systemUptime)
+    var nextLook = 1
+    // Every rank counts as many rounds, of which the last may have no image for it.
+    for (done, first) in stride(from: 0, to: set.count, by: ranks.size).enumerated() {
+      if first + ranks.rank < set.count {
+        var (image, labels) = try set.labeledImage(first + ranks.rank)
+        if let crop { (image, labels) = centered(image, labels, crop) }
+        var own = ConfusionMatrix(classes: classes)
+        own.add(truth: labels.values, prediction: try inference.classes(network, image))
+        each(first + ranks.rank, own)
+        matrix.add(own)
+        progress(done + 1)
+      }
+      guard let isAsked, done + 1 == nextLook else { continue }
+      let now = ProcessInfo.processInfo.systemUptime
+      let answer = try ranks.maximum([isAsked() ? 1 : 0, Int64((now - lastLook.time) * 1e6)])
+      if answer[0] > 0 { return nil }
+      // The slowest rank's, so that all look after the same image again.
+      let seconds = max(Double(answer[1]) * 1e-6, 1e-3) / Double(done + 1 - lastLook.done)
+      lastLook = (done + 1, now)
+      nextLook += max(1, Int(Evaluator.secondsBetweenLooks / seconds))
+    }
+    return ConfusionMatrix(classes: classes, counts: try ranks.sum(matrix.counts))
+  }
+
+  /// Seldom enough for ranks not to wait for each other's images.
+  private static let secondsBetweenLooks = 2.0
+
+  /// The middle of the image, smaller where the image is.
+  private func centered(
+    _ image: RGBImage, _ labels: LabelMap, _ crop: Configuration.Size
+  ) -> (RGBImage, LabelMap) {
+    let height = min(crop.height, image.height), width = min(crop.width, image.width)
+    let top = (image.height - height) / 2, left = (image.width - width) / 2
+    var pixels: [UInt8] = [], values: [UInt8] = []
+    for y in top..<top + height {
+      let at = y * image.width + left
+      pixels += image.pixels[at * 3..<(at + width) * 3]
+      values += labels.values[at..<at + width]
+    }
+    return (
+      RGBImage(height: height, width: width, pixels: pixels), LabelMap(height: height, width: width, values: values)
+    )
+  }
+}

@@ -1,0 +1,131 @@
+import Compute
+import Configuration
+import Dataset
+import Distributed
+import Method
+import Transforms
+
+/// The lists a configuration names, opened and looked over.
+public struct DataSets: Sendable {
+  public let labeled: any ImageSet
+  /// nil where no list is given.
+  public let unlabeled: (any ImageSet)?
+  public let validation: (any ImageSet)?
+
+  /// Opens the lists. Touches this process's file system only.
+  ///
+  /// - Throws: ``DatasetError`` naming list, line and file.
+  public init(_ configuration: Configuration) throws {
+    let source = try DataSource(configuration.data)
+    labeled = try source.open(.labeled)!
+    unlabeled = try source.open(.unlabeled)
+    validation = try source.open(.validation)
+    for set in [labeled, unlabeled, validation].compactMap({ $0 }) { try set.requireComplete() }
+  }
+
+  /// The validation list alone.
+  public static func openValidation(_ configuration: Configuration) throws -> (any ImageSet)? {
+    let set = try DataSource(configuration.data).open(.validation)
+    try set?.requireComplete()
+    return set
+  }
+
+  /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks.
+  /// Collective, so that a file damaged on one host ends all ranks with one message.
+  ///
+  /// - Parameter sameSize: whether all training images must be of one size, as they must where nothing crops them.
+  /// - Throws: ``CollectiveFailure`` on every rank.
+  public func check(sameSize: Bool, ranks: Communicator) throws {
+    try ranks.together {
+      let first = try labeled.placing(0) { try labeled.check(0) }
+      for set in [labeled, unlabeled].compactMap({ $0 }) {
+        for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
+          Activity.advance()
+          let size = try set.placing(index) { try set.check(index) }
+          guard !sameSize || size == first else {
+            throw DatasetError(
+              description: "\(set.identifier(index)) is \(size.width)×\(size.height), \(labeled.identifier(0)) "
+                + "\(first.width)×\(first.height): without augment.crop all training images must be of one size; set it "
+                + "to the height and width to train on")
+          }
+        }
+      }
+      try validation?.checkShare(of: ranks)
+    }
+  }
+
+  /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.
+  /// Collective.
+  ///
+  /// - Parameter folds: what is held out and so not drawn; nil for nothing.
+  func balance(
+    _ configuration: Configuration, philox: Philox, folds: HeldOutFolds?, ranks: Communicator
+  ) throws -> ClassBalance? {
+    let share = configuration.data.balance, classes = configuration.data.classes
+    guard share > 0 else { return nil }
+    var table = [Int64](repeating: 0, count: labeled.count * classes)
+    try ranks.together {
+      for index in stride(from: ranks.rank, to: labeled.count, by: ranks.size) {
+        Activity.advance()
+        let (_, labels) = try labeled.placing(index) { try labeled.labeledImage(index) }
+        for label in labels.values where label != LabelMap.ignore { table[index * classes + Int(label)] += 1 }
+      }
+    }
+    table = try ranks.sum(table)
+    return ClassBalance(
+      share: share,
+      pixels: (0..<labeled.count).map { Array(table[$0 * classes..<($0 + 1) * classes]) }, philox: philox,
+      folds: folds)
+  }
+}
+
+extension ImageSet {
+  /// Looks over this rank's share of the entries. Makes no MPI call.
+  func checkShare(of ranks: Communicator) throws {
+    for index in stride(from: ranks.rank, to: count, by: ranks.size) {
+      Activity.advance()
+      try placing(index) { try check(index) }
+    }
+  }
+}
+
+extension BatchLoader {
+  /// A loader of this rank's share of every batch from `firstStep` on.
+  ///
+  /// - Parameters:
+  ///   - folds: what is held out of the labeled list; nil for nothing.
+  ///   - balance: of the run, from ``DataSets/balance(_:philox:folds:ranks:)``.
+  package convenience init(
+    _ sets: DataSets, _ trainer: U2PLTrainer, firstStep: Int, folds: HeldOutFolds? = nil, balance: ClassBalance? = nil
+  ) {
+    let configuration = trainer.configuration, layout = trainer.layout, philox = trainer.philox
+    func sampler(
+      _ set: any ImageSet, _ batch: Int, _ stream: RandomStream, _ folds: HeldOutFolds? = nil
+    ) -> GlobalSampler {
+      GlobalSampler(
+        count: set.count, batch: batch, shuffle: configuration.data.shuffle, philox: philox, stream: stream,
+        folds: folds)
+    }
+    let unlabeled = configuration.u2pl.enabled ? sets.unlabeled : nil
+    let augmentation = Augmentation(configuration.augment)
+    self.init(
+      labeled: sets.labeled, unlabeled: unlabeled,
+      labeledSampler: sampler(sets.labeled, configuration.batch.labeled, .labeledOrder, folds),
+      unlabeledSampler: unlabeled.map { sampler($0, configuration.batch.unlabeled, .unlabeledOrder) },
+      labeledSlots: layout.localLabeled, unlabeledSlots: layout.localUnlabeled,
+      unlabeledFromStep: trainer.schedule.firstSemiSupervisedStep, balance: balance,
+      steps: firstStep..<trainer.schedule.totalSteps,
+      labeledAugmentation: augmentation, unlabeledAugmentation: augmentation,
+      normalization: Normalization(configuration), philox: philox)
+  }
+}
+
+extension Augmentation {
+  init(_ augment: Configuration.Augment) {
+    self.init(
+      scale: augment.scale, flip: augment.flip, crop: augment.crop.map { ($0.height, $0.width) },
+      rotate: augment.rotate,
+      color: augment.color.map { ColorJitter($0, probability: augment.colorProbability) },
+      blur: augment.blur.map { GaussianBlur(radius: $0, probability: augment.blurProbability) })
+  }
+}

@@ -1,0 +1,396 @@
+import Checkpoint
+import Configuration
+import Dataset
+import Distributed
+import Files
+import Foundation
+import HDF5
+import Liveness
+import Method
+import RunLogs
+
+/// A run from its first step, or from a checkpoint, to its last: steps, metrics, evaluations, checkpoints, logs.
+public final class TrainingRun {
+  /// What to go on from.
+  public enum Resume: Sendable, Equatable {
+    /// The newest checkpoint of the run directory that verifies; from the start where there is none at all.
+    case latest
+    case path(String)
+  }
+
+  let configuration: Configuration
+  let ranks: Communicator
+  let directory: RunDirectory
+  let sets: DataSets
+  let trainer: U2PLTrainer
+  private let instruments: StepInstruments
+  private let replicas: ReplicaGuard
+  /// What pseudo-labels count by; nil where they count in full.
+  let evidence: EvidenceKeeper?
+  private let watchdog: Watchdog
+  let log: RankLog
+  /// On rank 0 under a launch.
+  private let events: EventWriter?
+  private let attributes: [String: AttributeValue]
+  let say: (String) -> Void
+  private let flippedBit: FlippedBit?
+  /// On rank 0.
+  private(set) var records: RunRecords?
+  private(set) var resumedFrom: String?
+  private var best: (meanIoU: Double, step: Int)?
+  private var lastMatrix: ConfusionMatrix?
+  /// Whether the evaluation after the last step is still to be made, because a signal came first.
+  private var owesEvaluation = false
+
+  /// Opens everything a run needs. Collective.
+  ///
+  /// - Parameters:
+  ///   - directory: made if it does not exist.
+  ///   - attributes: put into every checkpoint, such as the program's version.
+  ///   - facts: about this process, for the head of its log.
+  ///   - say: shows a line to the user; called on rank 0 only.
+  /// - Throws: ``CollectiveFailure`` on every rank when any finds something wrong.
+  public init(
+    _ configuration: Configuration, directory: RunDirectory, resume: Resume?, ranks: Communicator,
+    attributes: [String: AttributeValue] = [:], facts: ProcessFacts = .here(), say: @escaping (String) -> Void
+  ) throws {
+    self.configuration = configuration
+    self.ranks = ranks
+    self.directory = directory
+    self.attributes = attributes
+    self.say = ranks.rank == 0 ? say : { _ in }
+    events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
+    Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
+    watchdog = try Watchdog(
+      seconds: configuration.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
+    let (flippedBit, fault) = try ranks.together { (try FlippedBit.ordered(), try InjectedFault.ordered()) }
+    self.flippedBit = flippedBit
+    sets = try ranks.together { try DataSets(configuration) }
+    let sets = self.sets
+    let schedule = Schedule(
+      configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
+    try ranks.together {
+      try configuration.requireSeveralValues()
+      try configuration.requireFolds(of: sets.labeled.count)
+    }
+    guard schedule.totalSteps <= Int(UInt32.max) else {
+      throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
+    }
+    trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
+    instruments = StepInstruments(trainer, fault: fault)
+    replicas = ReplicaGuard(trainer)
+    evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
+    try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
+    log = try ranks.together {
+      try directory.create()
+      return try RankLog(directory: directory.logsPath, rank: ranks.rank)
+    }
+    watchdog.attach(log)
+    log.start(facts)
+    CrashNote.listen(log)
+    try withLastWords {
+      try start(resume)
+      records = try ranks.together {
+        guard ranks.rank == 0 else { return nil }
+        try directory.removeTemporaries()
+        try directory.write(configuration: configuration.yaml())
+        return try RunRecords(
+          directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step,
+          evaluatesAgain: owesEvaluation, fault: fault, log: log, say: self.say)
+      }
+      if let events { records?.tell(events) }
+    }
+    for warning in configuration.warnings {
+      self.say("warning: \(warning)")
+      log.warn(warning)
+    }
+    let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
+    self.say(
+      "\(sets.labeled.count) labeled, \(unlabeled) unlabeled, \(sets.validation?.count ?? 0) validation images; "
+        + "\(trainer.student.parameters.values.count) parameters; \(schedule.epochs) epochs of "
+        + "\(schedule.stepsPerEpoch) steps, "
+        + (configuration.u2pl.enabled
+          ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)"
+            + (configuration.schedule.supervisedEpochs == nil ? " at the latest" : "") : "supervised only")
+        + "; \(directory.path)")
+    events?.tell(
+      .start(
+        .init(
+          step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
+          program: facts.version)))
+  }
+
+  /// Trains to the end. Collective.
+  ///
+  /// - Throws: ``TrainingError``, and ``RunStopped`` after a signal (see ``StopRequest``), on every rank alike; anything else
+  ///   on one rank, whose caller then has to abort the job.
+  public func run() throws { try withLastWords(train) }
+
+  private func train() throws {
+    let folds = evidence?.folds
+    let balance = try sets.balance(configuration, philox: trainer.philox, folds: folds, ranks: ranks)
+    func startLoader() -> BatchLoader {
+      BatchLoader(sets, trainer, firstStep: trainer.step, folds: folds, balance: balance)
+    }
+    var loader = startLoader()
+    defer { loader.stop() }
+    var progress = Progress(trainer)
+    if owesEvaluation { try evaluateAndSave(evenSo: true) }
+    while trainer.step < trainer.schedule.totalSteps {
+      instruments.startClock()
+      guard let batch = try loader.next() else {
+        throw DatasetError(description: "step \(trainer.step): the loader has ended early")
+      }
+      let (report, times) = try instruments.step(batch)
+      log.step(report.step, times)
+      records?.append(report.metrics(seconds: times.seconds))
+      events?.tell(stepsDone: trainer.step)
+      if let line = progress.line(report, seconds: times.seconds) {
+        say(events == nil ? line : ProgressLine.marked(line))
+      }
+      flippedBit?.apply(to: trainer)
+      if try measureEvidence() {
+        loader.stop()
+        loader = startLoader()
+        progress.schedule = trainer.schedule
+      }
+      if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try replicas.compare() }
+      owesEvaluation = isEvaluationDue
+      try evaluateAndSave(evenSo: false)
+    }
+    if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
+    events?.tell(.finished(step: trainer.step))
+    events?.flush()
+  }
+
+  /// What comes after a step: an evaluation and a checkpoint, as far as they are due. A signal is answered first, by a
+  /// checkpoint from which a resumed run makes the evaluation: that takes minutes, which a batch system need not leave.
+  ///
+  /// - Parameter evenSo: whether a checkpoint is written although none is due.
+  /// - Throws: ``RunStopped`` on every rank after a signal, unless nothing is left to do.
+  private func evaluateAndSave(evenSo: Bool) throws {
+    var request = try stopRequest()
+    if owesEvaluation, request == nil {
+      owesEvaluation = try !evaluate()
+      request = try stopRequest()
+    }
+    try checkpointIfDue(evenSo: evenSo || request != nil)
+    guard let request, trainer.step < trainer.schedule.totalSteps || owesEvaluation else { return }
+    let missing = try finish("stopped after \(trainer.step) steps: \(request)")
+    if let missing { log.error(missing) }
+    events?.tell(.stopped(step: trainer.step, message: request))
+    events?.flush()
+    throw RunStopped(
+      description: "\(request): stopped after step \(trainer.step - 1), "
+        + (missing
+          ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"
+          + (owesEvaluation ? ", with the evaluation that is due" : "")))
+  }
+
+  /// Puts what ends the run into the log too.
+  private func withLastWords(_ body: () throws -> Void) throws {
+    do { try body() } catch let stopped as RunStopped { throw stopped } catch {
+      let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
+      // What is good is not cut short.
+      Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
+      records?.finishAfterFailure()
+      log.error("\(error)", step: trainer.step)
+      log.finish()
+      events?.flush()
+      throw error
+    }
+  }
+
+  /// - Returns: what is missing on the disk, on every rank alike.
+  private func finish(_ lastWords: String) throws -> String? {
+    Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
+    let missing = try ranks.broadcast(records?.finish() ?? "", from: 0)
+    log.info(lastWords)
+    log.finish()
+    try trainer.close()
+    return missing.isEmpty ? nil : missing
+  }
+
+  /// Which rank was asked to stop, and how; every rank gets the same answer, so that all leave after the same step.
+  private func stopRequest() throws -> String? {
+    // The number of the signal above that of the rank, so that the greatest names both.
+    let own = StopRequest.number
+    let greatest = try ranks.maximum([own == 0 ? 0 : Int64(own) << 32 | Int64(ranks.rank)])[0]
+    guard greatest > 0 else { return nil }
+    let request = "rank \(greatest & 0xFFFF_FFFF) received \(StopRequest.name(Int32(greatest >> 32)))"
+    log.info(request)
+    return request
+  }
+
+  // MARK: Starting
+
+  private func start(_ resume: Resume?) throws {
+    if let resume {
+      var found: (path: String, contents: CheckpointContents)?
+      var skipped: [(path: String, line: String)] = []
+      try ranks.together {
+        guard ranks.rank == 0 else { return }
+        switch resume {
+        case .path(let path): found = (path, try CheckpointFile.read(path))
+        case .latest:
+          found = try directory.newestGood { path, error in
+            skipped.append((path, "\(path) skipped: \(error.description.trimmingPrefix("\(path): "))"))
+          }
+          if found == nil, !skipped.isEmpty {
+            throw CheckpointError(
+              description: (skipped.map(\.line) + [
+                "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
+              ]).joined(separator: "\n"))
+          }
+        }
+      }
+      for (_, line) in skipped {
+        say(line)
+        log.warn(line)
+      }
+      let path = try ranks.broadcast(found?.path ?? "", from: 0)
+      if !path.isEmpty {
+        try trainer.restore(found?.contents, path: path)
+        try evidence?.restore(found?.contents)
+        resumedFrom = path
+        try restoreEvaluation(found?.contents)
+        var setAside: [String] = []
+        try ranks.together {
+          if ranks.rank == 0, case .path = resume { setAside = try directory.setAside(after: trainer.step) }
+        }
+        if ranks.rank == 0, resume == .latest { mend(skipped: skipped.map(\.path)) }
+        for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
+        say("resuming from \(path) at step \(trainer.step)")
+        log.info("resumed from \(path) at step \(trainer.step)")
+        events?.tell(.resumed(step: trainer.step, checkpoint: path))
+        return
+      }
+      say("no checkpoint in \(directory.checkpointsPath) yet: starting from the beginning")
+    }
+    if let weights = configuration.model.weights {
+      try trainer.load(weights: weights) { note in
+        say(note)
+        log.warn(note)
+      }
+      say("weights from \(weights)")
+    }
+  }
+
+  /// On rank 0: links that a kill has left behind, and checkpoints that were passed over. What cannot be done ends no run, as
+  /// on a full disk: the next checkpoint makes links again.
+  private func mend(skipped: [String]) {
+    do {
+      try directory.relink(step: trainer.step, best: best?.step, skipped: skipped)
+      for path in skipped {
+        try directory.setAside(skipped: path)
+        let line =
+          "\(path) renamed to \(path).skipped: it counts no more among the newest; remove it when it is of no use"
+        say(line)
+        log.info(line)
+      }
+    } catch {
+      say("warning: \(error)")
+      log.warn("\(error)")
+    }
+  }
+
+  /// The best and the last evaluation so far, and whether one is owed, from rank 0 to all.
+  private func restoreEvaluation(_ contents: CheckpointContents?) throws {
+    let isPending = contents?.attributes["evaluation_pending"] != nil
+    owesEvaluation = try ranks.broadcast([isPending ? 1.0 : 0], from: 0)[0] > 0 && isEvaluationDue
+    var numbers = [0.0, -1]
+    if case .double(let value)? = contents?.attributes["best_mean_iou"],
+      case .int(let step)? = contents?.attributes["best_step"]
+    {
+      numbers = [value, Double(step)]
+    }
+    numbers = try ranks.broadcast(numbers, from: 0)
+    best = numbers[1] < 0 ? nil : (numbers[0], Int(numbers[1]))
+    let classes = configuration.data.classes
+    var counts = [Int64](repeating: -1, count: classes * classes)
+    if case .int64(let stored)? = contents?.datasets["metrics/confusion"]?.values, stored.count == counts.count {
+      counts = stored
+    }
+    counts = try ranks.broadcast(counts, from: 0)
+    lastMatrix = counts.contains { $0 < 0 } ? nil : ConfusionMatrix(classes: classes, counts: counts)
+  }
+
+  // MARK: During the run
+
+  /// Times `watchdog.seconds` that start-up and checkpoints may take without a sign of progress: disks are slow.
+  private static let longPatience = 10
+
+  private var isEvaluationDue: Bool {
+    let (step, schedule) = (trainer.step, trainer.schedule)
+    guard sets.validation != nil, step > 0, step % schedule.stepsPerEpoch == 0 else { return false }
+    return step / schedule.stepsPerEpoch % configuration.evaluate.everyEpochs == 0 || step == schedule.totalSteps
+  }
+
+  /// - Returns: false when a signal has come before it was done; nothing is kept of it then.
+  private func evaluate() throws -> Bool {
+    guard let validation = sets.validation else { return true }
+    let start = ProcessInfo.processInfo.systemUptime
+    Activity.begin("evaluation")
+    let evaluator = Evaluator(configuration, ranks: ranks)
+    let matrix = try evaluator.evaluate(trainer.evaluated, on: validation, unless: { StopRequest.number != 0 }) { _ in
+      Activity.advance()
+    }
+    guard let matrix else { return false }
+    let seconds = ProcessInfo.processInfo.systemUptime - start
+    lastMatrix = matrix
+    let epoch = trainer.step / trainer.schedule.stepsPerEpoch
+    let meanIoU = matrix.meanIntersectionOverUnion
+    let network = trainer.evaluatesTeacher ? "teacher" : "student"
+    if best == nil || meanIoU > best!.meanIoU { best = (meanIoU, trainer.step) }
+
+    var evaluation = JSONLine()
+    evaluation.add("network", network)
+    evaluation.add("mean_iou", meanIoU)
+    evaluation.add("pixel_accuracy", matrix.pixelAccuracy)
+    evaluation.add("mean_accuracy", matrix.meanAccuracy)
+    evaluation.add("iou", matrix.intersectionOverUnion)
+    evaluation.add("mean_dice", matrix.meanDice)
+    evaluation.add("dice", matrix.dice)
+    evaluation.add("images", validation.count)
+    evaluation.add("seconds", seconds)
+    var line = JSONLine()
+    line.add("step", trainer.step - 1)
+    line.add("epoch", epoch - 1)
+    line.add("evaluation", evaluation)
+    records?.append(line)
+    let text = String(
+      format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
+      trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
+      best!.meanIoU * 100)
+    say(text)
+    log.info(text)
+    return true
+  }
+
+  /// Every so many steps, at the end, and after an evaluation better than all before: `best` has to lead somewhere.
+  ///
+  /// - Parameter evenSo: whether one is written although none is due.
+  private func checkpointIfDue(evenSo: Bool) throws {
+    let every = configuration.checkpoint.everySteps ?? trainer.schedule.stepsPerEpoch
+    let due = trainer.step % every == 0 || trainer.step == trainer.schedule.totalSteps || best?.step == trainer.step
+    guard due || evenSo else { return }
+    // What is written now is what a run will be resumed from.
+    Activity.begin("checkpoint", patience: TrainingRun.longPatience)
+    try replicas.compare()
+    try trainer.requireFiniteState()
+    guard ranks.rank == 0 else { return }
+    var contents = trainer.snapshot()
+    contents.attributes.merge(attributes) { _, new in new }
+    if let best {
+      contents.attributes["best_mean_iou"] = .double(best.meanIoU)
+      contents.attributes["best_step"] = .int(Int64(best.step))
+    }
+    if let lastMatrix {
+      contents.datasets["metrics/confusion"] = StoredDataset(
+        shape: [lastMatrix.classes, lastMatrix.classes], values: .int64(lastMatrix.counts))
+    }
+    if owesEvaluation { contents.attributes["evaluation_pending"] = .int(1) }
+    evidence?.add(to: &contents)
+    records?.submit(step: trainer.step, best: best?.step == trainer.step, contents)
+  }
+}

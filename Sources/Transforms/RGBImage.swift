@@ -1,0 +1,34 @@
+/// An 8-bit colour image.
+public struct RGBImage: Sendable, Equatable {
+  public let height: Int
+  public let width: Int
+  /// height × width × 3, row-major, red first.
+  public var pixels: [UInt8]
+
+  /// - Parameter pixels: exactly height · width · 3 bytes.
+  public init(height: Int, width: Int, pixels: [UInt8]) {
+    precondition(height > 0 && width > 0 && pixels.count == height * width * 3)
+    self.height = height
+    self.width = width
+    self.pixels = pixels
+  }
+}
+
+/// One class a pixel.
+public struct LabelMap: Sendable, Equatable {
+  /// The value of pixels that take part in nothing.
+  public static let ignore: UInt8 = 255
+
+  public let height: Int
+  public let width: Int
+  /// height × width, row-major: a class or ``ignore``.
+  public var values: [UInt8]
+
+  /// - Parameter values: exactly height · width bytes.
+  public init(height: Int, width: Int, values: [UInt8]) {
+    precondition(height > 0 && width > 0 && values.count == height * width)
+    self.height = height
+    self.width = width
+    self.values = values
+  }
+}

@@ -1,0 +1,119 @@
+// Drives the image decoders over files of inputs, under AddressSanitizer and UndefinedBehaviorSanitizer: Scripts/sanitize builds
+// and runs it. The inputs are those of the fuzz tests, each as its length (32 bits, little-endian) and its bytes.
+//
+// libjpeg and libpng are not instrumented. So inputs end, and pixels end, at a page that may not be touched, and what lies before
+// the pixels is looked at afterwards; the same once more on the heap, where the sanitizer watches our own code.
+#define _GNU_SOURCE
+#include "imageio.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, CANARY = 256, PIXELS = 64 << 20, INPUT = 1 << 20 };
+static const uint32_t longest_side = 20000;  // ImageFile.longestSide
+
+static long inputs, decoded, refused, large;
+
+static void die(const char *text) {
+  fprintf(stderr, "input %ld: %s\n", inputs, text);
+  exit(1);
+}
+
+// `capacity` bytes that end at a page without access. Returns that end.
+static uint8_t *fenced(size_t capacity) {
+  uint8_t *begin = mmap(NULL, capacity + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (begin == MAP_FAILED || mprotect(begin + capacity, PAGE, PROT_NONE) != 0) die("no memory");
+  return begin + capacity;
+}
+
+static int decode(
+    int png, const uint8_t *data, size_t size, int channels, const struct u2pl_image_header *header, uint8_t *pixels,
+    char *message) {
+  return png ? u2pl_png_decode(data, size, channels, header->width, header->height, pixels, message)
+             : u2pl_jpeg_decode(data, size, header->width, header->height, pixels, message);
+}
+
+// What was decoded, written and read again, has to be the same.
+static void round_trip(const uint8_t *pixels, const struct u2pl_image_header *header, int channels) {
+  uint8_t palette[768], *file = NULL;
+  for (int i = 0; i < 768; i++) palette[i] = (uint8_t)(i * 5);
+  char message[U2PL_MESSAGE_SIZE] = "";
+  size_t size = 0, count = (size_t)header->width * header->height * channels;
+  if (u2pl_png_encode(pixels, header->width, header->height, channels, channels == 1 ? palette : NULL, 256, &file,
+                      &size, message))
+    die(message);
+  uint8_t *again = malloc(count);
+  if (u2pl_png_decode(file, size, channels, header->width, header->height, again, message)) die(message);
+  if (memcmp(pixels, again, count) != 0) die("other pixels after writing and reading them");
+  free(again);
+  free(file);
+}
+
+static void drive(int png, const uint8_t *bytes, size_t size) {
+  static uint8_t *input_end, *pixels_end;
+  if (!input_end) input_end = fenced(INPUT), pixels_end = fenced(PIXELS);
+  if (size > INPUT) die("larger than this program takes");
+  // Both ways: at a fence, and on the heap.
+  uint8_t *fence = memcpy(input_end - size, bytes, size), *heap = malloc(size ? size : 1);
+  memcpy(heap, bytes, size);
+  char message[U2PL_MESSAGE_SIZE] = "";
+  struct u2pl_image_header header = {0}, other = {0};
+  int (*read_header)(const uint8_t *, size_t, struct u2pl_image_header *, char *) =
+      png ? u2pl_png_header : u2pl_jpeg_header;
+  int failed = read_header(fence, size, &header, message);
+  if (failed != read_header(heap, size, &other, message)) die("another header the second time");
+  if (failed && !memchr(message, 0, sizeof message)) die("a message without an end");
+  if (failed || header.width == 0 || header.height == 0 || header.width > longest_side ||
+      header.height > longest_side) {
+    refused++;
+    free(heap);
+    return;
+  }
+  for (int channels = 3; channels >= 1; channels -= 2) {
+    // As its callers do: masks are PNGs of one channel of at most 8 bits.
+    if (channels == 1 && !(png && header.channels == 1 && header.bits <= 8)) continue;
+    size_t count = (size_t)header.width * header.height * channels;
+    if (count > PIXELS - CANARY) {
+      large++;
+      continue;
+    }
+    uint8_t *pixels = pixels_end - count, *copy = malloc(count);
+    memset(pixels - CANARY, 0xA5, CANARY);
+    int bad = decode(png, fence, size, channels, &header, pixels, message);
+    if (bad != decode(png, heap, size, channels, &header, copy, message)) die("another verdict the second time");
+    for (int i = 1; i <= CANARY; i++)
+      if (pixels[-i] != 0xA5) die("bytes before the pixels were written");
+    if (!bad) {
+      if (memcmp(pixels, copy, count) != 0) die("other pixels the second time");
+      round_trip(copy, &header, channels);
+    }
+    bad ? refused++ : decoded++;
+    free(copy);
+  }
+  free(heap);
+}
+
+static void drive_file(const char *path) {
+  FILE *file = fopen(path, "rb");
+  uint8_t length[4];
+  if (!file) die(path);
+  while (fread(length, 1, 4, file) == 4) {
+    size_t size = length[0] | length[1] << 8 | length[2] << 16 | (size_t)length[3] << 24;
+    uint8_t *bytes = malloc(size ? size : 1);
+    if (fread(bytes, 1, size, file) != size) die("the file of inputs ends early");
+    // The decoders are told apart by the first bytes; here each gets everything.
+    for (int png = 0; png < 2; png++) drive(png, bytes, size);
+    free(bytes);
+    inputs++;
+  }
+  fclose(file);
+}
+
+int main(int count, char **paths) {
+  for (int i = 1; i < count; i++) drive_file(paths[i]);
+  printf("%ld inputs: %ld decoded, %ld refused, %ld too large to try\n", inputs, decoded, refused, large);
+  // Fewer would mean that the fuzz tests have not written what they try.
+  return inputs < 5000 || decoded < 500 || refused < 5000;
+}
