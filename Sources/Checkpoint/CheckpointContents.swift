@@ -1,6 +1,6 @@
 import HDF5
 
-/// What a checkpoint holds: attributes of the root group, and datasets by path.
+/// The contents of a checkpoint: attributes of the root group, and datasets by path.
 ///
 /// A path is made of group names and a dataset name, joined by `/`: `student/encoder.conv1.0.weight` is the dataset
 /// `encoder.conv1.0.weight` in the group `student`. The attributes `format_version` and `digest` are the file format's

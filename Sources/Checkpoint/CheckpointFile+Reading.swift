@@ -2,7 +2,7 @@ import Files
 import Foundation
 import HDF5
 
-/// What a checkpoint holds, without the data.
+/// The contents of a checkpoint, without the data.
 public struct CheckpointSummary: Sendable {
   /// One dataset: its path, shape, element type (`float32`, `float64`, `int32`, `int64`, `uint8`), and bytes of values.
   public struct Dataset: Sendable {
@@ -25,8 +25,8 @@ public struct CheckpointSummary: Sendable {
 extension CheckpointFile {
   /// Reads a checkpoint and verifies it: seal, format version, every chunk's checksum, and the digest of it all.
   ///
-  /// Throws a ``CheckpointError`` that names the file, what is wrong in it, and an older checkpoint if one stands beside
-  /// it.
+  /// Throws a ``CheckpointError`` that names the file, what is wrong in it, and an older checkpoint if one stands
+  /// beside it.
   ///
   /// - Parameters:
   ///   - group: keeps no more than the datasets below this group, such as `student`; all is verified.
@@ -112,7 +112,7 @@ extension CheckpointFile {
     return attributes
   }
 
-  /// What to do about a checkpoint that cannot be used: the newest older one in its directory, if there is one.
+  /// The remedy for a checkpoint that cannot be used: the newest older one in its directory, if there is one.
   private static func advice(insteadOf path: String) -> String {
     let directory = FileSystem.directory(of: path)
     let names = (try? FileSystem.entries(of: directory)) ?? []

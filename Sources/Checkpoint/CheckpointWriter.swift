@@ -20,7 +20,7 @@ public final class CheckpointWriter: Sendable {
 
   /// - Parameters:
   ///   - keep: the number of newest checkpoints kept beside those that `latest` and `best` link to.
-  ///   - prepare: called before each checkpoint is written, for what has to be on the disk by then. An error of it is kept
+  ///   - prepare: called before each checkpoint is written, to put other data on the disk first. An error of it is kept
   ///     like others, and the checkpoint is written all the same.
   public init(run: RunDirectory, keep: Int, prepare: @escaping @Sendable () throws -> Void = {}) {
     self.run = run
@@ -46,7 +46,7 @@ public final class CheckpointWriter: Sendable {
         outcome.withLock { $0.last = (step, false) }
         return
       }
-      // It is there and will be found, whatever becomes of links and of old ones.
+      // The checkpoint is there and will be found, even if links cannot be made or old ones not removed.
       do { try run.publish(step: step, keep: keep, best: best) } catch { note(error) }
     }
   }

@@ -4,7 +4,8 @@ import Synchronization
 
 /// `metrics.jsonl`: one JSON object a line, appended as training goes.
 ///
-/// A full disk does not end a run: lines that do not fit wait in memory, and go into the file, in order, when it takes them.
+/// A full disk does not end a run: lines that do not fit wait in memory, and go into the file, in order, when it takes
+/// them.
 public final class MetricsFile: Sendable {
   private struct State {
     /// Closed when nil.
@@ -19,11 +20,12 @@ public final class MetricsFile: Sendable {
   /// Opens the file to append to it.
   ///
   /// With nil as `step` the file starts empty. When a run resumes at `step`, lines whose `"step"` is that or later are
-  /// dropped, and lines that are no JSON objects (torn by a kill); the others stay byte for byte. Where what stays is the
-  /// file's beginning it is cut off behind it, which works on a full disk too; else the file is replaced atomically.
+  /// dropped, and lines that are no JSON objects (torn by a kill); the others stay byte for byte. Where what stays is
+  /// the file's beginning it is cut off behind it, which works on a full disk too; else the file is replaced
+  /// atomically.
   ///
-  /// - Parameter evaluatesAgain: whether the run resumes before the evaluation that follows the step before `step`: a line
-  ///   of it, with the key `"evaluation"`, is dropped too.
+  /// - Parameter evaluatesAgain: whether the run resumes before the evaluation that follows the step before `step`: a
+  ///   line of it, with the key `"evaluation"`, is dropped too.
   public init(path: String, resumeAt step: Int?, evaluatesAgain: Bool = false) throws {
     self.path = path
     var kept = Data()
@@ -55,8 +57,8 @@ public final class MetricsFile: Sendable {
 
   /// Appends `line` (without a newline) and a newline, in one write, after those that wait.
   ///
-  /// Throws when the file does not take it all. Of the line that does not fit nothing stays in the file; it waits with those
-  /// after it for the next call.
+  /// Throws when the file does not take it all. Of the line that does not fit nothing stays in the file; it waits with
+  /// those after it for the next call.
   public func append(_ line: String) throws {
     guard !line.utf8.contains(UInt8(ascii: "\n")) else {
       throw CheckpointError(description: "\(path): a line of metrics must not have a newline in it: \(line)")
@@ -81,7 +83,8 @@ public final class MetricsFile: Sendable {
     }
   }
 
-  /// Has the lines appended so far survive a power cut, but for those that still wait. Appending goes on meanwhile.
+  /// Writes the lines appended so far to the disk, so that they survive a power cut, except those that still wait.
+  /// Appending goes on meanwhile.
   public func synchronize() throws {
     let copy = state.withLock { state in
       guard let descriptor = state.descriptor else { return Int32(-1) }
@@ -95,7 +98,7 @@ public final class MetricsFile: Sendable {
 
   /// Closes the file; a second call does nothing.
   ///
-  /// - Returns: how many lines it has not taken, which are lost now.
+  /// - Returns: the number of lines that the file has not taken; they are lost.
   @discardableResult
   public func close() -> Int {
     state.withLock { state in

@@ -15,7 +15,7 @@ public struct RunDirectory: Sendable {
   public var metricsPath: String { FileSystem.join(path, "metrics.jsonl") }
   public var checkpointsPath: String { FileSystem.join(path, "checkpoints") }
 
-  /// Where the checkpoint of a step stands.
+  /// The path of a step's checkpoint.
   public func checkpointPath(step: Int) -> String {
     FileSystem.join(checkpointsPath, RunDirectory.checkpointName(step: step))
   }
@@ -26,8 +26,8 @@ public struct RunDirectory: Sendable {
     try FileSystem.createDirectory(checkpointsPath)
   }
 
-  /// Writes `config.yaml`, whole or not at all. One that says the same is left alone, so that a run can be resumed on a full
-  /// disk.
+  /// Writes `config.yaml`, whole or not at all. One that says the same is left alone, so that a run can be resumed on a
+  /// full disk.
   public func write(configuration text: String) throws {
     let bytes = Array(text.utf8)
     if let old = FileManager.default.contents(atPath: configPath), old.elementsEqual(bytes) { return }
@@ -65,8 +65,8 @@ public struct RunDirectory: Sendable {
   }
 
   /// Has `latest` lead to the checkpoint of `step`, from which a run goes on, and `best` to that of step `best`: a kill
-  /// between a checkpoint and its links leaves them with older ones. Where the best is gone, `best` stays as it is, but does
-  /// not lead nowhere, nor to one of `skipped`.
+  /// between a checkpoint and its links leaves them with older ones. Where the best is gone, `best` stays as it is, but
+  /// does not lead nowhere, nor to one of `skipped`.
   public func relink(step: Int, best: Int?, skipped: [String] = []) throws {
     try relink("latest", to: step)
     func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 && !skipped.contains(path) }
@@ -79,7 +79,7 @@ public struct RunDirectory: Sendable {
     }
   }
 
-  /// Leaves a link alone that is right: a full disk may not take another.
+  /// Does not replace a link that is right already: a full disk may not take another.
   private func relink(_ name: String, to step: Int) throws {
     let target = FileSystem.linkTarget(FileSystem.join(checkpointsPath, name))
     if target != RunDirectory.checkpointName(step: step) { try link(name, to: step) }
@@ -138,9 +138,9 @@ public struct RunDirectory: Sendable {
     return names
   }
 
-  /// Renames a checkpoint that ``newestGood(skipped:)`` has passed over to `….skipped`. Under its name it would count among
-  /// the newest, in place of a good one, which rotation would remove. To be called after ``relink(step:best:)``: no link may
-  /// lead to it.
+  /// Renames a checkpoint that ``newestGood(skipped:)`` has passed over to `….skipped`. Under its name it would count
+  /// among the newest, in place of a good one, which rotation would remove. To be called after ``relink(step:best:)``:
+  /// no link may lead to it.
   public func setAside(skipped checkpoint: String) throws {
     guard rename(checkpoint, checkpoint + RunDirectory.skippedSuffix) == 0 || errno == ENOENT else {
       throw CheckpointError.system("checkpoint cannot be set aside", checkpoint)

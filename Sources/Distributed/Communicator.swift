@@ -13,7 +13,7 @@ public final class Communicator {
   /// nil for a process alone.
   let handle: MPI_Comm?
   private let owned: Bool
-  /// By rank, whether it shares memory with this one; nil until somebody has asked.
+  /// By rank, whether it shares memory with this one; nil before the first call of ``sharesMemory(with:)``.
   private var neighbours: [Bool]?
   /// Bytes handed to MPI for sending by this rank, so far.
   public internal(set) var bytesSent = 0
@@ -46,10 +46,10 @@ public final class Communicator {
     if finalized == 0 { MPI_Comm_free(&copy) }
   }
 
-  /// What a rank of this group is called in messages: its number in the world; nil in a part of it, whose ranks have others.
+  /// The number of a rank of this group in the world, for messages; nil in a part of the world, where numbers differ.
   func worldRank(_ rank: Int) -> Int? { owned ? nil : rank }
 
-  /// True where distance doubling forms the slot tree: at 1, 2, 4, 8 … ranks.
+  /// Whether distance doubling follows the slot tree: at 1, 2, 4, 8 … ranks.
   public var isPowerOfTwo: Bool { size & (size - 1) == 0 }
 
   /// The ranks that pass the same `color`, ordered by `key`, then by rank. Corresponds to `MPI_Comm_split`.

@@ -3,9 +3,9 @@ import Foundation
 
 /// Starting and ending MPI in this process.
 public enum MPIEnvironment {
-  /// True when a launcher (`mpirun`, `srun`) started this process, as its environment tells.
+  /// Whether a launcher (`mpirun`, `srun`) has started this process, by its environment.
   ///
-  /// A process started by hand stays clear of MPI: starting it as a singleton would fork a daemon for nothing.
+  /// A process started by hand does not start MPI: as a singleton it would fork a daemon to no purpose.
   public static var isLaunched: Bool {
     let environment = ProcessInfo.processInfo.environment
     return ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"].contains { environment[$0] != nil }
@@ -28,7 +28,8 @@ public enum MPIEnvironment {
     return try Communicator(borrowing: u2pl_comm_world())
   }
 
-  /// Ends MPI in an orderly way; every rank has to come here (MPI 3.1 section 8.7). Does nothing where it is not running.
+  /// Ends MPI in an orderly way; every rank has to come here (MPI 3.1 section 8.7). Does nothing where it is not
+  /// running.
   public static func finish() {
     var initialized: Int32 = 0
     var finalized: Int32 = 0

@@ -1,6 +1,6 @@
 internal import CMPI
 
-/// An MPI call that failed: which, with what error class and text.
+/// An MPI call has failed.
 public struct MPIError: Error, CustomStringConvertible, Sendable {
   /// The function, such as `MPI_Allreduce`.
   public let call: String
@@ -12,18 +12,19 @@ public struct MPIError: Error, CustomStringConvertible, Sendable {
   public var description: String { "\(call) failed: \(message) (error class \(code))" }
 }
 
-/// A failure on one rank that every rank has agreed to end for.
+/// A failure on one rank, which ``Communicator/together(_:)`` throws on every rank.
 public struct CollectiveFailure: Error, CustomStringConvertible, Sendable {
   /// The lowest rank it happened on.
   public let rank: Int
   public let description: String
 }
 
-/// The one place where calls of MPI are made, timed and published (``Activity``), and their return codes looked at.
+/// Makes an MPI call, times and publishes it (``Activity``), and checks its return code.
 ///
-/// - Parameter partner: the rank of the world that the call waits for, where it is one alone.
-/// - Throws: ``MPIError``. Communicators return errors because ``MPIEnvironment`` sets `MPI_ERRORS_RETURN` on the world,
-///   which those made from it inherit.
+/// - Parameter partner: the rank of the world that the call waits for; nil where it waits for several, or the rank is
+///   not known.
+/// - Throws: ``MPIError``. Communicators return errors because ``MPIEnvironment`` sets `MPI_ERRORS_RETURN` on the
+///   world, which those made from it inherit.
 func check(_ body: @autoclosure () -> Int32, _ call: StaticString, with partner: Int? = nil) throws {
   let code = Activity.call(call, with: partner, body)
   guard code != MPI_SUCCESS else { return }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What went wrong with a file, in one sentence that names the file, the place in it and what to do.
+/// An error of a file: one sentence that names the file, the place in it and the remedy.
 public struct FileError: Error, CustomStringConvertible, Sendable {
   public let description: String
 
@@ -8,7 +8,7 @@ public struct FileError: Error, CustomStringConvertible, Sendable {
     self.description = description
   }
 
-  /// A system call's failure: `what` says what was attempted, the text of `code` says why it failed.
+  /// A system call's failure: `what` is the attempt, the text of `code` the reason for the failure.
   package static func system(_ what: String, _ path: String, code: Int32 = errno) -> FileError {
     let hint =
       switch code {

@@ -12,7 +12,7 @@ package enum FileSystem {
     return join(directory(of: path), ".\(name(of: path)).\(getpid())-\(number).tmp")
   }
 
-  /// Whether a directory entry is a temporary of ours, left by a run that was killed or belonging to one at work.
+  /// Whether a directory entry is a temporary of this program, of a killed run or of one at work.
   package static func isTemporary(_ name: String) -> Bool {
     name.hasPrefix(".") && name.hasSuffix(".tmp")
   }
@@ -52,9 +52,9 @@ package enum FileSystem {
     try synchronizeDirectory(of: path)
   }
 
-  /// Has room for `bytes` set aside for a file, so that a full disk, or a quota, is noticed before anything is written to it.
+  /// Reserves room for `bytes` of a file, so that a full disk, or a quota, is noticed before anything is written to it.
   ///
-  /// Best effort: nothing happens on file systems that cannot. `path` is what the error calls the file.
+  /// Does nothing on file systems that cannot reserve room. `path` is the file's name in errors.
   package static func reserve(_ descriptor: Int32, bytes: Int, _ path: String) throws {
     guard u2pl_fallocate(descriptor, Int64(bytes)) != 0 else { return }
     switch errno {
@@ -69,7 +69,7 @@ package enum FileSystem {
     let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError.system("cannot be opened", directory) }
     defer { close(descriptor) }
-    // Some network file systems know no fsync of a directory.
+    // Some network file systems have no fsync of a directory.
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
       throw FileError.system("cannot be written to the disk", directory)
     }
@@ -105,7 +105,7 @@ package enum FileSystem {
     return names.sorted()
   }
 
-  /// What a symbolic link says, nil when there is none at `path`.
+  /// The destination of a symbolic link, nil when there is none at `path`.
   package static func linkTarget(_ path: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 4097)
     let length = readlink(path, &buffer, buffer.count - 1)
@@ -124,8 +124,8 @@ package enum FileSystem {
     return true
   }
 
-  /// Appends all bytes to a file opened for appending, or none of them: what a full disk took is cut off again, so that the
-  /// next line does not continue a torn one. False, with `errno`, when the system does not take all.
+  /// Appends all bytes to a file opened for appending, or none of them: what a full disk took is cut off again, so that
+  /// the next line does not continue a torn one. False, with `errno`, when the system does not take all.
   package static func appendWhole(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
     let end = lseek(descriptor, 0, SEEK_END)
     if writeAll(descriptor, bytes) { return true }

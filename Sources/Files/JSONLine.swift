@@ -1,7 +1,7 @@
 import Foundation
 
 /// One JSON object on one line, keys in the order they are added. Numbers are written so that they read back as the
-/// same bits; what JSON has no number for becomes null.
+/// same bits; infinities and NaN become null.
 public struct JSONLine {
   private var members: [String] = []
 
@@ -22,6 +22,9 @@ public struct JSONLine {
     member(key, "[" + values.map(Self.quoted).joined(separator: ",") + "]")
   }
   public mutating func add(_ key: String, _ object: JSONLine) { member(key, object.text) }
+  public mutating func add(_ key: String, _ objects: [JSONLine]) {
+    member(key, "[" + objects.map(\.text).joined(separator: ",") + "]")
+  }
 
   private mutating func member(_ key: String, _ value: String) { members.append("\(Self.quoted(key)):\(value)") }
 

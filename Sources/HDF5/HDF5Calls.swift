@@ -3,7 +3,7 @@ import Files
 import Foundation
 import Synchronization
 
-/// The way into the HDF5 library: its lock, and the one place where return codes are looked at.
+/// Access to the HDF5 library: its lock, and the check of return codes.
 package enum HDF5 {
   /// Most builds of serial HDF5 are not thread safe, so one thread at a time is inside.
   private static let lock = Mutex(())
@@ -22,14 +22,14 @@ package enum HDF5 {
     }
   }
 
-  /// Passes `code` on unless it is negative, HDF5's sign of failure. `place` names the file and what in it was meant.
+  /// Passes `code` on unless it is negative, HDF5's sign of failure. `place` names the file and the object in it.
   @discardableResult
   static func check<Code: SignedInteger>(_ code: Code, _ call: StaticString, _ place: Place) throws -> Code {
     guard code < 0 else { return code }
     throw place.error("\(innermostError()) (\(call))")
   }
 
-  /// What the innermost entry of the error stack says.
+  /// The message of the innermost entry of the error stack.
   private static func innermostError() -> String {
     var characters = [CChar](repeating: 0, count: 2048)
     let text = characters.withUnsafeMutableBufferPointer { buffer in

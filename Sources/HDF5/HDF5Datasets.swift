@@ -40,11 +40,11 @@ extension DatasetHandle {
     }
   }
 
-  /// Writes all chunks, each with its checksum behind it, past the library's filters: they copy every chunk three times, and
-  /// training waits for the core that does it.
+  /// Writes all chunks, each with its checksum behind it, past the library's filters: they copy every chunk three
+  /// times, and training waits for the core that does it.
   ///
-  /// Each chunk is one piece of `bytes`, as ``chunkShape(of:elementSize:)`` cuts only one dimension; the last one along it is
-  /// filled up with zeros.
+  /// Each chunk is one piece of `bytes`, as ``chunkShape(of:elementSize:)`` cuts only one dimension; the last one along
+  /// it is filled up with zeros.
   private borrowing func write(
     _ bytes: UnsafeRawBufferPointer, shape: [Int], chunk: [Int], elementSize: Int, _ place: Place
   ) throws {
@@ -132,7 +132,7 @@ extension DatasetHandle {
 
   /// All values, converted to `type` where they are stored as another.
   ///
-  /// `fileSize` bounds what is believed: a damaged shape must not ask for more memory than the file can fill.
+  /// `fileSize` limits the size: a damaged shape must not ask for more memory than the file can fill.
   package func read(shape: [Int], as type: ElementType, fileSize: Int, _ place: Place) throws -> DatasetValues {
     let count = try plausibleCount(of: shape, fileSize: fileSize, place)
     return switch type {

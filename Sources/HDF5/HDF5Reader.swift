@@ -2,7 +2,7 @@ internal import CHDF5
 import Files
 import Foundation
 
-/// A file open for reading, and what can be asked about it. To be used inside ``HDF5/run(_:)``.
+/// A file open for reading. To be used inside ``HDF5/run(_:)``.
 package struct HDF5Reader: ~Copyable {
   let file: FileHandle
   package let size: Int
@@ -104,7 +104,7 @@ package struct HDF5Reader: ~Copyable {
 
   /// Whether there is something at `path`.
   package func exists(_ path: String) throws -> Bool {
-    // Asked for step by step: HDF5 fails where a group on the way is missing.
+    // Checked component by component: HDF5 fails where a group of the path is missing.
     var prefix = ""
     for name in path.split(separator: "/") {
       prefix += prefix.isEmpty ? String(name) : "/\(name)"
@@ -116,7 +116,7 @@ package struct HDF5Reader: ~Copyable {
 
   package enum Kind { case group, dataset, other }
 
-  /// What stands at `path`.
+  /// The kind of object at `path`.
   package func kind(of path: String) throws -> Kind {
     let object = ObjectHandle(
       id: try HDF5.check(H5Oopen(file.id, path, u2pl_h5p_default()), "H5Oopen", place.at("'\(path)'")))

@@ -8,7 +8,7 @@ package struct HDF5Writer: ~Copyable {
 
   let file: FileHandle
   let place: Place
-  /// One for all names: making one takes as long as writing a small dataset.
+  /// One property list for all names: making one takes as long as writing a small dataset.
   private let link: PropertyHandle
   private var groups: Set<String> = []
 
@@ -37,8 +37,8 @@ package struct HDF5Writer: ~Copyable {
     try DatasetHandle.write(dataset, at: path, in: file, link, place.at("dataset '\(path)'"))
   }
 
-  /// Creates a dataset in one piece whose bytes are left for others to write, at its ``DatasetHandle/offset(_:)``; until
-  /// then they are 0. No checksum guards it.
+  /// Creates a dataset in one piece whose bytes are left for others to write, at its ``DatasetHandle/offset(_:)``;
+  /// until then they are 0. No checksum guards it.
   package mutating func reserve(_ shape: [Int], _ type: ElementType, at path: String) throws {
     try createGroups(above: path)
     let place = place.at("dataset '\(path)'")
@@ -58,7 +58,7 @@ package struct HDF5Writer: ~Copyable {
     try AttributeHandle.write(value, name: name, in: file, place.at("attribute '\(name)'"))
   }
 
-  /// Has everything written to the file, and reports it where that fails.
+  /// Writes everything to the file; throws where that fails.
   package consuming func close() throws {
     try HDF5.check(H5Fflush(file.id, H5F_SCOPE_GLOBAL), "H5Fflush", place)
     try file.close(place)

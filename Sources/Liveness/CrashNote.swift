@@ -5,9 +5,9 @@ import Synchronization
 
 /// The last words of a process that crashes: a line in both of its logs with the signal, the phase and the step.
 ///
-/// A signal handler may allocate nothing and take no lock, so it puts the line together from bytes that are there already.
-/// Then a fault goes to whoever listened before (the runtime, which shows where it was), and a signal that was sent ends the
-/// process.
+/// A signal handler may allocate nothing and take no lock, so it puts the line together from bytes that are there
+/// already. Then a fault goes to the previous handler (the runtime's, which prints a backtrace), and a signal that was
+/// sent ends the process.
 package enum CrashNote {
   private static let signals: [(number: Int32, name: StaticString)] = [
     (SIGSEGV, "SIGSEGV"), (SIGBUS, "SIGBUS"), (SIGILL, "SIGILL"), (SIGFPE, "SIGFPE"), (SIGTRAP, "SIGTRAP"),
@@ -27,7 +27,8 @@ package enum CrashNote {
   /// From now on, until the process ends, a crash is noted in this log. To be called once.
   package static func listen(_ log: RankLog) {
     let (text, json) = log.descriptors
-    // Copies, which stay open when the log is closed. All is touched here, which is what makes it: a handler must not.
+    // Copies of the descriptors, which stay open when the log is closed. All statics are initialised here, because a
+    // signal handler must not do that.
     (self.text, self.json, self.rank) = (fcntl(text, F_DUPFD_CLOEXEC, 0), fcntl(json, F_DUPFD_CLOEXEC, 0), log.rank)
     secondsFromUTC = TimeZone.current.secondsFromGMT()
     isWritten.store(false, ordering: .relaxed)
@@ -65,7 +66,7 @@ package enum CrashNote {
       _ = write(json, line.baseAddress, length)
     }
     if isFault {
-      // It comes again as soon as this returns.
+      // The fault repeats as soon as the handler returns.
       sigaction(number, &before[Int(number)], nil)
     } else {
       signal(number, SIG_DFL)

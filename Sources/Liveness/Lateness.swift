@@ -1,12 +1,12 @@
-/// Who is to blame when a rank has waited too long: those that are late themselves, never those that wait as well.
+/// Finds the ranks that are late when a rank has waited too long. Ranks that wait as well are never among them.
 package struct Lateness {
-  /// What a waiting rank sees of another.
+  /// Another rank, as a waiting rank sees it.
   package struct View {
-    /// nil of a rank on a host that shares no files with this one.
+    /// nil for a rank on a host that shares no files with this one.
     package var status: RankStatus?
-    /// Seconds in which not even its heartbeat came.
+    /// Seconds without even a heartbeat.
     package var silent: Double
-    /// As the system has it; nil of a rank on another host.
+    /// As the system reports it; nil for a rank on another host.
     package var state: ProcessState?
 
     package init(status: RankStatus?, silent: Double, state: ProcessState?) {
@@ -15,41 +15,45 @@ package struct Lateness {
   }
 
   package enum Verdict: Equatable {
-    /// It has gone on lately, or has a phase that may take longer.
+    /// It has made progress lately, or is in a phase that may take longer.
     case working
-    /// It waits in a call of MPI, and has done so for about as long.
+    /// It waits in an MPI call too, for about as long.
     case waiting
-    /// Nothing is known of it.
+    /// Nothing is known about it.
     case unseen
-    /// Why it is to blame.
+    /// It is late, with the reason.
     case late(String)
   }
 
-  /// Seconds after which a rank that does not go on is late.
+  /// Seconds without progress after which a rank is late.
   package let limit: Double
   /// Seconds after which a rank without a heartbeat counts as dead.
   package let silence: Double
 
   package init(limit: Double, silence: Double) { (self.limit, self.silence) = (limit, silence) }
 
+  /// From this part of the limit on another rank counts as waiting or late: ranks come to a collective one after the
+  /// other, so when the first has waited for the whole limit, the others have waited for less.
+  private static let shareOfLimit = 0.8
+
   package func verdict(_ view: View) -> Verdict {
     guard let status = view.status else { return .unseen }
     if view.silent >= silence {
       switch view.state {
-      // A process that runs without its heartbeat has lost a thread, or lives where it cannot be looked at from here.
+      // A process that runs without a heartbeat has lost a thread, or cannot be seen from here, as in a container.
       case .stopped, .gone, .wedged: return .late(view.state!.description(pid: status.pid))
       default: return .late("without a sign of life (stopped, crashed, or its host cannot be reached)")
       }
     }
-    // Ranks come to a collective one after the other.
-    if status.call != nil { return status.quiet >= 0.8 * limit ? .waiting : .working }
-    guard status.quiet >= 0.8 * limit * Double(status.patience) else { return .working }
+    let limit = Self.shareOfLimit * self.limit
+    if status.call != nil { return status.quiet >= limit ? .waiting : .working }
+    guard status.quiet >= limit * Double(status.patience) else { return .working }
     return .late((view.state ?? status.state ?? .idle).description(pid: status.pid))
   }
 
-  /// What a rank that has waited in a call for ``limit`` says of all others; nil where one of them is still at work.
+  /// The message of a rank that has waited in a call for ``limit``; nil where another rank is still at work.
   ///
-  /// - Parameter places: what an unseen rank is called.
+  /// - Parameter places: the name of an unseen rank.
   package func accusation(by own: RankStatus, of views: [Int: View], places: (Int) -> String) -> String? {
     let verdicts = views.mapValues(verdict).sorted { $0.key < $1.key }
     let late = verdicts.compactMap { rank, verdict -> String? in

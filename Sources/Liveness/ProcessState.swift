@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the system says a process is at.
+/// The state of a process, as the system reports it.
 package enum ProcessState: String, Codable {
   case stopped, gone, wedged, computing, idle
 

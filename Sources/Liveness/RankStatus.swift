@@ -1,7 +1,7 @@
 import Distributed
 import Foundation
 
-/// What a rank has published of itself: read from its slot by ranks of its node, from its file by others.
+/// The published status of a rank: ranks of its node read it from its slot, others from its file.
 package struct RankStatus: Codable, Equatable {
   package var rank: Int
   package var host: String
@@ -11,15 +11,15 @@ package struct RankStatus: Codable, Equatable {
   package var phase: String
   /// The function of MPI it waits in, nil where it waits in none.
   package var call: String?
-  /// The rank that the call waits for, where it is one alone.
+  /// The rank that the call waits for, nil where it waits for several.
   package var partner: Int?
-  /// When it went on last, seconds since 1970 on its own clock.
+  /// The time of its last progress, in seconds since 1970 on its own clock.
   package var since: Double
-  /// For how many seconds it has not gone on.
+  /// Seconds without progress.
   package var quiet: Double
-  /// How many times the usual its phase may take.
+  /// The watchdog allows so many times its limit without progress in this phase.
   package var patience: Int
-  /// As it sees itself; not looked up while all is well.
+  /// The process's own view; nil while there is no sign of trouble.
   package var state: ProcessState?
 
   package init(
@@ -55,7 +55,7 @@ extension RankStatus {
   /// Written in place and closed, which is when network file systems show it to other hosts.
   package func write(to file: String) {
     guard var data = try? JSONEncoder().encode(self) else { return }
-    // What a longer content has left behind it would be no JSON.
+    // The rest of a longer old content would make the file invalid JSON.
     data.append(Data(repeating: 0x20, count: max(0, 511 - data.count)) + Data("\n".utf8))
     let descriptor = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { return }

@@ -3,15 +3,17 @@ import Foundation
 import RunLogs
 import Synchronization
 
-/// Ends a run in which a rank does not go on, and says which, where, at what, and why as far as the system knows.
+/// Ends a run in which a rank makes no progress, and tells the rank, its host, what it was doing, and the cause as far
+/// as the system knows it.
 ///
-/// Every rank has a thread that looks at its own progress (``Activity``), and, when it has waited in a call of MPI for too
-/// long, at that of the others: in the memory that the ranks of a node share, and for those of other nodes in files of the
-/// run directory. It makes no call of MPI, whose thread hangs; it leaves the process, and the launcher then ends the others.
+/// A thread of every rank watches the rank's own progress (``Activity``). When the rank has waited in an MPI call for
+/// too long, the thread looks at the progress of the others: in the memory that the ranks of a node share, and for
+/// those of other nodes in files of the run directory. It makes no MPI call, because the thread that may make one
+/// hangs; it ends the process, and the launcher then ends the others.
 ///
-/// Time is counted in the thread's own ticks, so that a job that was suspended as a whole has not been waiting.
+/// The thread counts time in its own ticks, so that the time in which a job was suspended does not count as waiting.
 package final class Watchdog: Sendable {
-  /// Seconds that a rank that is late itself leaves to the others to say so.
+  /// Seconds that a late rank waits for the others to report it before it does so itself.
   static let grace = 5.0
 
   private let thread: WatchdogThread
@@ -19,7 +21,7 @@ package final class Watchdog: Sendable {
   /// Collective.
   ///
   /// - Parameters:
-  ///   - seconds: without progress after which a rank is late; nil watches nobody.
+  ///   - seconds: a rank without progress for so long is late; nil turns the watchdog off.
   ///   - directory: for the status files of a run on several nodes.
   package init(seconds: Int?, directory: String, ranks: Communicator) throws {
     let board = try StatusBoard(ranks)
@@ -27,7 +29,7 @@ package final class Watchdog: Sendable {
     if seconds != nil { thread.start() }
   }
 
-  /// Where the last words go too, once there is a run directory.
+  /// From here on the reason for the end is also written to the log.
   package func attach(_ log: RankLog) { thread.attach(log) }
 
   deinit { thread.stop() }
@@ -44,11 +46,11 @@ private final class WatchdogThread: @unchecked Sendable {
   private let log = Mutex<RankLog?>(nil)
   private let condition = NSCondition()
   private var stopped = false
-  /// What the files of ranks on other nodes say.
+  /// The status of ranks on other nodes, as their files tell it.
   private let remote = Mutex<[Int: RankStatus]>([:])
   private let isObserving = Atomic<Bool>(false)
 
-  // Of the watching thread.
+  // Used by the watching thread alone.
   private var progress = -1
   private var quiet = 0.0
   private var heard: [Int: (heartbeat: Int, silent: Double)] = [:]
@@ -66,19 +68,19 @@ private final class WatchdogThread: @unchecked Sendable {
 
   private func file(_ rank: Int) -> String { "\(directory)/rank-\(String(format: "%04d", rank))" }
 
-  /// Ranks whose memory this one cannot read.
-  private var strangers: [Int] { board.places.indices.filter { board.slots[$0] == nil } }
+  /// Ranks of other nodes, whose memory this one cannot read.
+  private var remoteRanks: [Int] { board.places.indices.filter { board.slots[$0] == nil } }
 
   func start() {
     spawn("watchdog", watch)
-    if !strangers.isEmpty {
-      // Apart, because a file system may hang, and that is one of the things to be said.
+    if !remoteRanks.isEmpty {
+      // A thread of its own: a file system may hang, and the watchdog has to report that.
       spawn("watchdog-files", exchangeFiles)
     }
   }
 
   func attach(_ log: RankLog) {
-    if limit.isFinite, !strangers.isEmpty {
+    if limit.isFinite, !remoteRanks.isEmpty {
       try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     }
     self.log.withLock { $0 = log }
@@ -97,7 +99,9 @@ private final class WatchdogThread: @unchecked Sendable {
     thread.start()
   }
 
-  /// False when there is nothing more to watch.
+  /// Waits for a tick.
+  ///
+  /// - Returns: false after ``stop()``.
   private func pause() -> Bool {
     condition.withLock {
       if !stopped { _ = condition.wait(until: Date(timeIntervalSinceNow: tick)) }
@@ -111,7 +115,7 @@ private final class WatchdogThread: @unchecked Sendable {
       if isObserving.load(ordering: .relaxed) { status.state = ProcessState.of(getpid()) }
       status.write(to: file(rank))
       guard isObserving.load(ordering: .relaxed) else { continue }
-      for rank in strangers {
+      for rank in remoteRanks {
         let place = board.places[rank]
         guard let status = RankStatus(file: file(rank), rank: rank, host: place.host, pid: place.pid) else { continue }
         remote.withLock { $0[rank] = status }
@@ -182,7 +186,7 @@ private final class WatchdogThread: @unchecked Sendable {
     end(accusation, speaks: isFirst)
   }
 
-  /// - Parameter speaks: whether this rank is the one to tell the user; the others do so if it has not ended them.
+  /// - Parameter speaks: whether this rank tells the user. The others do so too where its end has not ended them.
   private func end(_ message: String, speaks: Bool) -> Never {
     let message = "no progress: \(message). The run ends; --resume latest goes on from its newest checkpoint"
     // The log may lie on the file system that hangs.
@@ -195,7 +199,7 @@ private final class WatchdogThread: @unchecked Sendable {
     }
     _ = written.wait(timeout: .now() + 2)
     if !speaks {
-      // The launcher ends it, or, where it cannot be reached, nobody does.
+      // Usually the launcher ends this process meanwhile.
       signal(SIGTERM, SIG_DFL)
       sleep(6)
     }
@@ -203,9 +207,9 @@ private final class WatchdogThread: @unchecked Sendable {
       events.tell(.failed(.init(host: own.host, step: step, message: message, code: 1)))
       events.flush()
     }
-    // Which may be a file on a full disk.
+    // Standard error may be a file on a full disk.
     try? FileHandle.standardError.write(contentsOf: Data("u2pl: error: \(message)\n".utf8))
-    // What is in the pipe is passed on before the launcher takes note of the end.
+    // Time for the launcher to pass on what is in the pipe before it notices the end.
     usleep(200_000)
     _exit(1)
   }

@@ -41,10 +41,10 @@ public struct DataBenchmark {
 
     var loading: [Double] = [], images = 0
     let alone = BatchLoader(sets, trainer, firstStep: 0)
-    var start = DispatchTime.now().uptimeNanoseconds
+    var start = ContinuousClock.now
     while let batch = try alone.next() {
-      let now = DispatchTime.now().uptimeNanoseconds
-      loading.append(Double(now - start) * 1e-9)
+      let now = ContinuousClock.now
+      loading.append((now - start) / .seconds(1))
       start = now
       images = batch.labeled.count + batch.unlabeled.count
     }

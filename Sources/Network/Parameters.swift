@@ -4,7 +4,7 @@ public struct ParameterEntry: Sendable {
   public let name: String
   /// PyTorch's shape: O, I, height, width for a convolution; one number for what is per channel.
   public let shape: [Int]
-  /// What it is, and so where it is kept.
+  /// The kind of entry, which decides where it is kept.
   public enum Kind: Sendable {
     /// Changed by gradients; in `Parameters.values`.
     case parameter
@@ -24,7 +24,7 @@ public struct ParameterEntry: Sendable {
 
 /// All parameters and running statistics of one network, each kind contiguous, in the order of PyTorch's `state_dict`.
 ///
-/// Contiguous, because an update, an average, an exchange or a digest then is one pass over memory.
+/// They are contiguous so that an update, an average, an exchange or a digest is one pass over memory.
 public final class Parameters {
   public private(set) var entries: [ParameterEntry] = []
   /// All entries that are parameters; filled with zeros by ``allocate()``.
@@ -35,7 +35,7 @@ public final class Parameters {
   public private(set) var buffers = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
   /// Training passes each batch norm has seen.
   public var counters: [Int64] = []
-  /// Changes whenever `values` do; packed copies of weights are remade when it has.
+  /// Grows whenever `values` change; then weights are packed anew.
   public private(set) var version = 0
 
   private var counts: [ParameterEntry.Kind: Int] = [:]

@@ -1,13 +1,13 @@
 import Compute
 
-/// Combines what each rank has reduced over its own slots; how ranks talk is not the network's business.
+/// Combines what each rank has reduced over its own slots. The network does not know how ranks communicate.
 public protocol RankReducer {
   /// Combines equally long arrays of all ranks in the slot tree's order; every rank gets the result.
   ///
   /// - Parameter combine: replaces its first operand, the left one, by the combination with its second.
   func reduce(_ values: inout [Double], _ combine: (inout [Double], [Double]) -> Void) throws
 
-  /// True on exactly one rank: it contributes what every rank has computed alike.
+  /// True on exactly one rank, which alone contributes a value that every rank has computed alike.
   var isFirst: Bool { get }
 
   /// Called in the backward pass when this rank's share of the gradient of these elements of `Parameters.values` is
@@ -23,7 +23,7 @@ public struct SingleRank: RankReducer {
   public func gradientReady(_ elements: Range<Int>) throws {}
 }
 
-/// What a network needs to know of the forward or backward pass it is in.
+/// One forward pass and its backward pass: what layers need to know of them.
 public struct Pass {
   public enum Mode: Sendable {
     /// Batch norm by running statistics, no dropout.
@@ -33,8 +33,8 @@ public struct Pass {
   }
 
   public let mode: Mode
-  /// Whether layers keep what the backward pass needs.
-  public let records: Bool
+  /// Whether layers keep what the backward pass needs: a recorded pass.
+  public let recordsForBackward: Bool
   /// This rank's node of the slot tree, and which of its slots the tensors hold.
   public let tree: SlotTree
   public let kind: SlotKind
@@ -43,11 +43,11 @@ public struct Pass {
   public let dropout: ChannelDropout?
 
   public init(
-    mode: Mode, records: Bool, tree: SlotTree, kind: SlotKind = .all, ranks: any RankReducer = SingleRank(),
-    dropout: ChannelDropout? = nil
+    mode: Mode, recordsForBackward: Bool, tree: SlotTree, kind: SlotKind = .all,
+    ranks: any RankReducer = SingleRank(), dropout: ChannelDropout? = nil
   ) {
     self.mode = mode
-    self.records = records
+    self.recordsForBackward = recordsForBackward
     self.tree = tree
     self.kind = kind
     self.ranks = ranks
@@ -56,7 +56,7 @@ public struct Pass {
 
   /// Evaluation of any number of samples, each by itself.
   public static func evaluation(samples: Int) -> Pass {
-    Pass(mode: .evaluation, records: false, tree: SlotTree(labeled: samples, unlabeled: 0), kind: .labeled)
+    Pass(mode: .evaluation, recordsForBackward: false, tree: SlotTree(labeled: samples, unlabeled: 0), kind: .labeled)
   }
 }
 

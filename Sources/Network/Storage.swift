@@ -1,9 +1,9 @@
 import Foundation
 import Synchronization
 
-/// Float storage out of the process's arena, so that a training step maps no memory after the first.
+/// Float storage from the process's arena, so that training maps no memory after its first step.
 ///
-/// A page that has been touched once stays mapped: fresh pages cost more than the arithmetic done on them.
+/// A page that has been touched once stays mapped: a fresh page costs more than the arithmetic on it.
 public final class Buffer: @unchecked Sendable {
   public let count: Int
   public let data: UnsafeMutablePointer<Float>
@@ -19,13 +19,13 @@ public final class Buffer: @unchecked Sendable {
 
 /// Calls `body` with uninitialised storage for `count` elements, 64-byte aligned; from any thread.
 ///
-/// Not `withUnsafeTemporaryAllocation`: where that resorts to the heap, beyond 1 KiB, Swift 6.3.1 with -Ounchecked takes a
-/// register that the closure has used for an error that was thrown.
+/// `withUnsafeTemporaryAllocation` is no replacement: where it uses the heap, beyond 1 KiB, Swift 6.3.1 with
+/// -Ounchecked mistakes a register that the closure has used for a thrown error.
 package func withScratch<Element: BitwiseCopyable, Result>(
   of: Element.Type, count: Int, _ body: (UnsafeMutablePointer<Element>) throws -> Result
 ) rethrows -> Result {
   let bytes = count * MemoryLayout<Element>.stride
-  // Small pieces are wanted by many threads at once, which malloc is made for.
+  // Many threads ask for small pieces at once, and malloc is made for that.
   guard bytes > 1 << 18 else {
     let data = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     defer { data.deallocate() }
@@ -36,8 +36,8 @@ package func withScratch<Element: BitwiseCopyable, Result>(
   return try body(data.bindMemory(to: Element.self, capacity: count))
 }
 
-/// One stretch of address space for all buffers, the lowest free place first; neighbours that are free become one again, so
-/// that what one layer's buffers have used serves another's of any size.
+/// One range of address space for all buffers. A buffer gets the lowest free place that is large enough. Free
+/// neighbours are joined, so that the memory of one layer's buffers serves another's of any size.
 enum Arena {
   private struct State: ~Copyable {
     /// Free places by address. Neighbours are never both free.
@@ -102,7 +102,7 @@ enum Arena {
         state.free.insert((address, bytes), at: place)
         return
       }
-      guard bytes > least else { fatalError("out of memory: \(least) bytes are not to be had") }
+      guard bytes > least else { fatalError("out of memory: the system does not grant \(least) bytes") }
       bytes = max(bytes / 2, least)
     }
   }
@@ -121,11 +121,11 @@ enum Arena {
   static var peak: Int { state.withLock { $0.peak } }
 }
 
-/// Gives the memory of all buffers not in use back to the system, for a process that will need much less from here on.
+/// Gives unused memory of buffers back to the system, for a process that needs much less from here on.
 package func trimStorage() { Arena.trim() }
 
 /// The most bytes that buffers have taken at once since ``resetPeakStorage()``.
 package var peakStorage: Int { Arena.peak }
 
-/// Begins to measure ``peakStorage`` anew.
+/// Starts a new measurement of ``peakStorage``.
 package func resetPeakStorage() { Arena.resetPeak() }

@@ -1,8 +1,8 @@
-/// Where the ranks of one attempt of a launch tell it what happens: files of the run directory, and the attempt's name, by
-/// which a reader passes over what ranks of other attempts have written.
+/// The way in which the ranks of an attempt tell events to the launch: files of the run directory, and the attempt's
+/// name. By the name a reader passes over events that ranks of other attempts have written.
 ///
-/// A launch, or any other program that supervises a run, hands both to the ranks in their environment. Ranks that find
-/// nothing there tell nothing.
+/// A launch, or any other program that supervises a run, hands both to the ranks in their environment. Without them,
+/// ranks tell no events.
 package struct EventChannel: Equatable, Sendable {
   package static let attemptVariable = "U2PL_ATTEMPT"
   package static let pathVariable = "U2PL_EVENTS"
@@ -22,7 +22,7 @@ package struct EventChannel: Equatable, Sendable {
     self.init(attempt: attempt, path: "\(directory)/events.jsonl")
   }
 
-  /// What the environment of a rank says; nil where nobody listens.
+  /// The channel that a rank's environment names; nil where no one reads events.
   package init?(environment: [String: String]) {
     guard let attempt = environment[Self.attemptVariable], let path = environment[Self.pathVariable], !attempt.isEmpty,
       !path.isEmpty
@@ -33,8 +33,8 @@ package struct EventChannel: Equatable, Sendable {
   /// The same as `NAME=VALUE`.
   package var variables: [String] { ["\(Self.attemptVariable)=\(attempt)", "\(Self.pathVariable)=\(path)"] }
 
-  /// The file that a rank appends to, `events-0003.jsonl` for rank 3: each has its own, because network file systems do not
-  /// order what several hosts append to one file.
+  /// The file that a rank appends to, `events-0003.jsonl` for rank 3: each has its own, because network file systems do
+  /// not order what several hosts append to one file.
   package func path(ofRank rank: Int) -> String {
     guard rank > 0 else { return path }
     let digits = String(rank)

@@ -1,15 +1,15 @@
 import Foundation
 
-/// Reads what the ranks of one attempt tell, as a launch does: from where the files end when the attempt begins.
+/// Reads the events of one attempt's ranks, for a launch: from the end that the files have when the attempt begins.
 ///
-/// Only whole lines are read. Broken lines, and those of other attempts, are passed over; a file that is not there, or cannot
-/// be read, tells nothing; one that was replaced or cut is read from its beginning.
+/// Only whole lines are read. Broken lines, and those of other attempts, are passed over. A file that does not exist or
+/// cannot be read has no events. One that was replaced or cut is read from its beginning.
 package final class EventReader {
   private let channel: EventChannel
   private var file: EventFile
   /// Of rank 0, oldest first.
   private var failures: [RunEvent] = []
-  /// Versions of the format in which this attempt has been told something, and which this program does not read.
+  /// Versions of events of this attempt that this program does not read.
   package private(set) var otherVersions: Set<Int> = []
 
   /// - Parameter channel: the attempt's, whose ranks have not been started.
@@ -18,10 +18,10 @@ package final class EventReader {
     file = EventFile(path: channel.path, atEnd: true)
   }
 
-  /// What rank 0 has told since the last call, oldest first.
+  /// The events of rank 0 since the last call, oldest first.
   ///
-  /// - Parameter all: whether that has to be what is there now: a network file system may say for some seconds that a file is
-  ///   as it was.
+  /// - Parameter all: whether that has to be what is there now: a network file system may say for some seconds that a
+  ///   file is as it was.
   package func read(all: Bool = false) -> [RunEvent] {
     let events = file.read(evenIfUnchanged: all).compactMap(event)
     failures += events.filter(Self.isFailure)
@@ -70,17 +70,17 @@ package final class EventReader {
   }
 }
 
-/// A file of lines that grows, opened whenever it has changed, which is when network file systems look for what other hosts
-/// have written.
+/// A file of lines that grows, opened whenever it has changed, which is when network file systems look for what other
+/// hosts have written.
 private struct EventFile {
-  /// What is longer is no event.
+  /// Bytes; a longer line is no event.
   private static let longestLine = 1 << 20
-  /// A launch has other things to do meanwhile.
+  /// Bytes read in one call, so that a launch does not neglect its other work.
   private static let mostBytes = 1 << 22
 
   private let path: String
   private var offset: off_t = 0
-  /// What the file was when it was looked at last.
+  /// The file's identity at the last look.
   private var seen: stat?
   private var rest: [UInt8] = []
 

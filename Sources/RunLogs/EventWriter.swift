@@ -3,11 +3,11 @@ import Files
 import Foundation
 import Synchronization
 
-/// Appends a rank's events to its file, on a thread of its own: a disk that is full or hangs holds no rank up, and what cannot
-/// be written is lost.
+/// Appends a rank's events to its file, on a thread of its own: a disk that is full or hangs does not hold the rank up.
+/// Events that cannot be written are lost.
 ///
-/// A file is opened and closed for each event, which is when network file systems show it to other hosts. Any thread may tell
-/// events.
+/// A file is opened and closed for each event, which is when network file systems show it to other hosts. Any thread
+/// may tell events.
 package final class EventWriter: Sendable {
   /// Seconds between two events of done steps.
   private static let interval = 0.1
@@ -25,8 +25,8 @@ package final class EventWriter: Sendable {
   private let rank: Int
   private let queue = DispatchQueue(label: "u2pl.events")
   private let steps = Mutex(Steps())
-  // Of the queue.
-  private nonisolated(unsafe) let clock = LogClock()
+  // Used on the queue alone.
+  private let clock = LogClock()
 
   package init(_ channel: EventChannel, rank: Int) {
     attempt = channel.attempt
@@ -34,7 +34,7 @@ package final class EventWriter: Sendable {
     self.rank = rank
   }
 
-  /// For the launch that has started this process; nil where nobody listens.
+  /// For the launch that has started this process; nil where no one reads events.
   package convenience init?(
     rank: Int, environment: [String: String] = ProcessInfo.processInfo.environment
   ) {
@@ -50,7 +50,8 @@ package final class EventWriter: Sendable {
     }
   }
 
-  /// Tells that so many steps are done: of the first at once, of others ten times a second at most, the newest each time.
+  /// Tells that so many steps are done: of the first at once, of others ten times a second at most, the newest each
+  /// time.
   package func tell(stepsDone count: Int) {
     steps.withLock { steps in
       if steps.isFirst {

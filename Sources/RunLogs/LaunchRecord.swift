@@ -1,8 +1,10 @@
 import Foundation
 
-/// One line of `logs/launch.jsonl`: an attempt of a launch begins, does its first step, or ends. docs/logs.md lists the keys.
+/// One line of `logs/launch.jsonl`: an attempt of a launch begins, does its first step, or ends. docs/logs.md lists the
+/// keys.
 ///
-/// What an event has no use for is absent; version 0.1.0 of the program wrote the same keys without `version` and `id`.
+/// Keys that an event does not use are absent; version 0.1.0 of the program wrote the same keys without `version` and
+/// `id`.
 package struct LaunchRecord: Codable, Sendable, Equatable {
   package enum Event: String, Codable, Sendable {
     case attempt
@@ -57,8 +59,8 @@ package struct LaunchRecord: Codable, Sendable, Equatable {
     return try! encoder.encode(self) + Data("\n".utf8)
   }
 
-  /// The last records of a file, oldest first, as far as its last 64 KiB hold them; none where there is no file. Broken lines
-  /// are passed over.
+  /// The last records of a file, oldest first, as far as its last 64 KiB hold them; none where there is no file. Broken
+  /// lines are passed over.
   package static func last(of path: String) -> [LaunchRecord] {
     guard let file = FileHandle(forReadingAtPath: path) else { return [] }
     defer { try? file.close() }
@@ -66,7 +68,7 @@ package struct LaunchRecord: Codable, Sendable, Equatable {
     try? file.seek(toOffset: size > 1 << 16 ? size - (1 << 16) : 0)
     guard let bytes = try? file.readToEnd() else { return [] }
     let decoder = JSONDecoder()
-    // What follows the last line's end is not complete.
+    // Text after the last newline is an incomplete line.
     return bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast().compactMap {
       (try? decoder.decode(LaunchRecord.self, from: Data($0))).flatMap { $0.version ?? 1 == 1 ? $0 : nil }
     }

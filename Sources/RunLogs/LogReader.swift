@@ -2,15 +2,15 @@ import Foundation
 
 /// Reads one rank's log as it grows.
 ///
-/// Only whole lines are read: what follows the last newline may still be in the making, and waits.
+/// Only whole lines are read: text after the last newline may still be incomplete, and waits.
 package final class LogReader {
   package let path: String
-  /// Numbers of lines that are none of a log's, counted from 1.
+  /// Numbers of lines that are no log entries, counted from 1.
   package private(set) var broken: [Int] = []
   private var descriptor: Int32
   private var offset = 0
   private var lineNumber = 0
-  /// What has been read of a line whose end has not.
+  /// The beginning of a line whose end has not been read yet.
   private var rest: [UInt8] = []
   private var entries: [LogEntry] = []
   private var next = 0
@@ -44,7 +44,9 @@ package final class LogReader {
   /// Whether the file ends in the middle of a line.
   package var endsInALine: Bool { !rest.isEmpty }
 
-  /// Takes in what the file has more; false when it has nothing.
+  /// Reads more of the file.
+  ///
+  /// - Returns: false when there is no more.
   private func readBlock() throws -> Bool {
     var block = [UInt8](repeating: 0, count: Self.blockSize)
     let count = pread(descriptor, &block, block.count, off_t(offset))
@@ -62,7 +64,7 @@ package final class LogReader {
     return true
   }
 
-  /// Begins again where the file has been replaced or cut since.
+  /// Begins again where the file has been replaced or cut meanwhile.
   package func reopenIfReplaced() throws {
     var own = stat(), there = stat()
     guard fstat(descriptor, &own) == 0, stat(path, &there) == 0 else { return }

@@ -1,4 +1,4 @@
-/// What a rank runs on and with, for the head of its log.
+/// The hardware and software of a rank, for the head of its log.
 public struct ProcessFacts: Sendable {
   public var host = ""
   public var pid: Int32 = 0
@@ -14,7 +14,7 @@ public struct ProcessFacts: Sendable {
   public var version = ""
   /// The cores this process may run on, such as `0-3,8`.
   public var binding = "unknown"
-  /// Lines for people: all of the above, and what else there is to say.
+  /// Lines for people: all of the above, and more.
   public var lines: [String] = []
 
   public init() {}

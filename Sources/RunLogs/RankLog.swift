@@ -3,7 +3,7 @@ import Foundation
 
 /// The log of one rank, twice: `rank-0003.log` for people, `rank-0003.jsonl` for programs. A resumed run appends.
 ///
-/// Any thread may write to it: the last words may be the watchdog's.
+/// Any thread may write to it: the last message may come from the watchdog.
 public final class RankLog: @unchecked Sendable {
   private let text: FileHandle
   private let json: FileHandle
@@ -30,7 +30,7 @@ public final class RankLog: @unchecked Sendable {
     return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 
-  /// What this process runs on and with, at each start of the run.
+  /// Writes the facts about this process, at each start of the run.
   public func start(_ facts: ProcessFacts) {
     lock.withLock {
       for line in facts.lines { append(text, "\(now) info: \(line)") }
@@ -51,15 +51,15 @@ public final class RankLog: @unchecked Sendable {
     }
   }
 
-  /// Where a signal handler appends last words: the descriptors of both files.
+  /// The descriptors of both files, to which a signal handler appends its message.
   package var descriptors: (text: Int32, json: Int32) { (text.fileDescriptor, json.fileDescriptor) }
 
   public func info(_ message: String) { lock.withLock { write(.info, message) } }
 
-  /// Also the last words of a run that fails.
+  /// For all errors, also the one that ends a run.
   public func error(_ message: String, step: Int? = nil) { lock.withLock { write(.error, message, step: step) } }
 
-  /// Written when it first happens; how often in all, when the run ends.
+  /// Writes a warning the first time; the number of repetitions follows when the run ends.
   public func warn(_ message: String) {
     lock.withLock {
       warned[message, default: 0] += 1
@@ -67,8 +67,8 @@ public final class RankLog: @unchecked Sendable {
     }
   }
 
-  /// Where a step's time went on this rank: `phases` in seconds, `waits` the part of each that this rank was in calls of
-  /// MPI, `calls` the same by call, as far as it took a tenth of a millisecond.
+  /// Where a step's time went on this rank: `phases` in seconds, `waits` the part of each that this rank was in calls
+  /// of MPI, `calls` the same by call, as far as it took a tenth of a millisecond.
   package func step(_ step: Int, _ times: StepTimes) {
     var phases = JSONLine(), waits = JSONLine(), calls = JSONLine()
     func microseconds(_ seconds: Double) -> Double { (seconds * 1e6).rounded() / 1e6 }

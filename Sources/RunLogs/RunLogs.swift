@@ -40,8 +40,8 @@ package final class RunLogs {
     }
   }
 
-  /// Hands all that the files hold more to `body`: by time, that of one rank in its file's order, and of several at the same
-  /// time the lowest rank first.
+  /// Hands all new entries to `body`, ordered by time: entries of one rank in the order of its file, and of entries of
+  /// the same time the lowest rank first.
   package func read(_ body: (LogEntry) throws -> Void) throws {
     // A heap would pay off from hundreds of ranks on; reading a line costs more than looking at as many heads.
     var heads: [(rank: Int, time: String, reader: LogReader)] = []

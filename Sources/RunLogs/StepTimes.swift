@@ -9,12 +9,12 @@ public struct PhaseTime: Sendable, Equatable {
   }
 }
 
-/// Where a step's time went on one rank.
+/// The times of one step on one rank.
 public struct StepTimes: Sendable, Equatable {
   public let seconds: Double
   public let phases: [PhaseTime]
-  /// The part of each phase that was spent in collectives, waiting for other ranks; nil in logs of versions that did not
-  /// measure it.
+  /// The part of each phase that was spent in collectives, waiting for other ranks; nil in logs of versions that did
+  /// not measure it.
   public let waits: [PhaseTime]?
   /// The same by call of MPI.
   public let calls: [String: Double]

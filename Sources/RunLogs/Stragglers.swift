@@ -1,7 +1,7 @@
-/// Which rank holds the others up.
+/// Finds the rank that holds the others up.
 ///
-/// All ranks meet in every step's collectives, so all steps last equally long on all of them. What tells them apart is their own
-/// work, a phase's time without the part spent waiting for others: the straggler's is long, and the others wait that much
+/// All ranks meet in every step's collectives, so a step lasts equally long on all of them. They differ in their own
+/// work, a phase's time without the part spent waiting for others: a straggler's is long, and the others wait that much
 /// longer.
 package struct Stragglers: Sendable {
   /// One phase on the rank with the most own work in it.
@@ -20,7 +20,8 @@ package struct Stragglers: Sendable {
   /// A rank as a whole.
   package struct Rank: Sendable, Equatable {
     package let rank: Int
-    /// Medians over the steps, in seconds: own work of all phases, waiting for others, and how much longer the others waited.
+    /// Medians over the steps, in seconds: own work of all phases, waiting for others, and how much longer the others
+    /// waited.
     package let own: Double
     package let waited: Double
     package let othersWaitedMore: Double
@@ -37,12 +38,13 @@ package struct Stragglers: Sendable {
   package let stepSeconds: Double
   /// In the order of the step.
   package let phases: [Phase]
-  /// Who holds the others up most, nil when no one does.
+  /// The rank that holds the others up most, nil when none does.
   package let straggler: Rank?
   /// The rank with the most own work, straggler or not.
   package let slowest: Rank?
 
-  /// - Parameter logs: of each rank its steps with their times. Of a step that was computed again after a resume, the last.
+  /// - Parameter logs: of each rank its steps with their times. Of a step that was computed again after a resume, the
+  ///   last.
   package init(_ logs: [Int: [Int: StepTimes]]) {
     let ranks = logs.keys.sorted()
     let common = logs.values.reduce(nil as Set<Int>?) { common, log in

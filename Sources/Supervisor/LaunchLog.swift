@@ -1,10 +1,11 @@
 import Foundation
 import RunLogs
 
-/// What a launch shows, and keeps: `logs/launch.log` has all of it and all that `mpirun` has said, `logs/launch.jsonl` a
-/// ``LaunchRecord`` for each start, first step and end of an attempt.
+/// Shows a launch's messages and writes its logs: `logs/launch.log` has these messages and all output of `mpirun`,
+/// `logs/launch.jsonl` a ``LaunchRecord`` for each start, first step and end of an attempt.
 ///
-/// Progress is one line: on a terminal each takes the place of the one before, in a pipe or file it is a line of its own.
+/// Progress is one line: on a terminal each takes the place of the one before, in a pipe or file it is a line of its
+/// own.
 final class LaunchLog {
   private let text: Int32
   private let json: Int32
@@ -33,13 +34,13 @@ final class LaunchLog {
     close(json)
   }
 
-  /// Says something of the launch's own.
+  /// Shows and logs a message of the launch itself.
   func say(_ line: String) {
     keep("launch: " + line)
     show("launch: " + line, to: output)
   }
 
-  /// Passes on what the ranks print.
+  /// Shows and logs a line that a rank has printed.
   func passOn(_ line: String) {
     let progress = ProgressLine.unmarked(line)
     keep(progress ?? line)
@@ -53,10 +54,10 @@ final class LaunchLog {
 
   func passOnError(_ line: String) { show(line, to: errors) }
 
-  /// Keeps a line without showing it.
+  /// Logs a line without showing it.
   func keep(_ line: String) { Self.write(text, Data("\(clock.now) \(line)\n".utf8)) }
 
-  /// Keeps a record, with the time.
+  /// Logs a record, with the time.
   func keep(_ record: LaunchRecord) {
     var record = record
     record.time = clock.now
@@ -64,13 +65,13 @@ final class LaunchLog {
   }
 
   private func show(_ line: String, to viewer: Viewer) {
-    // The progress line stays above.
+    // The line of progress stays, and the message goes below it.
     if showsProgress { output.write("\n") }
     showsProgress = false
     viewer.write(line + "\n")
   }
 
-  /// A full disk or a reader that is gone must not end the run.
+  /// Ignores errors: a full disk or a reader that is gone must not end the run.
   private static func write(_ descriptor: Int32, _ line: Data) {
     line.withUnsafeBytes { bytes in
       var rest = bytes[...]

@@ -1,4 +1,4 @@
-/// What `u2pl launch` was asked for, and what the configuration of the run says.
+/// The options of `u2pl launch`, and what it needs of the run's configuration.
 package struct LaunchOptions {
   package enum Resume: Equatable, Sendable {
     case no, latest
@@ -11,7 +11,7 @@ package struct LaunchOptions {
   package var maxRestarts = 3
   package var oversubscribe = false
   package var binding = MPIRunLine.Binding.core
-  /// Seconds without a sign of progress after which hosts are asked whether they are still there.
+  /// Seconds without progress after which the launch asks all hosts whether they still answer.
   package var probeSeconds = 10.0
   /// Seconds before the first restart; they double with each further one that brings no progress.
   package var backoff = 1.0

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Keeps a second launch from supervising the same run. The system gives it up with the process that holds it.
+/// Keeps a second launch from supervising the same run. The system releases the lock when the process ends.
 final class RunLock {
   private let descriptor: Int32
 
@@ -17,7 +17,7 @@ final class RunLock {
         "another launch supervises this run (\(holder.trimmingCharacters(in: .whitespacesAndNewlines))); stop that one "
           + "first, or give another --run")
     }
-    // Some network file systems know no locks; there this is only a note of who was here last.
+    // Some network file systems have no locks; there the file only tells who supervised the run last.
     let holder = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)\n"
     ftruncate(descriptor, 0)
     _ = holder.utf8CString.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count - 1) }

@@ -2,11 +2,11 @@ import Checkpoint
 import Foundation
 import RunLogs
 
-/// What a run has left in its directory.
+/// The state of a run, as its directory shows it.
 struct RunState {
   let directory: RunDirectory
 
-  /// The files of all checkpoints, as they are now: one that is written again is another.
+  /// The files of all checkpoints at this moment. A checkpoint that is rewritten counts as another file.
   var checkpointFiles: [CheckpointFile] {
     ((try? directory.checkpoints()) ?? []).compactMap { step, path in
       var status = stat()
@@ -26,7 +26,7 @@ struct RunState {
   /// The step of the newest checkpoint, nil where there is none.
   var newestCheckpoint: Int? { (try? directory.checkpoints())?.first?.step }
 
-  /// The instructions of the newest attempt of a launch at this run, nil where there is none.
+  /// The instruction set of a launch's newest attempt at this run, nil where there is none.
   var instructions: HostFacts.Instructions? {
     let name = LaunchRecord.last(of: directory.logsPath + "/launch.jsonl").last { $0.instructions != nil }?.instructions
     return HostFacts.Instructions.allCases.first { "\($0)" == name }

@@ -1,14 +1,14 @@
 import Foundation
 import Synchronization
 
-/// Signals to a launch: SIGTERM, SIGINT, SIGHUP and SIGUSR1 ask the run to write a checkpoint and end; a second SIGINT ends
-/// it at once.
+/// Signals to a launch: SIGTERM, SIGINT, SIGHUP and SIGUSR1 ask the run to write a checkpoint and end; a second SIGINT
+/// ends it at once.
 enum StopSignals {
   private static let first = Atomic<Int32>(0)
   private static let interrupts = Atomic<Int32>(0)
 
   static func listen() {
-    // The first access makes the storage, which a handler must not.
+    // The first access initialises the storage, which a signal handler must not do.
     first.store(0, ordering: .relaxed)
     interrupts.store(0, ordering: .relaxed)
     for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] {
@@ -17,11 +17,11 @@ enum StopSignals {
         if number == SIGINT { StopSignals.interrupts.wrappingAdd(1, ordering: .relaxed) }
       }
     }
-    // Whoever reads the output may go; the run goes on.
+    // The reader of the output may end; the run goes on.
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// The first that has come, nil for none.
+  /// The first signal received, nil for none.
   static var received: Int32? {
     let number = first.load(ordering: .relaxed)
     return number == 0 ? nil : number

@@ -2,8 +2,8 @@ import Checkpoint
 import Foundation
 import RunLogs
 
-/// Keeps a run going: an attempt after the other, each from the newest good checkpoint, on the hosts that answer, until the
-/// run is finished, is asked to stop, is refused, or no longer gets anywhere.
+/// Keeps a run going: it makes one attempt after the other, each from the newest good checkpoint, on the hosts that
+/// answer, until the run is finished, is asked to stop, is refused, or makes no more progress.
 package final class Supervisor {
   private let options: LaunchOptions
   private let allocation: Allocation
@@ -17,10 +17,10 @@ package final class Supervisor {
   /// Tells this launch's attempts from those of others.
   private let name = String(UInt32.random(in: .min ... .max), radix: 16)
   private var history = LaunchHistory()
-  /// Seconds in which a host has to answer.
+  /// Seconds within which a host has to answer.
   private let patience = 5.0
-  /// Seconds for which all hosts may be silent before the run is given up: longer than a switch or a name server takes to
-  /// start again.
+  /// Seconds for which all hosts may be silent before the run is given up: longer than a switch or a name server takes
+  /// to start again.
   private static let longestSilence = 1800.0
 
   /// Makes the run's folder of logs, and takes the run's lock.
@@ -29,7 +29,7 @@ package final class Supervisor {
   package init(_ options: LaunchOptions, environment: [String: String]) throws {
     self.options = options
     var environment = environment
-    // Where a launch is started by a rank of another.
+    // They are set where a rank of another launch starts this one.
     for name in [Leftovers.variable, EventChannel.attemptVariable, EventChannel.pathVariable] {
       environment[name] = nil
     }
@@ -45,7 +45,7 @@ package final class Supervisor {
     state = RunState(directory: directory)
   }
 
-  /// What a launch would do: the hosts, and the first command line. Starts nothing and writes nothing.
+  /// Describes what a launch would do: the hosts, and the first command line. Starts nothing and writes nothing.
   package static func preview(_ options: LaunchOptions, environment: [String: String]) throws -> [String] {
     let allocation = try Allocation(hostfile: options.hostfile, environment: environment)
     let shell = RemoteShell(allocation, environment: environment)
@@ -65,18 +65,18 @@ package final class Supervisor {
     lines.append(plan.summary)
     lines.append(
       Self.line(
-        options, plan: plan, facts: facts, instructions: planner.instructions, mark: mark, environment: environment,
-        resumeLatest: false
+        options, Placement(plan: plan, facts: facts, instructions: planner.instructions), mark: mark,
+        environment: environment, resumeLatest: false
       ).text)
     return lines
   }
 
   // MARK: Attempts
 
-  /// Supervises to the end, whatever that is.
+  /// Supervises the run to its end.
   ///
-  /// - Returns: the exit code: that of the run where it ends in order or is refused, 75 when it was asked to stop, 1 when it
-  ///   was given up, 130 after a second SIGINT.
+  /// - Returns: the exit code: that of the run where it ends in order or is refused, 75 when it was asked to stop, 1
+  ///   when it was given up, 130 after a second SIGINT.
   /// - Throws: ``SupervisorError`` for a first attempt that cannot be made.
   package func run() throws -> Int32 {
     StopSignals.listen()
@@ -95,10 +95,11 @@ package final class Supervisor {
       tell(plan, before: history.lastPlan ?? first!, first: first!)
       let ending: Attempt.Ending
       do {
-        ending = try attempt(plan, facts: available, instructions: planner.instructions)
+        ending = try attempt(Placement(plan: plan, facts: available, instructions: planner.instructions))
       } catch {
         guard history.count > 0 else { throw error }
-        // No process or descriptor is free, or the disk is full: that passes, or ends as other failures do.
+        // There is no free process or descriptor, or the disk is full. That may pass; if not, it counts as other
+        // failures do.
         let failure = Failure(host: ProcessInfo.processInfo.hostName, text: "it cannot be started: \(error)")
         history.add(plan, notStarted: failure)
         ending = .failed(failure)
@@ -127,10 +128,10 @@ package final class Supervisor {
     return surrender("no host that can be used has answered for \(Int(Self.longestSilence / 60)) min")
   }
 
-  /// Waits, and asks the hosts; where none can be used, which is no fault of the run and no attempt, again and again, as long
-  /// as ``longestSilence``.
+  /// Waits, and asks the hosts. Repeats this for ``longestSilence`` where no host can be used, which is not the run's
+  /// fault and does not count as an attempt.
   ///
-  /// - Returns: nil where a signal came meanwhile.
+  /// - Returns: the hosts that answer; nil after a signal.
   private func askAgain(_ planner: Planner) -> [String: HostFacts]? {
     let first = history.backoff(first: options.backoff)
     guard pause(first, before: "next attempt") else { return nil }
@@ -147,11 +148,18 @@ package final class Supervisor {
     return nil
   }
 
-  private func attempt(
-    _ plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions
-  ) throws -> Attempt.Ending {
+  /// What an attempt runs on.
+  private struct Placement {
+    let plan: RankPlan
+    /// Of the hosts that answer, by name.
+    let facts: [String: HostFacts]
+    let instructions: HostFacts.Instructions
+  }
+
+  private func attempt(_ placement: Placement) throws -> Attempt.Ending {
+    let plan = placement.plan
     var line = Self.line(
-      options, plan: plan, facts: facts, instructions: instructions, mark: mark, environment: environment,
+      options, placement, mark: mark, environment: environment,
       resumeLatest: history.goesOnFromLatest(options.resume, newestCheckpoint: state.newestCheckpoint))
     let channel = EventChannel(attempt: "\(name)-\(history.count + 1)", directory: state.directory.logsPath)
     line.channel = channel
@@ -165,7 +173,7 @@ package final class Supervisor {
     var begin = LaunchRecord(.attempt, attempt: history.count + 1)
     begin.id = channel.attempt
     (begin.ranks, begin.hosts, begin.threads) = (plan.ranks, plan.hosts, plan.threads)
-    begin.instructions = "\(instructions)"
+    begin.instructions = "\(placement.instructions)"
     log.keep(begin)
     let stepsBefore = history.lastSteps
     let lastStepAt = history.lastStepAt
@@ -206,36 +214,40 @@ package final class Supervisor {
     _ options: LaunchOptions, _ allocation: Allocation, _ facts: [String: HostFacts], _ state: RunState
   ) throws -> Planner {
     try Planner(
-      allocation, facts: facts, wanted: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch,
-      threads: options.threads, begun: options.resume == .latest ? state.instructions : nil)
+      allocation, facts: facts,
+      .init(
+        ranks: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch, threads: options.threads),
+      begun: options.resume == .latest ? state.instructions : nil)
   }
 
   private static func line(
-    _ options: LaunchOptions, plan: RankPlan, facts: [String: HostFacts], instructions: HostFacts.Instructions,
-    mark: String, environment: [String: String], resumeLatest: Bool
+    _ options: LaunchOptions, _ placement: Placement, mark: String, environment: [String: String], resumeLatest: Bool
   ) -> MPIRunLine {
+    let plan = placement.plan
     var program = [options.program] + options.arguments
-    // Said twice, the later counts.
+    // Of options that are given twice, the later counts.
     if options.threads == nil { program += ["--set", "compute.threads=\(plan.threads)"] }
     if !options.namesRun { program += ["--run", options.runDirectory] }
     if resumeLatest, options.resume != .latest { program += ["--resume", "latest"] }
     return MPIRunLine(
-      plan: plan, facts: facts, binding: options.binding, oversubscribe: options.oversubscribe, mark: mark,
-      instructions: instructions, hostfilePath: RunDirectory(path: options.runDirectory).logsPath + "/launch.hosts",
+      plan: plan, facts: placement.facts, binding: options.binding, oversubscribe: options.oversubscribe, mark: mark,
+      instructions: placement.instructions,
+      hostfilePath: RunDirectory(path: options.runDirectory).logsPath + "/launch.hosts",
       program: program, environment: environment, passed: options.passed)
   }
 
   // MARK: Between attempts
 
-  /// Asks all hosts, and ends and removes there what an earlier attempt, or a launch that was killed, has left.
+  /// Asks all hosts for their facts. Ends the processes and removes the files that an earlier attempt, or a launch that
+  /// was killed, has left there.
   ///
-  /// - Returns: the hosts that answer; nil where a signal came meanwhile.
+  /// - Returns: the hosts that answer; nil after a signal.
   private func prepare() -> [String: HostFacts]? {
     let names = allocation.hosts.map(\.name)
     let script = HostFacts.script + "; " + Leftovers.script(mark: mark, jobs: jobs.jobs)
     let task = HostTask(script, on: names, shell: shell, seconds: 2 * patience, environment: environment)
     let limit = ProcessInfo.processInfo.systemUptime + patience
-    // A host that has said who it is may take longer to end what runs there.
+    // A host that has told its facts may take longer to end processes.
     while !task.poll(), StopSignals.received == nil {
       if ProcessInfo.processInfo.systemUptime > limit { task.giveUp(where: { HostFacts($0) == nil }) }
       ChildProcess.wait(for: task.children, seconds: 0.1)
@@ -251,12 +263,12 @@ package final class Supervisor {
       warn(ofLeft: answer, on: name)
     }
     let facts = task.answers.compactMapValues { Leftovers.parse($0.output) == nil ? nil : HostFacts($0.output) }
-    // What a process still uses is looked for again.
+    // Files that a process still uses are removed later.
     if names.allSatisfy({ Leftovers.parse(task.answers[$0]?.output ?? [])?.isEmpty == true }) { jobs.clear() }
     return facts
   }
 
-  /// Ends what still runs of an attempt, and removes its files, on the hosts that answer.
+  /// Ends an attempt's processes, and removes its files, on the hosts that answer.
   private func clean(_ hosts: [String]) {
     let script = Leftovers.script(mark: mark, jobs: jobs.jobs)
     let task = HostTask(script, on: hosts, shell: shell, seconds: 2 * patience, environment: environment)
@@ -272,7 +284,9 @@ package final class Supervisor {
     )
   }
 
-  /// Waits; false where a signal came meanwhile.
+  /// Waits.
+  ///
+  /// - Returns: false after a signal.
   private func pause(_ seconds: Double, before what: String) -> Bool {
     log.say("\(what) in \(Self.seconds(seconds))")
     let limit = ProcessInfo.processInfo.systemUptime + seconds

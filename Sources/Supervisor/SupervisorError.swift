@@ -1,4 +1,4 @@
-/// Input that no attempt can be made with, in one sentence that names the place and what to do.
+/// Bad input, with which no attempt can be made: one sentence that names the place and the remedy.
 package struct SupervisorError: Error, CustomStringConvertible, Equatable {
   package let description: String
 

@@ -1,22 +1,22 @@
 import Foundation
 
-/// Standard output or error, which somebody may read who has stopped reading: `| less`, or Ctrl-S at a terminal. The thread
-/// that writes supervises the run, so it waits for a second at most, and then leaves out what does not fit.
+/// Standard output or error, whose reader may have stopped reading: `| less`, or Ctrl-S at a terminal. The writing
+/// thread supervises the run, so it waits for a second at most, and then leaves out what does not fit.
 final class Viewer {
   private static let patience = 1.0
-  /// A pipe with any room has room for this much.
+  /// Bytes written at a time: a pipe that is ready has room for so many.
   private static let portion = 4096
 
   private let descriptor: Int32
   private let isOwn: Bool
-  /// Whether something has been left out since the reader last took something.
+  /// Whether output has been left out since the reader last read.
   private var isStuck = false
 
   init(_ descriptor: Int32) {
     var status = stat()
     fstat(descriptor, &status)
-    // Opened anew, because the flags of the one that is there are shared with the shell. What is neither a terminal nor a
-    // pipe does not wait for a reader.
+    // A descriptor of its own, because the shell shares the flags of the inherited one. Writing to anything but a
+    // terminal or a pipe does not wait for a reader.
     let waits = isatty(descriptor) != 0 || status.st_mode & S_IFMT == S_IFIFO
     let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_APPEND
     let own = waits ? open("/proc/self/fd/\(descriptor)", flags) : -1
@@ -44,7 +44,7 @@ final class Viewer {
           usleep(5000)
           continue
         }
-        // A full disk or a reader that is gone must not end the run, and nobody waits for it.
+        // A full disk or a reader that is gone must not end the run; it does not count as a slow reader.
         guard count > 0 else { return count < 0 && errno == EAGAIN }
         rest = rest.dropFirst(count)
       }

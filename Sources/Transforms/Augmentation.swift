@@ -11,8 +11,8 @@ public struct Augmentation: Sendable {
   /// A window at a uniform position, its sides positive. An image smaller than it is first padded at the right and the
   /// bottom, with the mean colour and ``LabelMap/ignore``.
   public var crop: (height: Int, width: Int)?
-  /// Degrees, counter-clockwise, uniform in this range: the image turns about its centre within its borders; the corners
-  /// this leaves empty are padding.
+  /// Degrees, counter-clockwise, uniform in this range: the image turns about its centre within its borders; the
+  /// corners this leaves empty are padding.
   public var rotate: ClosedRange<Double>?
   public var color: ColorJitter?
   public var blur: GaussianBlur?
@@ -31,23 +31,36 @@ public struct Augmentation: Sendable {
     self.blur = blur
   }
 
-  /// The example a slot of a step gets.
+  /// Where in Philox's counter the draws of one example lie.
+  public struct Draws: Sendable {
+    let philox: Philox
+    let stream: RandomStream
+    let slot: Int
+    let step: Int
+
+    /// - Parameters:
+    ///   - stream: ``RandomStream/labeledAugmentation``, ``RandomStream/unlabeledAugmentation`` or
+    ///     ``RandomStream/strongView``.
+    ///   - slot: the global slot, whichever rank holds it.
+    public init(_ philox: Philox, _ stream: RandomStream, slot: Int, step: Int) {
+      (self.philox, self.stream, self.slot, self.step) = (philox, stream, slot, step)
+    }
+  }
+
+  /// The example that a slot of a step gets.
   ///
-  /// A pure function of its arguments: draws are Philox's at (quantity, slot, step) of `stream`. With everything off
+  /// A pure function of its arguments: draws are Philox's at (quantity, slot, step) of the stream. With everything off
   /// the result is the image as it is, normalised.
   /// - Parameters:
   ///   - labels: of the image's size; nil for an unlabeled image.
-  ///   - stream: ``RandomStream/labeledAugmentation`` or ``RandomStream/unlabeledAugmentation``.
-  ///   - slot: the global slot, whichever rank holds it.
   public func apply(
-    _ image: RGBImage, _ labels: LabelMap?, normalization: Normalization, philox: Philox, stream: RandomStream,
-    slot: Int, step: Int
+    _ image: RGBImage, _ labels: LabelMap?, normalization: Normalization, draws: Draws
   ) -> Example {
     precondition(labels.map { $0.height == image.height && $0.width == image.width } ?? true)
     let draw = { (quantity: Quantity) in
-      philox.words(
-        index: quantity.rawValue, item: UInt32(truncatingIfNeeded: slot), step: UInt32(truncatingIfNeeded: step),
-        stream: stream)[0]
+      draws.philox.words(
+        index: quantity.rawValue, item: UInt32(truncatingIfNeeded: draws.slot),
+        step: UInt32(truncatingIfNeeded: draws.step), stream: draws.stream)[0]
     }
     let placement = placement(height: image.height, width: image.width, focus: pixelInFocus(labels, draw), draw)
     let view = View(placement)

@@ -6,7 +6,7 @@ public struct ColorJitter: Sendable, Equatable {
   public var saturation: Double
   /// The shift is uniform in ± this, in turns of the colour circle.
   public var hue: Double
-  /// Of an image being changed at all.
+  /// Probability that an image is changed at all.
   public var probability: Double
 
   public init(brightness: Double, contrast: Double, saturation: Double, hue: Double, probability: Double) {

@@ -1,4 +1,4 @@
-/// What is subtracted from and what divides a pixel, per channel, in units of 0–255.
+/// The mean that is subtracted from a pixel and the deviation that divides it, per channel, in units of 0–255.
 public struct Normalization: Sendable, Equatable {
   public var mean: [Float]
   public var std: [Float]
@@ -13,7 +13,7 @@ public struct Normalization: Sendable, Equatable {
   }
 }
 
-/// An image as the network gets it.
+/// An image as the network's input, with its labels.
 public struct Example: Sendable {
   public let height: Int
   public let width: Int
@@ -31,7 +31,7 @@ public struct Example: Sendable {
   }
 }
 
-/// What a rank holds of one step's global batch.
+/// A rank's share of one step's global batch.
 public struct Batch: Sendable {
   public let step: Int
   /// By slot.

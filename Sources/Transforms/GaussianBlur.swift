@@ -1,10 +1,11 @@
 import Foundation
 
-/// Random blur with a Gaussian of (2·radius + 1)² pixels, whose σ = 0.3 · (radius − 1) + 0.8.
+/// Random blur with a Gaussian of (2·radius + 1)² pixels and σ = 0.3 · (radius − 1) + 0.8, which is what OpenCV's
+/// `getGaussianKernel` takes for a kernel of this size.
 public struct GaussianBlur: Sendable, Equatable {
   /// Pixels, at least 1.
   public var radius: Int
-  /// Of an image being blurred.
+  /// Probability that an image is blurred.
   public var probability: Double
 
   public init(radius: Int, probability: Double) {
@@ -13,7 +14,7 @@ public struct GaussianBlur: Sendable, Equatable {
     self.probability = probability
   }
 
-  /// Blurs the pixels of the image in place. What lies outside of it, padding or nothing, has no weight.
+  /// Blurs the pixels of the image in place. Padding and pixels beyond the borders have no weight.
   ///
   /// - Parameters:
   ///   - pixels: height × width × 3.

@@ -17,21 +17,20 @@ public struct PhotometricChange: Sendable, Equatable {
   /// Whether it changes nothing.
   public var isOff: Bool { color == nil && greyProbability == 0 && blur == nil }
 
-  /// Changes one image in place: a pure function of its arguments. Draws are Philox's at (quantity, slot, step) of
-  /// ``RandomStream/strongView``.
+  /// Changes one image in place: a pure function of its arguments. Draws are Philox's at (quantity, slot, step).
   ///
   /// - Parameters:
   ///   - pixels: height × width × 3, normalised.
   ///   - covered: height × width: which of them are the image's; others stay as they are and count nowhere.
-  ///   - slot: the global slot, whichever rank holds it.
+  ///   - draws: of the global slot, whichever rank holds it.
   public func apply(
     _ pixels: inout [Float], covered: [Bool], width: Int, normalization: Normalization,
-    draws: (philox: Philox, slot: Int, step: Int)
+    draws: Augmentation.Draws
   ) {
     let draw = { (quantity: Augmentation.Quantity) in
       draws.philox.words(
         index: quantity.rawValue, item: UInt32(truncatingIfNeeded: draws.slot),
-        step: UInt32(truncatingIfNeeded: draws.step), stream: .strongView)[0]
+        step: UInt32(truncatingIfNeeded: draws.step), stream: draws.stream)[0]
     }
     if let color, draw(.color).unitInterval < color.probability { color.apply(&pixels, covered, normalization, draw) }
     if draw(.grey).unitInterval < greyProbability { Self.makeGrey(&pixels, covered, normalization) }

@@ -14,9 +14,9 @@ public struct RGBImage: Sendable, Equatable {
   }
 }
 
-/// One class a pixel.
+/// A class for each pixel.
 public struct LabelMap: Sendable, Equatable {
-  /// The value of pixels that take part in nothing.
+  /// The value of pixels that are ignored everywhere.
   public static let ignore: UInt8 = 255
 
   public let height: Int

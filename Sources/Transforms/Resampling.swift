@@ -1,4 +1,4 @@
-/// Where the pixels along one side of an example come from.
+/// The source pixels of an example's pixels along one axis.
 struct Axis {
   /// Pixels of the example.
   let length: Int
@@ -148,7 +148,7 @@ struct View {
 }
 
 extension Normalization {
-  /// The whole image as a network gets it, height × width × 3.
+  /// The whole image as the network's input, height × width × 3.
   public func pixels(of image: RGBImage) -> [Float] {
     func all(_ length: Int) -> Axis { Axis(source: length, scaled: length, start: 0, length: length, mirrored: false) }
     return View(rows: all(image.height), columns: all(image.width)).pixels(image, self)

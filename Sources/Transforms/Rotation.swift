@@ -1,6 +1,6 @@
 import Foundation
 
-/// As ``View``, of an image that has also been turned about its centre.
+/// As ``View``, for an image that is also rotated about its centre.
 struct RotatedView {
   private let placement: Placement
   private let cosine: Double
@@ -13,8 +13,8 @@ struct RotatedView {
     sine = sin(degrees * .pi / 180)
   }
 
-  /// Calls `body` with each pixel of the example that shows the image, and where in the image as stored its centre lies:
-  /// in pixels from the top left corner, within the borders.
+  /// Calls `body` with each pixel of the example that shows the image, and where in the image as stored its centre
+  /// lies: in pixels from the top left corner, within the borders.
   private func forEachPixel(_ body: (_ at: Int, _ y: Double, _ x: Double) -> Void) {
     let height = Double(placement.scaled.height), width = Double(placement.scaled.width)
     let vertical = Double(placement.source.height) / height, horizontal = Double(placement.source.width) / width

@@ -4,7 +4,7 @@ import HDF5
 
 /// The weights of a file under the names of the published code, and what was left out of it.
 public struct NamedWeights: Sendable {
-  /// What messages call the file.
+  /// The file's name in messages.
   public let source: String
   public let names: WeightNames
   /// By published name: float32, or int64 where the file has integers.
@@ -54,7 +54,7 @@ public struct NamedWeights: Sendable {
   }
 }
 
-/// What a weights file is, by its content.
+/// The kind of a weights file, by its content.
 public enum WeightsFormat: Sendable {
   case safetensors
   case hdf5

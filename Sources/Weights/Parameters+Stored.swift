@@ -2,7 +2,7 @@ import Checkpoint
 import HDF5
 import Network
 
-// Between a network's storage and the datasets of a checkpoint or weights file.
+// Copies between a network's storage and the datasets of a checkpoint or weights file.
 
 extension Parameters {
   /// An entry as PyTorch stores it: float32 in its published shape, int64 for counters.
@@ -19,7 +19,7 @@ extension Parameters {
   ///
   /// - Parameters:
   ///   - strict: when false, names that are missing, unknown or misshapen are left alone.
-  ///   - source: what messages call the file.
+  ///   - source: the file's name in messages.
   /// - Throws: ``CheckpointError`` listing the names, when strict.
   public func load(_ stored: [String: StoredDataset], strict: Bool, source: String) throws {
     let fit = WeightsFit(stored, to: entries, maySkipParts: false)

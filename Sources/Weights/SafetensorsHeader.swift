@@ -33,7 +33,7 @@ public enum SafetensorsType: String, Sendable, CaseIterable {
   }
 }
 
-/// One tensor of a safetensors file: what its header says, already checked.
+/// One tensor of a safetensors file, as the header describes it; already checked.
 public struct SafetensorsTensor: Sendable, Equatable {
   public let name: String
   public let type: SafetensorsType
@@ -43,20 +43,20 @@ public struct SafetensorsTensor: Sendable, Equatable {
   let range: Range<Int>
 }
 
-/// The JSON at the beginning of a safetensors file. Nothing in it is believed before it has been checked against the
-/// rest and the file's size.
+/// The JSON at the beginning of a safetensors file. Every part is checked against the rest and the file's size before
+/// it is used.
 struct SafetensorsHeader: Sendable {
   /// In the order of their bytes.
   let tensors: [SafetensorsTensor]
   let metadata: [String: String]
 
-  /// A ResNet-101's is 60 kB long. What claims to need more than this is damaged or made to take time and memory.
+  /// The header of a ResNet-101 is 60 kB long. A longer one than this is damaged, or made to take time and memory.
   static let longest = 4 << 20
 
   /// Reads the header's text and compares it with the number of bytes that follow it.
   ///
-  /// Tensors have to cover those bytes from the first to the last, without overlap or hole, each as many as its shape and
-  /// type need.
+  /// Tensors have to cover those bytes from the first to the last, without overlap or hole, each as many as its shape
+  /// and type need.
   init(_ text: [UInt8], dataBytes: Int, file: String) throws {
     func error(_ what: String, _ name: String? = nil) -> CheckpointError {
       SafetensorsFile.error(file, name.map { "tensor '\(clipped($0))'" } ?? "header", clipped(what, to: 300))
@@ -69,7 +69,7 @@ struct SafetensorsHeader: Sendable {
     do { document = try JSONDecoder().decode(Document.self, from: Data(text)) } catch let failure as DecodingError {
       throw error(Document.reason(failure))
     }
-    // Of two equal names Foundation keeps one, and it passes over names it is not asked for. Colons tell.
+    // Foundation keeps one of two equal names, and passes over unknown names. The number of colons shows both.
     let names = document.tensors.count * 4 + (document.metadata.map { $0.count + 1 } ?? 0)
     guard Self.colons(text) == names else {
       throw error("has a name twice, or a tensor has more than dtype, shape and data_offsets")
@@ -156,7 +156,7 @@ struct SafetensorsHeader: Sendable {
   }
 }
 
-/// The header as JSON has it.
+/// The header as JSON.
 private struct Document: Codable {
   struct Entry: Codable {
     var dtype: String
@@ -212,7 +212,7 @@ private struct Document: Codable {
   }
 }
 
-/// What a damaged file says, short enough for a message.
+/// A text from a damaged file, short enough for a message.
 private func clipped(_ text: String, to length: Int = 100) -> String {
   text.count <= length ? text : "\(text.prefix(length - 1))…"
 }

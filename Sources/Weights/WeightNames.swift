@@ -1,8 +1,8 @@
 import Checkpoint
 import Network
 
-/// From the names in a weights file to those of the published code, which are this program's: `encoder.layer1.0.conv1.weight`,
-/// `decoder.aspp.conv3.0.weight`.
+/// From the names in a weights file to those of the published code, which are this program's:
+/// `encoder.layer1.0.conv1.weight`, `decoder.aspp.conv3.0.weight`.
 ///
 /// Files come as one of two kinds. A *network* has the published names, below any prefix that wrappers have put there
 /// (`module.`, `model.`). An *encoder alone* has the names that torchvision and timm give their ResNets
@@ -36,7 +36,7 @@ public struct WeightNames: Sendable, Equatable {
   /// - Parameters:
   ///   - names: all of the file.
   ///   - prefix: of the network to take, where the file has several.
-  ///   - file: what messages call it.
+  ///   - file: its name in messages.
   /// - Throws: ``CheckpointError`` when it has several networks and none is chosen, or two names that mean the same.
   public init(_ names: some Sequence<String>, prefix: String? = nil, file: String) throws {
     let names = names.sorted()
@@ -57,7 +57,8 @@ public struct WeightNames: Sendable, Equatable {
       }
     }
     if pools {
-      // `downsample.0` is a pooling layer without parameters, so the others' numbers are one higher than ours.
+      // `downsample.0` is a pooling layer without parameters, so the others' numbers are one higher than the published
+      // ones.
       let all = names.filter {
         Self.meaning(of: $0, kind) == .pooledProjection || targets[$0]?.contains(".0.downsample.") == true
       }

@@ -5,7 +5,8 @@ import Network
 public struct WeightsFit: Sendable {
   /// Names whose values the network can take, counters too.
   public private(set) var fitting: [String] = []
-  /// Names the tensors lack. Counters may be missing: files converted from elsewhere often leave `num_batches_tracked` out.
+  /// Names the tensors lack. Counters may be missing: files converted from elsewhere often leave `num_batches_tracked`
+  /// out.
   public private(set) var missing: [String] = []
   public private(set) var missingCounters = 0
   /// Names the network does not have.
@@ -49,14 +50,14 @@ public struct WeightsFit: Sendable {
   /// Whether nothing is wrong.
   public var isComplete: Bool { missing.isEmpty && unknown.isEmpty && misshapen.isEmpty }
 
-  /// What of the network starts from the seed, in words; nil when no part is absent.
+  /// The parts of the network that start from the seed, in words; nil when no part is absent.
   public var absence: String? {
     // A file without a decoder has no representation head either.
     let parts = absentParts.filter { $0 != "decoder.representation" || !absentParts.contains("decoder") }
     return parts.isEmpty ? nil : "has no \(parts.joined(separator: " and no ")), which starts from run.seed"
   }
 
-  /// What is wrong, a line a kind with every name; empty when all fits.
+  /// The misfits, a line for each kind, with every name; empty when all fits.
   public func problems(_ source: String) -> [String] {
     let lists = [
       ("missing", missing), ("unknown", unknown), ("misshapen", misshapen.map { "\($0.name) \($0.reason)" }),

@@ -1,6 +1,6 @@
 import Network
 
-/// Whose weights a file holds, as far as names and shapes tell.
+/// Recognises the networks whose weights a file holds, by names and shapes.
 public enum WeightsRecognition {
   /// A line for each network in the file.
   public static func lines(_ listing: WeightsListing) -> [String] {

@@ -50,10 +50,11 @@ private func makeLoader(
   unlabeledSlots: Range<Int> = 0..<4, from: Int = 0, steps: Range<Int>, shuffle: Bool = true, depth: Int = 2
 ) -> BatchLoader {
   BatchLoader(
-    labeled: labeled, unlabeled: unlabeled, labeledSampler: sampler(labeled, 2, shuffle, .labeledOrder),
-    unlabeledSampler: unlabeled.map { sampler($0, 4, shuffle, .unlabeledOrder) }, labeledSlots: labeledSlots,
-    unlabeledSlots: unlabeledSlots, unlabeledFromStep: from, steps: steps, labeledAugmentation: strong,
-    unlabeledAugmentation: strong, normalization: norm, philox: philox, depth: depth)
+    labeled: .init(labeled, sampler(labeled, 2, shuffle, .labeledOrder), slots: labeledSlots, augmentation: strong),
+    unlabeled: unlabeled.map {
+      .init($0, sampler($0, 4, shuffle, .unlabeledOrder), slots: unlabeledSlots, augmentation: strong, firstStep: from)
+    },
+    steps: steps, normalization: norm, philox: philox, depth: depth)
 }
 
 private func sampler(_ set: any ImageSet, _ batch: Int, _ shuffle: Bool, _ stream: RandomStream) -> GlobalSampler {
@@ -78,7 +79,7 @@ final class BatchLoaderTests: XCTestCase {
         let index = first.index(step: step, slot: slot)
         let (image, labels) = try labeled.labeledImage(index)
         let expected = strong.apply(
-          image, labels, normalization: norm, philox: philox, stream: .labeledAugmentation, slot: slot, step: step)
+          image, labels, normalization: norm, draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
         XCTAssertEqual(example.pixels, expected.pixels)
         XCTAssertEqual(example.labels, expected.labels)
         names.append(labeled.identifier(index))
@@ -86,8 +87,8 @@ final class BatchLoaderTests: XCTestCase {
       for (slot, example) in batch.unlabeled.enumerated() {
         let index = second.index(step: step, slot: slot)
         let expected = strong.apply(
-          try unlabeled.image(index), nil, normalization: norm, philox: philox, stream: .unlabeledAugmentation,
-          slot: slot, step: step)
+          try unlabeled.image(index), nil, normalization: norm,
+          draws: .init(philox, .unlabeledAugmentation, slot: slot, step: step))
         XCTAssertEqual(example.pixels, expected.pixels)
         XCTAssertEqual(example.labels, expected.labels)
         names.append(unlabeled.identifier(index))

@@ -41,9 +41,8 @@ final class ClassBalanceTests: XCTestCase {
       (0..<60).map { slot in
         augmentation.apply(
           image, LabelMap(height: 60, width: 80, values: labels),
-          normalization: Normalization(mean: [0, 0, 0], std: [1, 1, 1]), philox: philox,
-          stream: .labeledAugmentation,
-          slot: slot, step: 1
+          normalization: Normalization(mean: [0, 0, 0], std: [1, 1, 1]),
+          draws: .init(philox, .labeledAugmentation, slot: slot, step: 1)
         ).labels
       }
     }

@@ -117,7 +117,7 @@ final class PercentileTests: XCTestCase {
     }
   }
 
-  /// What is sent depends on nothing but the number of ranks.
+  /// The messages depend on the number of ranks alone.
   func testBytesSentDoNotDependOnTheNumbers() throws {
     var sent: Set<Int> = []
     for (count, q) in [(1, 50.0), (10, 100), (11, 10), (5_000, 33.3), (200_001, 80)] {

@@ -248,7 +248,8 @@ final class ClusterTests: CommandTestCase {
   }
 
   func testNothingIsLeftOfARunThatFails() throws {
-    XCTAssertTrue(try finish(start(["--once"], ["sh", "-c", "uname -n; exit 42"]), status: 42).output == "node01\n")
+    let failed = try finish(start(["--once"], ["sh", "-c", "uname -n; exit 42"]), status: 42)
+    XCTAssertEqual(failed.output, "node01\n")
     assertNothingIsLeft()
     // Bad input on all ranks, with the exit code of the program.
     let outcome = try finish(

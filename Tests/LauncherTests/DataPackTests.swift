@@ -68,7 +68,8 @@ final class DataPackTests: CommandTestCase {
     try make(3)
     XCTAssertEqual(try pack("packed.h5").status, 0)
     try assertRefused(["data", "pack", "pack.yaml", "-o", "packed.h5"], saying: "packed.h5 exists", "--force")
-    XCTAssertEqual(try pack("packed.h5", ["--force"], ranks: 2).status, 0)
+    let replaced = try pack("packed.h5", ["--force"], ranks: 2)
+    XCTAssertEqual(replaced.status, 0, replaced.summary)
     try assertRefused(
       ["data", "pack", "tiny.yaml", "-o", "x.h5"], saying: "data.kind shapes", "voc, cityscapes, folder")
     try assertRefused(["data", "pack", "pack.yaml", "-o", "no/x.h5"], saying: "no: cannot be written to")

@@ -25,7 +25,7 @@ final class StepPlanTests: XCTestCase {
     let sent = try StepBenchmark(settings, ranks: ranks).run(warmup: 1).bytesSent
     let plan = StepPlan(settings, height: 33, width: 33)
     let share = 4 / ranks.size
-    let expected = plan.traffic(ranks: ranks.size, labeled: share, unlabeled: share).reduce(0) { $0 + $1.handedBytes }
+    let expected = plan.traffic(ranks: ranks.size, labeled: share, unlabeled: share).reduce(0) { $0 + $1.traffic.handedBytes }
     XCTAssertEqual(Double(sent), expected, accuracy: 0.02 * expected)
   }
 
@@ -43,8 +43,8 @@ final class StepPlanTests: XCTestCase {
     for ranks in [2, 4, 1024] {
       let gradients = plan.traffic(ranks: ranks, labeled: 1, unlabeled: 1).first { $0.part == .gradients }!
       let bytes = 2 * Double(ranks - 1) / Double(ranks) * Double(4 * plan.parameters)
-      XCTAssertEqual(gradients.linkBytes, bytes, accuracy: 1)
-      XCTAssertEqual(gradients.handedBytes, bytes, accuracy: 1)
+      XCTAssertEqual(gradients.traffic.linkBytes, bytes, accuracy: 1)
+      XCTAssertEqual(gradients.traffic.handedBytes, bytes, accuracy: 1)
     }
   }
 
@@ -74,8 +74,8 @@ final class StepPlanTests: XCTestCase {
     // each two doublings.
     // 34 batch norms: 3 in the stem, 16 in the blocks, 4 beside them, 11 in the decoder; two doublings in each of 3 passes.
     let norm = traffic.first { $0.part == .batchNorm }!
-    XCTAssertEqual(norm.rounds, 3 * 2 * 34)
-    XCTAssertEqual(traffic.first { $0.part == .mix }!.rounds, 0, "the helper's configuration mixes nothing")
+    XCTAssertEqual(norm.traffic.rounds, 3 * 2 * 34)
+    XCTAssertEqual(traffic.first { $0.part == .mix }!.traffic.rounds, 0, "the helper's configuration mixes nothing")
     let cost = plan.cost(ranks: 4, work: work, link: StepPlan.Link(latency: 0.001, bandwidth: .infinity))
     XCTAssertEqual(cost.exposed.first { $0.part == .batchNorm }!.seconds, 0.204, accuracy: 1e-9)
   }

@@ -51,7 +51,7 @@ final class SupervisedLossTests: XCTestCase {
     for (n, image) in images.enumerated() { x.sample(n).update(from: image, count: image.count) }
     let output = try network.forward(
       x, representation: false,
-      Pass(mode: .training, records: true, tree: SlotTree(labeled: labeled, unlabeled: 0), kind: .labeled))
+      Pass(mode: .training, recordsForBackward: true, tree: SlotTree(labeled: labeled, unlabeled: 0), kind: .labeled))
     func losses(_ logits: Tensor) -> [PixelLoss] {
       let pixels = UpsampledPixels(logits: logits, height: size, width: size)
       return (0..<labeled).flatMap { sample in
@@ -113,7 +113,7 @@ final class SupervisedLossTests: XCTestCase {
     for (n, image) in images.enumerated() { x.sample(n).update(from: image, count: image.count) }
     let logits = try network.forward(
       x, representation: false,
-      Pass(mode: .training, records: true, tree: SlotTree(labeled: labeled, unlabeled: 0), kind: .labeled)
+      Pass(mode: .training, recordsForBackward: true, tree: SlotTree(labeled: labeled, unlabeled: 0), kind: .labeled)
     ).logits
     let pixels = UpsampledPixels(logits: logits, height: size, width: size)
     return (0..<labeled).flatMap { sample in

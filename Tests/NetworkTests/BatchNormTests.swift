@@ -158,7 +158,7 @@ final class BatchNormTests: XCTestCase {
       let exchanges = (0..<2).map { Exchange(isFirst: $0 == 0, partner: logs[1 - $0]) }
       results = try (0..<2).map { rank in
         let pass = Pass(
-          mode: .training, records: true, tree: SlotTree(labeled: 1, unlabeled: 1), ranks: exchanges[rank])
+          mode: .training, recordsForBackward: true, tree: SlotTree(labeled: 1, unlabeled: 1), ranks: exchanges[rank])
         return try run(samples(y, slots[rank]), samples(dy, slots[rank]), pass)
       }
       logs = exchanges.map(\.mine)

@@ -10,7 +10,7 @@ final class BlockTests: XCTestCase {
     for relu in [false, true] {
       let parameters = Parameters(trainable: true)
       let unit = ConvolutionUnit(
-        Convolution(parameters, "conv", 3, 8, kernel: 3, stride: 2, bias: true), BatchNorm(parameters, "bn", 8),
+        Convolution(parameters, "conv", .init(3, 8, kernel: 3, stride: 2, bias: true)), BatchNorm(parameters, "bn", 8),
         relu: relu)
       let x = GradientCheck.map("x", count: 3, height: 7, width: 6, channels: 3)
       let residual = GradientCheck.map("r", count: 3, height: 4, width: 3, channels: 8)
@@ -43,8 +43,10 @@ final class BlockTests: XCTestCase {
     for b in blocks {
       let parameters = Parameters(trainable: true)
       let block = ResidualBlock(
-        parameters, "block", inputs: b.inputs, planes: b.planes, bottleneck: b.bottleneck, stride: b.stride,
-        dilation: b.dilation, project: b.project)
+        parameters, "block",
+        .init(
+          inputs: b.inputs, planes: b.planes, bottleneck: b.bottleneck, stride: b.stride, dilation: b.dilation,
+          project: b.project))
       var check = GradientCheck("\(b)", parameters)
       check.elements = 60
       let x = GradientCheck.map("x", count: 3, height: 7, width: 6, channels: b.inputs)
@@ -82,8 +84,9 @@ final class BlockTests: XCTestCase {
       rate: plain.rate, philox: Philox(seed: plain.seed), step: plain.step, slots: plain.slots, network: 0)
     let pass = Pass.training(labeled: 1, unlabeled: 2, dropout: dropout)
     let parameters = Parameters(trainable: true)
-    let decoder = Decoder(
-      parameters, low: 5, high: 6, classes: 3, width: 8, features: 7, dilations: [1, 2, 12])
+    let shape = SegmenterShape(
+      encoder: EncoderShape(depth: .resnet18), classes: 3, width: 8, features: 7, dilations: [1, 2, 12])
+    let decoder = Decoder(parameters, shape, low: 5, high: 6)
     var check = GradientCheck("decoder", parameters)
     check.elements = 12
     let low = GradientCheck.map("low", count: 3, height: 7, width: 5, channels: 5)

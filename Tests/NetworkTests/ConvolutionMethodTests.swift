@@ -8,8 +8,7 @@ final class ConvolutionMethodTests: XCTestCase {
     _ inputs: Int, _ outputs: Int, _ height: Int, _ width: Int, dilation: Int, bias: Bool = false
   ) -> ConvolutionGeometry {
     ConvolutionGeometry(
-      height: height, width: width, inputs: inputs, outHeight: height, outWidth: width, outputs: outputs, kernel: 3,
-      stride: 1, dilation: dilation, bias: bias)
+      .init(inputs, outputs, kernel: 3, dilation: dilation, bias: bias), height: height, width: width)
   }
 
   /// Numbers of unit variance, the same everywhere.
@@ -202,7 +201,7 @@ final class ConvolutionMethodTests: XCTestCase {
   func testMapsOfManySizesWithOneLayer() throws {
     func layer() -> (Convolution, Parameters) {
       let parameters = Parameters(trainable: false)
-      let layer = Convolution(parameters, "layer", 64, 64, kernel: 3, dilation: 6)
+      let layer = Convolution(parameters, "layer", .init(64, 64, kernel: 3, dilation: 6))
       _ = GradientCheck("sizes", parameters)
       return (layer, parameters)
     }

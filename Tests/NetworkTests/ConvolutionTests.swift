@@ -15,7 +15,8 @@ final class ConvolutionTests: XCTestCase {
   ) throws {
     let parameters = Parameters(trainable: true)
     let layer = Convolution(
-      parameters, "layer", s.inputs, s.outputs, kernel: s.kernel, stride: s.stride, dilation: s.dilation, bias: s.bias)
+      parameters, "layer",
+      .init(s.inputs, s.outputs, kernel: s.kernel, stride: s.stride, dilation: s.dilation, bias: s.bias))
     let check = GradientCheck("\(s)", parameters)
     let pass = Pass.training(labeled: labeled, unlabeled: unlabeled, kind: kind)
     let samples = (kind == .unlabeled ? 0 : labeled) + (kind == .labeled ? 0 : unlabeled)
@@ -77,7 +78,7 @@ final class ConvolutionTests: XCTestCase {
   /// A sample's result has the same bits whatever its neighbours are.
   func testSamplesDoNotDependOnTheirNeighbours() throws {
     let parameters = Parameters(trainable: true)
-    let layer = Convolution(parameters, "layer", 16, 24, kernel: 3)
+    let layer = Convolution(parameters, "layer", .init(16, 24, kernel: 3))
     _ = GradientCheck("alone", parameters)
     let three = GradientCheck.map("x", count: 3, height: 9, width: 7, channels: 16).tensor
     let together = Map(try layer.forward(three, .evaluation(samples: 3)))
@@ -90,7 +91,7 @@ final class ConvolutionTests: XCTestCase {
   /// Weights are packed into a layout of the library's own; a change of the parameters has to reach that copy.
   func testChangedWeightsAreUsed() throws {
     let parameters = Parameters(trainable: true)
-    let layer = Convolution(parameters, "layer", 3, 8, kernel: 3)
+    let layer = Convolution(parameters, "layer", .init(3, 8, kernel: 3))
     let check = GradientCheck("change", parameters)
     let x = GradientCheck.map("x", count: 1, height: 5, width: 5, channels: 3)
     let before = Map(try layer.forward(x.tensor, .evaluation(samples: 1)))

@@ -37,7 +37,7 @@ final class GoldenNetworkTests: XCTestCase {
       }
       compare(try network.forward(x, .evaluation(samples: 2)), c.evaluation, "evaluation")
       let training = Pass(
-        mode: .training, records: false, tree: SlotTree(labeled: 2, unlabeled: 0), kind: .labeled)
+        mode: .training, recordsForBackward: false, tree: SlotTree(labeled: 2, unlabeled: 0), kind: .labeled)
       compare(try network.forward(x, training), c.training, "training")
       for (name, probe) in [("running_mean", c.running_mean), ("running_var", c.running_var)] {
         let entry = network.parameters.entries.first { $0.name == "encoder.bn1.\(name)" }!

@@ -183,7 +183,7 @@ extension Pass {
   /// A recorded training pass over some slots, all on this rank.
   static func training(labeled: Int, unlabeled: Int, kind: SlotKind = .all, dropout: ChannelDropout? = nil) -> Pass {
     Pass(
-      mode: .training, records: true, tree: SlotTree(labeled: labeled, unlabeled: unlabeled), kind: kind,
+      mode: .training, recordsForBackward: true, tree: SlotTree(labeled: labeled, unlabeled: unlabeled), kind: kind,
       dropout: dropout)
   }
 }

@@ -47,7 +47,7 @@ final class MapLayerTests: XCTestCase {
       }
       for pass in [pass, .evaluation(samples: 1)] {
         let y = Map(MaxPool().forward(x.tensor, pass))
-        XCTAssertEqual(y.values.map(\.isNaN), hit, "NaN at \(position), recorded \(pass.records)")
+        XCTAssertEqual(y.values.map(\.isNaN), hit, "NaN at \(position), recorded \(pass.recordsForBackward)")
       }
     }
   }
@@ -117,7 +117,7 @@ final class MapLayerTests: XCTestCase {
     // 400 draws at 0.3: 120, deviation 9.
     XCTAssertEqual(Double(dropped), 120, accuracy: 45)
 
-    let evaluation = Pass(mode: .evaluation, records: false, tree: pass.tree, dropout: dropout)
+    let evaluation = Pass(mode: .evaluation, recordsForBackward: false, tree: pass.tree, dropout: dropout)
     XCTAssertEqual(Map(DropoutLayer(0).apply(x.tensor, evaluation)).values, x.values)
     XCTAssertEqual(Map(DropoutLayer(0).apply(x.tensor, .training(labeled: 2, unlabeled: 0))).values, x.values)
   }

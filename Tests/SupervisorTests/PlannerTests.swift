@@ -13,8 +13,8 @@ final class PlannerTests: XCTestCase {
   ) throws -> Planner {
     try Planner(
       Allocation(hosts: slots.map { HostSlots(name: $0.0, slots: $0.1) }, source: "f"), facts: facts(cores),
-      wanted: ranks,
-      oversubscribe: oversubscribe, batch: (labeled: batch.0, unlabeled: batch.1), threads: threads)
+      .init(
+        ranks: ranks, oversubscribe: oversubscribe, batch: (labeled: batch.0, unlabeled: batch.1), threads: threads))
   }
 
   private func shares(_ plan: RankPlan?) -> String {
@@ -53,7 +53,7 @@ final class PlannerTests: XCTestCase {
     }
     let hosts = Allocation(hosts: ["a", "b"].map { HostSlots(name: $0, slots: 1) }, source: "f")
     func planner(_ first: [String: HostFacts.Instructions]) throws -> Planner {
-      try Planner(hosts, facts: facts(first), wanted: 1, oversubscribe: false, batch: (2, 2), threads: 1)
+      try Planner(hosts, facts: facts(first), .init(ranks: 1, oversubscribe: false, batch: (2, 2), threads: 1))
     }
     let wide = try planner(["a": .avx512])
     XCTAssertEqual(wide.instructions, .avx512)

@@ -20,14 +20,14 @@ final class AugmentationTests: XCTestCase {
     _ augmentation: Augmentation, _ image: RGBImage, _ labels: LabelMap?, slot: Int = 0, step: Int = 0
   ) -> Example {
     augmentation.apply(
-      image, labels, normalization: plain, philox: philox, stream: .labeledAugmentation, slot: slot, step: step)
+      image, labels, normalization: plain, draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
   }
 
   func testEverythingOffIsTheImageNormalised() {
     let (image, labels) = coded(height: 6, width: 9)
     let norm = Normalization(mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375])
     let example = Augmentation().apply(
-      image, labels, normalization: norm, philox: philox, stream: .labeledAugmentation, slot: 3, step: 4)
+      image, labels, normalization: norm, draws: .init(philox, .labeledAugmentation, slot: 3, step: 4))
     XCTAssertEqual([example.height, example.width], [6, 9])
     XCTAssertEqual(example.labels, labels.values)
     let expected = image.pixels.enumerated().map { (Float($1) - norm.mean[$0 % 3]) / norm.std[$0 % 3] }
@@ -116,7 +116,7 @@ final class AugmentationTests: XCTestCase {
     let norm = Normalization(mean: [50, 60, 70], std: [2, 2, 2])
     for given in [labels, nil] {
       let example = Augmentation(crop: (6, 8)).apply(
-        image, given, normalization: norm, philox: philox, stream: .unlabeledAugmentation, slot: 0, step: 0)
+        image, given, normalization: norm, draws: .init(philox, .unlabeledAugmentation, slot: 0, step: 0))
       for y in 0..<6 {
         for x in 0..<8 {
           let at = y * 8 + x, real = y < 3 && x < 5
@@ -136,7 +136,7 @@ final class AugmentationTests: XCTestCase {
     XCTAssertNotEqual(one.pixels, apply(augmentation, image, labels, slot: 2, step: 1).pixels)
     XCTAssertNotEqual(one.pixels, apply(augmentation, image, labels, slot: 1, step: 3).pixels)
     let other = augmentation.apply(
-      image, labels, normalization: plain, philox: philox, stream: .unlabeledAugmentation, slot: 1, step: 2)
+      image, labels, normalization: plain, draws: .init(philox, .unlabeledAugmentation, slot: 1, step: 2))
     XCTAssertNotEqual(one.pixels, other.pixels)
   }
 

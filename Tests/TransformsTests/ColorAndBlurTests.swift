@@ -11,7 +11,7 @@ private func apply(
   normalization: Normalization = norm
 ) -> Example {
   augmentation.apply(
-    image, labels, normalization: normalization, philox: philox, stream: .unlabeledAugmentation, slot: slot, step: 3)
+    image, labels, normalization: normalization, draws: .init(philox, .unlabeledAugmentation, slot: slot, step: 3))
 }
 
 /// What is drawn at an index of a slot, in [0, 1).

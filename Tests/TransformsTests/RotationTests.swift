@@ -10,7 +10,7 @@ private func apply(
   _ augmentation: Augmentation, _ image: RGBImage, _ labels: LabelMap?, slot: Int = 0, step: Int = 0
 ) -> Example {
   augmentation.apply(
-    image, labels, normalization: plain, philox: philox, stream: .labeledAugmentation, slot: slot, step: step)
+    image, labels, normalization: plain, draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
 }
 
 /// Red tells a pixel's x, green its y, plus one each, so that no pixel looks like padding.

@@ -1,12 +1,12 @@
 import Foundation
 
-/// Whole files in and out, with messages that name the file.
+/// Reads and writes whole files, with messages that name the file.
 enum FileBytes {
   /// The bytes of a regular file.
   ///
   /// - Throws: ``DatasetError`` with the system's reason.
   static func read(_ path: String) throws -> [UInt8] {
-    // Not blocking, so that a pipe in the place of an image is refused below instead of waited for.
+    // Non-blocking, so that a pipe in the place of an image is refused below, and opening it does not wait.
     let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard file >= 0 else { throw problem(path, "cannot be opened: \(reason())") }
     defer { close(file) }
@@ -28,9 +28,9 @@ enum FileBytes {
     return bytes
   }
 
-  /// A piece of an open file.
+  /// Reads a piece of an open file.
   ///
-  /// - Parameter name: what the message calls the piece.
+  /// - Parameter name: the piece's name in messages.
   static func read(_ file: Int32, at offset: Int, count size: Int, _ name: String) throws -> [UInt8] {
     var failure: String?
     let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
@@ -49,7 +49,7 @@ enum FileBytes {
 
   /// Writes a piece of an open file.
   ///
-  /// - Parameter name: what the message calls the file.
+  /// - Parameter name: the file's name in messages.
   static func write(_ bytes: [UInt8], to file: Int32, at offset: Int, _ name: String) throws {
     try bytes.withUnsafeBytes { bytes in
       var done = 0
@@ -62,7 +62,7 @@ enum FileBytes {
     }
   }
 
-  /// Writes a file whole or not at all.
+  /// Writes a whole file; on an error the old one stays.
   static func write(_ data: Data, to path: String) throws {
     do {
       try data.write(to: URL(fileURLWithPath: path), options: .atomic)

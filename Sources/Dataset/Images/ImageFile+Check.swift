@@ -1,10 +1,10 @@
 extension ImageFile {
   /// Reads the header and looks for the end of the image, without decoding: finds files cut short.
   ///
-  /// - Throws: what ``readRGB(_:)`` would throw for such a file, as a ``DatasetError``.
+  /// - Throws: the ``DatasetError`` that ``readRGB(_:)`` would throw.
   static func checkImage(_ path: String) throws -> ImageHeader { try checkImage(FileBytes.read(path), path) }
 
-  /// The same of a file's bytes; `path` is what messages call them.
+  /// The same for a file's bytes; `path` is their name in messages.
   static func checkImage(_ bytes: [UInt8], _ path: String) throws -> ImageHeader {
     let (header, dataOffset) = try header(path, bytes)
     try checkConvertible(path, header)

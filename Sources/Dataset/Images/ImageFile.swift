@@ -1,7 +1,7 @@
 internal import CImageIO
 import Transforms
 
-/// What an image file says of itself before a pixel is decoded.
+/// The header of an image file.
 public struct ImageHeader: Sendable, Equatable {
   public enum Format: Sendable { case jpeg, png }
   public let format: Format
@@ -33,7 +33,7 @@ public enum ImageFile {
   /// - Throws: ``DatasetError`` naming the file if it is no image, damaged, CMYK, or larger than ``longestSide``.
   public static func readRGB(_ path: String) throws -> RGBImage { try decodeRGB(FileBytes.read(path), path) }
 
-  /// The same of a file's bytes; `path` is what messages call them.
+  /// The same for a file's bytes; `path` is their name in messages.
   static func decodeRGB(_ bytes: [UInt8], _ path: String) throws -> RGBImage {
     let header = try header(path, bytes).0
     try checkConvertible(path, header)
@@ -51,7 +51,7 @@ public enum ImageFile {
   /// - Throws: ``DatasetError`` naming the file if it is damaged or holds colours, 16-bit values or a JPEG.
   public static func readLabels(_ path: String) throws -> LabelMap { try decodeLabels(FileBytes.read(path), path) }
 
-  /// The same of a file's bytes; `path` is what messages call them.
+  /// The same for a file's bytes; `path` is their name in messages.
   static func decodeLabels(_ bytes: [UInt8], _ path: String) throws -> LabelMap {
     let header = try header(path, bytes).0
     guard header.format == .png else {
@@ -109,13 +109,13 @@ public enum ImageFile {
     return (header, raw.data_offset)
   }
 
-  /// The fewest bytes that such an image can have. A few that claim more would have decoders set aside gigabytes, before they
-  /// find out.
+  /// The fewest bytes that such an image can have. Decoders would allocate gigabytes for a small file whose header
+  /// claims a large image.
   private static func leastBytes(_ header: ImageHeader) -> Int {
     switch header.format {
-    // A bit at least for each block of 8×8 pixels.
+    // At least a bit for each block of 8×8 pixels.
     case .jpeg: header.height * header.width / 64 / 8
-    // Deflate makes at most 1032 bytes of one.
+    // Deflate turns one byte into at most 1032.
     case .png: header.height * (header.width * header.channels * header.bits / 8) / 1032
     }
   }

@@ -1,10 +1,10 @@
 import Transforms
 
-/// What the values stored in a mask mean: a class, ignore, or nothing, which is an error.
+/// The meaning of the values stored in a mask: a class, ignore, or none, which is an error.
 public struct LabelCoding: Sendable, Equatable {
   /// By stored value: the class, ``LabelMap/ignore``, or ``none``.
   let table: [Int32]
-  /// Ends a message on a value that means nothing: what values there can be.
+  /// The end of a message on a value without a meaning: the values that are valid.
   private let advice: String
 
   static let none: Int32 = -1
@@ -16,7 +16,7 @@ public struct LabelCoding: Sendable, Equatable {
       advice: "with \(classes) classes values are 0 to \(classes - 1), or \(LabelMap.ignore) for ignore")
   }
 
-  /// Some values are given a class each.
+  /// A table of stored values and their classes.
   ///
   /// - Parameters:
   ///   - classes: by stored value a class, or nil for ignore.
@@ -43,7 +43,7 @@ public struct LabelCoding: Sendable, Equatable {
     self.advice = advice
   }
 
-  /// The same, where classes from `classes` on mean nothing.
+  /// The same coding, in which classes from `classes` on have no meaning.
   func restricted(to classes: Int) -> LabelCoding {
     guard table.contains(where: { $0 >= classes && $0 != Int32(LabelMap.ignore) }) else { return self }
     return LabelCoding(
@@ -51,13 +51,13 @@ public struct LabelCoding: Sendable, Equatable {
       advice: "it stands for a class of its own, but data.classes has \(classes) classes only; give all of them")
   }
 
-  /// Whether values stay what they are.
+  /// Whether the coding changes no value.
   private var isDirect: Bool { table.indices.allSatisfy { table[$0] == LabelCoding.none || table[$0] == $0 } }
 
-  /// Replaces stored values by what they mean.
+  /// Replaces stored values by their meaning.
   ///
-  /// - Parameter mask: what the message calls the file.
-  /// - Throws: ``DatasetError`` with the first value that means nothing, its place, and how many pixels have such.
+  /// - Parameter mask: the file's name in messages.
+  /// - Throws: ``DatasetError`` with the first value without a meaning, its place, and the number of such pixels.
   func decode(_ stored: consuming LabelMap, mask: String) throws -> LabelMap {
     var labels = stored
     var strange = 0

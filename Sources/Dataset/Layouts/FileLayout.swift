@@ -1,4 +1,4 @@
-/// How the files of a data set are named: the way from a line of a list to an image and its mask.
+/// How the files of a data set are named: it turns a line of a list into the paths of an image and its mask.
 public enum FileLayout: Sendable {
   /// `JPEGImages/ID.jpg` (or `.jpeg`, `.png`), with the mask `SegmentationClassAug/ID.png` if there is one, else
   /// `SegmentationClass/ID.png`.
@@ -9,10 +9,10 @@ public enum FileLayout: Sendable {
   /// `images/NAME.jpg` (or `.jpeg`, `.png`), with the mask `labels/NAME.png`; both may have folders of their own.
   case folder
 
-  /// A line's image, and its mask if it is to be `labeled`. In every layout a line may also be the paths of an image and
-  /// its mask, relative to the root.
+  /// A line's image, and its mask if it is to be `labeled`. In every layout a line may also be the paths of an image
+  /// and its mask, relative to the root.
   ///
-  /// - Throws: ``DatasetError`` saying what is missing, without the line's place.
+  /// - Throws: ``DatasetError`` that names what is missing, but not the line.
   func entry(_ line: ImageList.Line, labeled: Bool, _ files: inout FileNames) throws -> FileEntry {
     switch self {
     case .voc: try voc(line, labeled: labeled, &files)

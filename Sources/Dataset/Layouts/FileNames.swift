@@ -1,6 +1,6 @@
 import Foundation
 
-/// Which files there are below a root.
+/// The files below a root.
 ///
 /// Each folder is listed once: asking the file system for every file of a long list takes minutes on a network file
 /// system.
@@ -48,8 +48,8 @@ struct FileNames {
     }
   }
 
-  /// A relative path without what leads nowhere: slashes at its beginning (published lists write them and mean the
-  /// root), doubled ones, and `.`.
+  /// A relative path without slashes at its beginning (published lists write them and mean the root), doubled slashes,
+  /// and `.`.
   static func normalized(_ path: String) -> String {
     path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
   }

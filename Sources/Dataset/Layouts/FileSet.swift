@@ -15,15 +15,15 @@ public struct FileSet: ImageSet {
     let coding: LabelCoding
   }
 
-  /// Reads the list and looks whether the files it names exist.
+  /// Reads the list and checks that the files it names exist.
   ///
   /// - Parameters:
   ///   - root: the folder that paths of the layout start from.
   ///   - list: a list's path relative to the root, to the working directory, or to the folder that the root is in.
-  ///   - classes: how many there are.
+  ///   - classes: the number of classes.
   ///   - coding: what masks store; nil for the class itself. Masks that hold Cityscapes' `labelIds` have their own.
-  ///   - labeled: whether every image needs a mask; else none is looked for.
-  /// - Throws: ``DatasetError`` when there is no list to speak of. What single lines lack is in ``problems``.
+  ///   - labeled: whether every image needs a mask; masks of an unlabeled list are not looked for.
+  /// - Throws: ``DatasetError`` when there is no such list. Errors of single lines are in ``problems``.
   public init(
     root: String, list: String, layout: FileLayout, classes: Int, coding: LabelCoding? = nil, labeled: Bool
   ) throws {
@@ -68,7 +68,7 @@ public struct FileSet: ImageSet {
 
   public func source(_ index: Int) -> (image: String, mask: String?) { (entries[index].image, entries[index].mask) }
 
-  /// What the mask's stored values mean.
+  /// The meaning of the mask's stored values.
   func coding(_ index: Int) -> LabelCoding { entries[index].coding }
 
   public func image(_ index: Int) throws -> RGBImage { try ImageFile.readRGB(entries[index].image) }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A list of images: the lines of a text file that hold anything, or the image files in a folder.
+/// A list of images: the lines of a text file that are not empty, or the image files in a folder.
 public struct ImageList: Sendable {
   public struct Line: Sendable, Equatable {
     /// Counted from 1; of a folder, the file's place among its images.
@@ -15,11 +15,11 @@ public struct ImageList: Sendable {
 
   /// Reads a list.
   ///
-  /// A folder stands for its JPEG and PNG files, in the order of their names, without those in folders below. Where it is
-  /// in the first of `folders`, their paths start from there, else from the folder that it is in.
+  /// A folder stands for its JPEG and PNG files, in the order of their names, without those in folders below. Where it
+  /// is in the first of `folders`, their paths start from there, else from the folder that it is in.
   /// - Parameters:
   ///   - list: a path, absolute or relative to any of `folders`.
-  ///   - folders: where to look, the first that has it counts.
+  ///   - folders: searched in this order; the first that has the list is taken.
   /// - Throws: ``DatasetError`` when there is no such list, it is empty, or it is not text.
   public init(_ list: String, in folders: [String]) throws {
     guard let path = ImageList.locate(list, in: folders) else {
@@ -38,7 +38,7 @@ public struct ImageList: Sendable {
     }
   }
 
-  /// A list's text, one image a line; `path` is what messages call it.
+  /// A list's text, one image a line; `path` is its name in messages.
   init(path: String, bytes: [UInt8]) throws {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw FileBytes.problem(path, "the list is not UTF-8 text")
@@ -67,7 +67,7 @@ public struct ImageList: Sendable {
     list.hasPrefix("/") ? [list] : folders.map { $0.isEmpty ? list : "\($0)/\(list)" }
   }
 
-  /// How messages name a line.
+  /// The name of a line in messages.
   func place(_ line: Line) -> String { "\(path), line \(line.number)" }
 }
 

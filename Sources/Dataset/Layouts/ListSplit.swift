@@ -1,21 +1,21 @@
 import Compute
 
-/// Which images of a list are labeled, for any number of them: those that come first in an order. So of two splits the
-/// smaller is part of the larger.
+/// An order of a list's images, of which the first n are the labeled ones, for any n: the smaller of two splits is part
+/// of the larger.
 public struct ListSplit: Sendable {
   /// Positions in the list, each once.
   public let order: [Int]
 
-  /// What is chosen; each has draws of its own.
+  /// The purpose of a choice; each has draws of its own.
   public enum Purpose: UInt32, Sendable { case labeled, validation }
 
-  /// At random, each image as likely as any.
+  /// A random order, all orders equally likely.
   public init(count: Int, seed: UInt64, for purpose: Purpose = .labeled) {
     let draws = ListSplit.draws(count, seed, purpose)
     order = (0..<count).sorted { (draws[$0], $0) < (draws[$1], $1) }
   }
 
-  /// So that classes are shown about equally often, as far as the images go.
+  /// An order in which classes appear about equally often, as far as the images allow it.
   ///
   /// Each image is chosen for the class that the fewest images chosen so far show (of several the one that the fewest
   /// images of the list show): of the images that show it, one at random. Classes whose images are used up are passed

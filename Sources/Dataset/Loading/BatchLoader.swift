@@ -2,27 +2,45 @@ public import Compute
 import Foundation
 import Transforms
 
-/// Decodes and augments ahead of the step, on a thread of its own.
+/// Decodes and augments the next steps' images on a thread of its own.
 ///
-/// What it delivers is a pure function of its arguments: which entry a slot holds is the samplers' answer, how it is
-/// augmented depends on its global slot and the step.
+/// What it delivers is a pure function of its arguments: the samplers tell which entry a slot holds, and its
+/// augmentation depends on its global slot and the step.
 public final class BatchLoader: Sendable {
+  /// One list's part of a batch.
+  public struct Source: Sendable {
+    let images: any ImageSet
+    let sampler: GlobalSampler
+    let slots: Range<Int>
+    let augmentation: Augmentation
+    let firstStep: Int
+    let balance: ClassBalance?
+
+    /// - Parameters:
+    ///   - slots: the global slots of this list that this rank holds.
+    ///   - firstStep: before it no image of the list is loaded.
+    ///   - balance: which slots are filled for a class instead; nil for none. For labeled images.
+    public init(
+      _ images: any ImageSet, _ sampler: GlobalSampler, slots: Range<Int>, augmentation: Augmentation,
+      firstStep: Int = 0, balance: ClassBalance? = nil
+    ) {
+      (self.images, self.sampler, self.slots) = (images, sampler, slots)
+      (self.augmentation, self.firstStep, self.balance) = (augmentation, firstStep, balance)
+    }
+
+    func loadedSlots(step: Int) -> Range<Int> { step >= firstStep ? slots : 0..<0 }
+  }
+
   private let queue: BatchQueue
 
   /// Starts loading at once.
   ///
   /// - Parameters:
-  ///   - labeledSlots: the global labeled slots this rank holds.
-  ///   - unlabeledSlots: the global unlabeled slots this rank holds.
-  ///   - unlabeledFromStep: before it unlabeled images are not loaded.
-  ///   - balance: which labeled slots are filled for a class instead; nil for none.
   ///   - steps: which steps to deliver, in order.
   ///   - depth: how many finished batches may wait, at least 1.
   public init(
-    labeled: any ImageSet, unlabeled: (any ImageSet)?, labeledSampler: GlobalSampler, unlabeledSampler: GlobalSampler?,
-    labeledSlots: Range<Int>, unlabeledSlots: Range<Int>, unlabeledFromStep: Int, balance: ClassBalance? = nil,
-    steps: Range<Int>, labeledAugmentation: Augmentation, unlabeledAugmentation: Augmentation,
-    normalization: Normalization, philox: Philox, depth: Int = 2
+    labeled: Source, unlabeled: Source?, steps: Range<Int>, normalization: Normalization, philox: Philox,
+    depth: Int = 2
   ) {
     let queue = BatchQueue(depth: max(1, depth))
     self.queue = queue
@@ -30,25 +48,25 @@ public final class BatchLoader: Sendable {
       defer { queue.finish() }
       for step in steps {
         let batch = Result {
-          let first = try labeledSlots.map { slot in
-            let drawn = balance?.draw(step: step, slot: slot)
-            let index = drawn?.index ?? labeledSampler.index(step: step, slot: slot)
-            let (image, labels) = try labeled.labeledImage(index)
-            var augmentation = labeledAugmentation
+          let first = try labeled.loadedSlots(step: step).map { slot in
+            let drawn = labeled.balance?.draw(step: step, slot: slot)
+            let index = drawn?.index ?? labeled.sampler.index(step: step, slot: slot)
+            let (image, labels) = try labeled.images.labeledImage(index)
+            var augmentation = labeled.augmentation
             augmentation.focus = drawn?.label
             let example = augmentation.apply(
-              image, labels, normalization: normalization, philox: philox, stream: .labeledAugmentation, slot: slot,
-              step: step)
-            return (example, labeled.source(index).image)
+              image, labels, normalization: normalization,
+              draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
+            return (example, labeled.images.source(index).image)
           }
           var second: [(Example, String)] = []
-          if let unlabeled, let unlabeledSampler, step >= unlabeledFromStep {
-            second = try unlabeledSlots.map { slot in
-              let index = unlabeledSampler.index(step: step, slot: slot)
-              let example = unlabeledAugmentation.apply(
-                try unlabeled.image(index), nil, normalization: normalization, philox: philox,
-                stream: .unlabeledAugmentation, slot: slot, step: step)
-              return (example, unlabeled.source(index).image)
+          if let unlabeled {
+            second = try unlabeled.loadedSlots(step: step).map { slot in
+              let index = unlabeled.sampler.index(step: step, slot: slot)
+              let example = unlabeled.augmentation.apply(
+                try unlabeled.images.image(index), nil, normalization: normalization,
+                draws: .init(philox, .unlabeledAugmentation, slot: slot, step: step))
+              return (example, unlabeled.images.source(index).image)
             }
           }
           return Batch(
@@ -64,14 +82,14 @@ public final class BatchLoader: Sendable {
   /// Waits for the next step's batch.
   ///
   /// - Returns: nil after the last step and after ``stop()``.
-  /// - Throws: what the thread met while loading this step, again at every later call; ``DatasetError`` for images of
-  ///   different sizes.
+  /// - Throws: the error that the thread met while it loaded this step, at every later call too; ``DatasetError`` for
+  ///   images of different sizes.
   public func next() throws -> Batch? {
     guard let batch = try queue.take() else { return nil }
     let examples = batch.labeled + batch.unlabeled
     guard let first = examples.first else { return batch }
     if let other = examples.firstIndex(where: { $0.height != first.height || $0.width != first.width }) {
-      // Found at start where the files tell; here one rank alone may see it.
+      // Usually found at the start, by the files' headers. Here it may be found on one rank alone.
       throw DatasetError(
         description: "step \(batch.step): images of one batch differ in size: \(batch.identifiers[0]) gives "
           + "\(first.width)×\(first.height) pixels, \(batch.identifiers[other]) "
@@ -88,7 +106,7 @@ public final class BatchLoader: Sendable {
 
 /// A bounded queue between the loading thread and the training thread.
 ///
-/// Kept apart from the loader so that the thread does not keep the loader alive.
+/// An object of its own, so that the thread does not keep the loader alive.
 private final class BatchQueue: @unchecked Sendable {
   private let depth: Int
   private let condition = NSCondition()
@@ -99,7 +117,7 @@ private final class BatchQueue: @unchecked Sendable {
 
   init(depth: Int) { self.depth = depth }
 
-  /// - Returns: whether to go on; not after an error, or once stopped.
+  /// - Returns: whether to go on: false after an error and after ``stop()``.
   func put(_ batch: Result<Batch, any Error>) -> Bool {
     condition.withLock {
       while waiting.count >= depth && !stopped { condition.wait() }
@@ -115,7 +133,7 @@ private final class BatchQueue: @unchecked Sendable {
     try condition.withLock {
       while waiting.isEmpty && !finished && !stopped { condition.wait() }
       guard !stopped, let first = waiting.first else { return nil }
-      // An error stays, to be met by later calls too.
+      // An error stays in the queue, so that later calls throw it too.
       let batch = try first.get()
       waiting.removeFirst()
       condition.broadcast()

@@ -1,12 +1,12 @@
 public import Compute
 import Synchronization
 
-/// Which entry of a list a global slot of a step holds.
+/// Chooses the entry of a list for each global slot of each step.
 ///
 /// Slot s of step k is position q = k·batch + s of an endless sequence of passes over the list, so a list of any length
-/// cycles without regard to batches, and nothing depends on how many ranks share the batch. Without shuffling entry
-/// q mod n is taken; with it, each pass q ÷ n has a permutation of its own. Where folds are held out, every window of steps has
-/// passes of its own over the images it may take.
+/// cycles without regard to batches, and the choice does not depend on how many ranks share the batch. Without
+/// shuffling entry q mod n is taken; with it, each pass q ÷ n has a permutation of its own. Where folds are held out, every
+/// window of steps has passes of its own over the images it may take.
 public struct GlobalSampler: Sendable {
   public let count: Int
   public let batch: Int
@@ -41,11 +41,11 @@ public struct GlobalSampler: Sendable {
   }
 }
 
-/// The permutations in use; they are pure functions of the pass, remembered because every slot asks for one.
+/// The permutations in use. Each is a pure function of the pass, and is kept because every slot needs it.
 private final class Passes: Sendable {
   private let philox: Philox
   private let stream: RandomStream
-  /// Two passes meet in a batch that crosses a pass boundary.
+  /// The last two: a batch that crosses a pass boundary needs both.
   private let recent = Mutex<[(pass: Int, window: Int?, order: [Int])]>([])
 
   init(philox: Philox, stream: RandomStream) {

@@ -1,6 +1,6 @@
 import Transforms
 
-/// Bad data, told to the user: which file, where in it, what to do.
+/// Bad data: the message names the file, the place in it and the remedy.
 public struct DatasetError: Error, CustomStringConvertible, Sendable {
   public let description: String
   public init(description: String) { self.description = description }
@@ -12,19 +12,19 @@ public struct DatasetError: Error, CustomStringConvertible, Sendable {
 public protocol ImageSet: Sendable {
   var count: Int { get }
 
-  /// What is wrong with lines of the list that are therefore not among the entries.
+  /// Errors in lines of the list, which are not among the entries for that reason.
   var problems: [DatasetError] { get }
 
-  /// What a message calls the entry: an ID or a path.
+  /// The entry's name in messages: an ID or a path.
   func identifier(_ index: Int) -> String
 
   /// The list and the line that the entry stands in, nil where no list was read.
   func origin(_ index: Int) -> String?
 
-  /// What that line says, for other lists to say; the identifier where no list was read.
+  /// The text of that line, which another list can hold too; the identifier where no list was read.
   func line(_ index: Int) -> String
 
-  /// Where the image and its mask lie, for messages, and to tell whether two entries are the same.
+  /// Where the image and its mask lie: for messages, and to find out whether two entries are the same.
   func source(_ index: Int) -> (image: String, mask: String?)
 
   /// - Throws: ``DatasetError`` naming the file.
@@ -40,10 +40,10 @@ public protocol ImageSet: Sendable {
   /// - Throws: ``DatasetError``, also when they differ in size.
   func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap)
 
-  /// Looks an entry over before training, without decoding its image.
+  /// Checks an entry before training, without decoding its image.
   ///
   /// - Returns: the image's size.
-  /// - Throws: the ``DatasetError`` the user should see.
+  /// - Throws: ``DatasetError``.
   @discardableResult
   func check(_ index: Int) throws -> (height: Int, width: Int)
 }
@@ -80,9 +80,9 @@ extension ImageSet {
     throw DatasetError(description: first.description + more)
   }
 
-  /// Adds the entry's place in its list to what is wrong with it.
+  /// Runs `body`, and prefixes a ``DatasetError`` that it throws with the list and the line that the entry stands in.
   @discardableResult
-  public func placing<Result>(_ index: Int, _ body: () throws -> Result) throws -> Result {
+  public func namingOrigin<Result>(of index: Int, _ body: () throws -> Result) throws -> Result {
     do {
       return try body()
     } catch let problem as DatasetError {

@@ -2,27 +2,27 @@ import Files
 import Foundation
 internal import HDF5
 
-/// What goes into a ``PackedFile``: every image of some lists once, and the lists.
+/// The contents of a ``PackedFile``: every image of some lists once, and the lists.
 public struct PackPlan: Sendable {
   struct Entry: Sendable {
     let name: String
     let image: String
     var mask: String?
-    /// Which of ``codings`` the mask has.
+    /// Index into ``codings`` for the mask.
     var coding: Int
-    /// Where the list names it.
+    /// The list and line that name it.
     let origin: String
   }
 
   private(set) var entries: [Entry] = []
   private(set) var lists: [(name: String, images: [String])] = []
   private(set) var codings: [LabelCoding] = []
-  /// Three numbers for each image: bytes of the image, bytes of its mask (0 where it has none), time of the later's last
-  /// change in ns. 0 until measured; processes that share the measuring add theirs up.
+  /// Three numbers for each image: bytes of the image, bytes of its mask (0 where it has none), time of the later's
+  /// last change in ns. 0 until measured; processes that share the work add their arrays.
   public var sizes: [Int64] = []
 
   /// - Parameter lists: each with its name in the file.
-  /// - Throws: ``DatasetError`` when two lists mean different files by one name.
+  /// - Throws: ``DatasetError`` when two lists use one name for different files.
   public init(_ lists: [(name: String, set: FileSet)]) throws {
     var positions: [String: Int] = [:]
     for (name, set) in lists {
@@ -62,7 +62,7 @@ public struct PackPlan: Sendable {
   /// How many images have masks.
   public var maskCount: Int { entries.count { $0.mask != nil } }
 
-  /// What the image and its mask take together.
+  /// Bytes of the image and its mask together.
   public func bytes(_ index: Int) -> Int { Int(sizes[3 * index] + sizes[3 * index + 1]) }
 
   public var totalBytes: Int { (0..<count).reduce(0) { $0 + bytes($1) } }
@@ -105,7 +105,7 @@ public struct PackPlan: Sendable {
     return codings.count - 1
   }
 
-  /// Gives an entry the mask that another list knows.
+  /// Gives an entry the mask that it has in another list.
   private mutating func add(_ other: Entry, to index: Int) throws {
     let known = entries[index]
     guard known.image == other.image, known.mask == nil || other.mask == nil || known.mask == other.mask else {

@@ -5,10 +5,10 @@ import Synchronization
 
 /// Writes a ``PackedFile``, in as many processes as there are.
 ///
-/// The file is laid out first, with every dataset in its place and nothing in it; from then on its metadata stays as it
-/// is. Images are then written at their places, in any order and by anyone, and after an image and its mask their
-/// checksums: a file that lacks some is valid at any moment, and says what it lacks. It has a name of its own,
-/// `FILE.partial`, until all of it has been read back.
+/// The file is laid out first, with an empty dataset at every place; its metadata does not change after that. Images
+/// are then written at their places, in any order and by any process, and after an image and its mask their checksums.
+/// So the file is valid at any moment and tells which images it lacks. Its name is `FILE.partial` until all of it has
+/// been read back.
 public final class PackWriter: Sendable {
   private let plan: PackPlan
   private let path: String
@@ -20,9 +20,9 @@ public final class PackWriter: Sendable {
 
   public static func partialPath(_ path: String) -> String { path + ".partial" }
 
-  /// Lays the file out, unless it has been before. For one process, before any makes a writer.
+  /// Lays the file out, unless an earlier command has done so. One process calls this, before any makes a writer.
   ///
-  /// - Returns: what there was already, nil for nothing.
+  /// - Returns: what an earlier command has left, nil for nothing.
   /// - Throws: ``DatasetError`` when the file cannot be written, or the disk is too small for it.
   public static func prepare(_ plan: PackPlan, _ path: String) throws -> Begun? {
     let partial = partialPath(path)
@@ -47,7 +47,7 @@ public final class PackWriter: Sendable {
   public enum Begun: Sendable, Equatable {
     /// This many images of the plan.
     case images(Int)
-    /// Something else, which was replaced; a sentence says what was wrong with it.
+    /// Something else, which was replaced, with a sentence about what was wrong with it.
     case other(String)
   }
 
@@ -144,9 +144,9 @@ public final class PackWriter: Sendable {
 
   // MARK: Images
 
-  /// Looks an image and its mask over and writes them. May be called from any thread.
+  /// Checks an image and its mask and writes them. May be called from any thread.
   ///
-  /// - Throws: ``DatasetError`` when they are not what a data set may hold, have changed, or cannot be written.
+  /// - Throws: ``DatasetError`` when they are not valid in a data set, have changed, or cannot be written.
   public func write(_ index: Int) throws {
     let (image, mask): ([UInt8], [UInt8]?)
     do {
@@ -156,11 +156,11 @@ public final class PackWriter: Sendable {
     }
     try store(image, at: places[index].image)
     if let mask, let place = places[index].mask { try store(mask, at: place) }
-    // The file never says that something is there before it is.
+    // The checksum follows the bytes, so that the file never claims to have what it lacks.
     try store(checksums: (PackedFile.checksum(image), mask.map(PackedFile.checksum) ?? 0), index)
   }
 
-  /// The bytes of an image and its mask, looked over.
+  /// The checked bytes of an image and its mask.
   private func sound(_ index: Int) throws -> (image: [UInt8], mask: [UInt8]?) {
     let entry = plan.entries[index]
     let image = try read(entry.image, size: plan.sizes[3 * index])
@@ -174,8 +174,8 @@ public final class PackWriter: Sendable {
     return (image, mask)
   }
 
-  /// Reads an image and its mask back from the file and compares them with their checksums; if they are not what was
-  /// written, marks them as missing.
+  /// Reads an image and its mask back from the file and compares them with their checksums. Marks them as missing where
+  /// they differ.
   public func verify(_ index: Int) throws {
     let entry = plan.entries[index]
     let stored = try FileBytes.read(descriptor, at: checksums + 16 * index, count: 16, path)
@@ -194,15 +194,15 @@ public final class PackWriter: Sendable {
     }
   }
 
-  /// Keeps a second command from writing the same file at the same time. For one process.
+  /// Keeps a second command from writing the same file at the same time. One process calls this.
   public func lock() throws {
-    // Not all network file systems have locks; there two commands would have to be kept apart by their users.
+    // Not all network file systems have locks; there the user must not start two commands.
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
       throw FileBytes.problem(PackWriter.partialPath(path), "another u2pl data pack is writing it; wait for its end")
     }
   }
 
-  /// Has everything on the disk, and the next reads come from there.
+  /// Writes everything to the disk, and drops it from memory, so that the next reads come from the disk.
   public func synchronize() throws {
     guard fsync(descriptor) == 0 else {
       throw FileBytes.problem(PackWriter.partialPath(path), "cannot be written to the disk: \(FileBytes.reason())")
@@ -210,7 +210,7 @@ public final class PackWriter: Sendable {
     _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
   }
 
-  /// Gives the file its name. For one process, once all others are done.
+  /// Gives the file its name. One process calls this, when all others are done.
   public func publish() throws {
     do {
       guard rename(PackWriter.partialPath(path), path) == 0 else {

@@ -6,9 +6,9 @@ import Synchronization
 /// One HDF5 file that holds the images and masks of a data set.
 ///
 /// `/images/NAME` and `/labels/NAME` are datasets of bytes, each in one piece: the JPEG or PNG file as it was. They may
-/// also be pixels, height × width × 3 and height × width, as other programs store them. `/names` is text, a name a line;
-/// `/checksums` has two numbers for each name, of its image and its mask (0 where there is none); row `/label_coding[i]`
-/// of `/label_codings` says what the values of mask i mean; `/lists/LIST` are lists of names.
+/// also be pixels, height × width × 3 and height × width, as other programs store them. `/names` is text, a name a
+/// line; `/checksums` has two numbers for each name, of its image and its mask (0 where there is none); row
+/// `/label_coding[i]` of `/label_codings` says what the values of mask i mean; `/lists/LIST` are lists of names.
 ///
 /// The file is opened once. Bytes are read at their place in it without asking HDF5, so threads need not wait for one
 /// another, nor for a checkpoint that is being written.
@@ -32,7 +32,7 @@ public final class PackedFile: Sendable {
     let dataset: String
     /// One number for an encoded file, else height, width, and 3 for an image.
     let shape: [Int]
-    /// nil when HDF5 has to be asked for them.
+    /// nil where only HDF5 can read them.
     let offset: Int?
     /// nil when none is stored.
     let checksum: UInt64?
@@ -66,7 +66,7 @@ public final class PackedFile: Sendable {
 
   // MARK: Looking up
 
-  /// The name in this file that a line of a list means: itself, or else the only one with the same last part without
+  /// The name in this file for a line of a list: the line itself, or else the only name with the same last part without
   /// extension.
   func name(for line: String) -> String? {
     let path = FileNames.normalized(line)
@@ -84,7 +84,7 @@ public final class PackedFile: Sendable {
     }
   }
 
-  /// What the stored values of a mask mean, nil when the file does not say.
+  /// The meaning of a mask's stored values, nil where the file does not tell it.
   func coding(_ name: String) -> LabelCoding? {
     guard let position = positions[name], coding.indices.contains(position) else { return nil }
     return codings.indices.contains(Int(coding[position])) ? codings[Int(coding[position])] : nil
@@ -122,10 +122,10 @@ public final class PackedFile: Sendable {
 
   // MARK: Reading
 
-  /// What messages call an item.
+  /// An item's name in messages.
   func place(_ item: Item) -> String { "\(path): \(item.dataset)" }
 
-  /// An item's bytes, compared with its checksum.
+  /// Reads an item's bytes and compares them with the checksum.
   func bytes(_ item: Item) throws -> [UInt8] {
     let bytes: [UInt8]
     if let offset = item.offset {

@@ -20,11 +20,11 @@ public struct PackedSet: ImageSet {
   ///
   /// - Parameters:
   ///   - list: a list's path, relative to the folder that the file is in, or to the working directory; or else a list
-  ///     that was packed, by the name it had then. Lines are names in the file; paths and pairs of paths will do where
-  ///     their last part without extension is that of one name.
+  ///     that was packed, by the name it had then. Lines are names in the file, or paths and pairs of paths whose last
+  ///     part without extension belongs to exactly one name.
   ///   - coding: what masks store where the file does not say; nil for the class itself.
   ///   - labeled: whether every image needs a mask.
-  /// - Throws: ``DatasetError`` when there is no list to speak of. What single lines lack is in ``problems``.
+  /// - Throws: ``DatasetError`` when there is no such list. Errors of single lines are in ``problems``.
   public init(_ file: PackedFile, list: String, classes: Int, coding: LabelCoding? = nil, labeled: Bool) throws {
     let folder = FileNames.split(file.path).folder
     let folders = [file.path.hasPrefix("/") && folder.isEmpty ? "/" : folder, ""]

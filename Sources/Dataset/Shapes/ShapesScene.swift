@@ -1,6 +1,6 @@
 internal import Compute
 
-/// One generated image in the making: background, clutter, shapes, light, grain, painted in this order.
+/// Paints one generated image: background, clutter, shapes, light, and grain, in this order.
 struct ShapesScene {
   private let height: Int
   private let width: Int
@@ -17,7 +17,7 @@ struct ShapesScene {
     draws = SceneDraws(philox: philox, image: image)
     colors = [SIMD3<Float>](repeating: .zero, count: height * width)
     labels = [UInt8](repeating: 0, count: height * width)
-    // A longer image holds more of everything.
+    // A longer image has more clutter and more shapes.
     let area = Float(height * width) / (unit * unit)
     let texture = ShapeTexture(label: 0, &draws)
     paint(label: 0, texture, center: (0, 0), reach: 2 * area) { _, _ in true }
@@ -38,7 +38,7 @@ struct ShapesScene {
     }
   }
 
-  /// Things in the colours and patterns of the classes that are background all the same: lines, specks, ragged patches.
+  /// Paints background that has the colours and patterns of classes: lines, specks, ragged patches.
   private mutating func paintClutter() {
     let kind = draws.below(3)
     let center = place()

@@ -4,12 +4,12 @@ import Transforms
 
 /// A generated data set, for trying the software without downloading anything.
 ///
-/// Overlapping shapes on textured backgrounds with clutter. Classes lean towards colours and patterns of their own, which
-/// other classes and the clutter take too: the best guess by colour alone is wrong on three in ten of the shapes' pixels.
-/// An image is a pure function of the seed and its number; the arithmetic is such that every machine makes the same
-/// pixels.
+/// Overlapping shapes on textured backgrounds with clutter. Classes lean towards colours and patterns of their own,
+/// which other classes and the clutter take too: the best guess by colour alone is wrong on three in ten of the shapes'
+/// pixels. An image is a pure function of the seed and its number. Its arithmetic gives the same pixels on every
+/// machine.
 public struct ShapesSet: ImageSet {
-  /// How many classes, background included, can be asked for.
+  /// The possible numbers of classes, background included.
   public static let supportedClasses = 2...ShapeOutline.allCases.count + 1
 
   /// The names of the first `classes` classes, `background` first.

@@ -1,7 +1,7 @@
 import Compute
 
-/// The element-wise sum of a vector over all ranks, in the order of the slot tree, bucket by bucket: a bucket's exchange
-/// starts as soon as all its elements are ready and moves on while this rank goes on computing.
+/// The element-wise sum of a vector over all ranks, in the order of the slot tree, bucket by bucket: a bucket's
+/// exchange starts as soon as all its elements are ready and moves on while this rank goes on computing.
 ///
 /// Within a bucket, vector halving with distance doubling, then all-gather (Rabenseifner 2004): a rank sends 2(p − 1)/p
 /// of the vector, like the best all-reduce, and every element is summed in the tree's order wherever it lies. So the
@@ -12,11 +12,11 @@ import Compute
 ///
 /// With a rank count that is no power of two the vector is gathered and summed in rank order when all of it is ready.
 public final class BucketedAllReduce: GradientExchange {
-  /// Elements of a bucket where nothing else is asked for: 4 MiB, large enough for the link's bandwidth, small enough
-  /// for the first to be under way early in the backward pass.
+  /// Elements of a bucket by default: 4 MiB, large enough for the link's bandwidth, small enough for the first bucket
+  /// to be sent early in the backward pass.
   public static let defaultBucket = 1 << 20
   /// Buckets under way at a time: enough that one is summed while others travel.
-  private static let window = 4
+  public static let window = 4
 
   private let values: UnsafeMutableBufferPointer<Float>
   private let ranks: Communicator
@@ -32,7 +32,7 @@ public final class BucketedAllReduce: GradientExchange {
   /// - Parameters:
   ///   - values: summed in place; must outlive this object, and not move.
   ///   - bucket: elements of a bucket.
-  ///   - message: most bytes of a message; nil for what suits the way to each rank.
+  ///   - message: most bytes of a message; nil to choose by the link to each rank.
   public init(
     _ values: UnsafeMutableBufferPointer<Float>, bucket: Int = defaultBucket, message: Int? = nil, ranks: Communicator
   ) {
@@ -51,9 +51,9 @@ public final class BucketedAllReduce: GradientExchange {
 
   public var isUnderWay: Bool { !underWay.isEmpty }
 
-  /// Says that these elements have their final values on this rank, each once before ``finish()``. Every rank says so of
-  /// the same elements in the same order. Waits for nobody but at the first bucket, when ranks tell
-  /// each other which of them share a host.
+  /// Tells that these elements have their final values on this rank, each once before ``finish()``. Every rank makes
+  /// this call for the same elements in the same order. It waits only at the first bucket, when ranks find out which of
+  /// them share a host.
   public func ready(_ elements: Range<Int>) throws {
     var start = elements.lowerBound
     while start < elements.upperBound {
@@ -74,7 +74,8 @@ public final class BucketedAllReduce: GradientExchange {
     try replaceFinished()
   }
 
-  /// Returns when the sum is complete. Elements that were never said to be ready have to be zero on all ranks, and stay so.
+  /// Returns when the sum is complete. Elements that ``ready(_:)`` was never called for have to be zero on all ranks,
+  /// and stay zero.
   public func finish() throws {
     defer { reset() }
     guard ranks.size > 1, !values.isEmpty else { return waiting.removeAll() }
@@ -117,7 +118,22 @@ public final class BucketedAllReduce: GradientExchange {
   }
 }
 
-/// One bucket's exchange: first halving, the distance doubling, then gathering, the same partners in reverse order.
+extension Traffic {
+  /// ``BucketedAllReduce`` of all elements: halving, then gathering, in each bucket; without a power of two each is gathered.
+  public mutating func bucketedAllReduce(elements: Int, bucket: Int = BucketedAllReduce.defaultBucket) {
+    for start in stride(from: 0, to: elements, by: bucket) {
+      let bytes = Double(4 * min(bucket, elements - start))
+      if isPowerOfTwo {
+        add(rounds: 2 * doublings, linkBytes: 2 * otherShare * bytes, handedBytes: 2 * otherShare * bytes)
+      } else {
+        allGather(totalBytes: bytes * Double(ranks))
+      }
+    }
+  }
+}
+
+/// One bucket's exchange: first halving, with partners at doubling distance, then gathering, with the same partners in
+/// reverse order.
 private final class Bucket {
   /// Receives the other rank's half while halving.
   let scratch: UnsafeMutableBufferPointer<Float>
@@ -125,7 +141,7 @@ private final class Bucket {
   private let ranks: Communicator
   private let tag: Int
   private let message: Int?
-  /// What this rank holds the sum of, over its group of `distance` ranks.
+  /// The elements of which this rank holds the sum over its group of `distance` ranks.
   private var part: Range<Int>
   /// `part` before each halving.
   private var wholes: [Range<Int>] = []

@@ -155,3 +155,28 @@ extension Communicator {
         u2pl_status_ignore()), "MPI_Sendrecv", with: worldRank(source))
   }
 }
+
+extension Traffic {
+  /// `sum`, `minimum` or `maximum` of 64-bit integers. MPI_Allreduce: recursive doubling while messages are small, else
+  /// halving and doubling (Thakur et al. 2005).
+  public mutating func allReduce(count: Int) {
+    let bytes = Double(count * 8)
+    let isSmall = bytes < 10_000
+    add(
+      rounds: isSmall ? doublings : 2 * doublings, linkBytes: isSmall ? doublings * bytes : 2 * otherShare * bytes,
+      handedBytes: bytes)
+  }
+
+  /// `allGather` of shares that are `totalBytes` together: their lengths, then MPI_Allgatherv.
+  public mutating func allGather(totalBytes: Double) {
+    allReduce(count: ranks)
+    add(rounds: doublings, linkBytes: otherShare * totalBytes, handedBytes: totalBytes / Double(ranks))
+  }
+
+  /// `sendReceive`.
+  ///
+  /// - Parameter probability: of being called at all.
+  public mutating func sendReceive(bytes: Int, probability: Double = 1) {
+    add(rounds: probability, linkBytes: probability * Double(bytes), handedBytes: probability * Double(bytes))
+  }
+}

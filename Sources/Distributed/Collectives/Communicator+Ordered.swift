@@ -1,7 +1,7 @@
 internal import CMPI
 
-// Floating-point reductions along the tree of slots. Ranks combine by distance doubling, partner = rank xor 1, 2, 4 …,
-// the lower rank's operand left, which continues the tree each rank has reduced its own slots by.
+// Floating-point reductions along the slot tree. Ranks combine by distance doubling, partner = rank xor 1, 2, 4 …, with
+// the lower rank's operand on the left. That continues the tree along which each rank has reduced its own slots.
 
 extension Communicator {
   /// Combines equally long arrays of all ranks in the tree's order; every rank gets the result.
@@ -9,7 +9,7 @@ extension Communicator {
   /// Whole arrays are exchanged, log₂(size) times: for small messages, such as moments of batch norm. With a rank count
   /// that is no power of two all arrays are gathered and combined in rank order: deterministic, but other bits.
   /// - Parameters:
-  ///   - exchange: what moves on while this rank waits; nil for nothing.
+  ///   - exchange: an exchange that makes progress while this rank waits; nil for none.
   ///   - combine: replaces its first operand, the left one, by the combination with its second.
   public func orderedReduce<Element: BitwiseCopyable>(
     _ values: inout [Element], movingOn exchange: (any GradientExchange)? = nil,
@@ -40,8 +40,8 @@ extension Communicator {
     }
   }
 
-  /// `MPI_Sendrecv`, or what is the same to the partner while gradients under way move on: they may fill the link before
-  /// this message, and it would run empty if nobody saw to them until then.
+  /// `MPI_Sendrecv`, or its equivalent during which gradients under way make progress: their messages may be ahead of
+  /// this one on the link, which would be idle if they made none.
   private func exchangeWhole<Element: BitwiseCopyable>(
     _ outgoing: UnsafeBufferPointer<Element>, _ incoming: UnsafeMutableBufferPointer<Element>, with partner: Int,
     movingOn gradients: (any GradientExchange)?
@@ -82,5 +82,14 @@ extension Communicator {
           u2pl_in_place(), values.baseAddress! + start, Int32(length), u2pl_type_float(), u2pl_op_sum(), handle),
         "MPI_Allreduce")
     }
+  }
+}
+
+extension Traffic {
+  /// `orderedReduce` of doubles, and `orderedSum`: whole arrays by distance doubling, or gathered.
+  public mutating func orderedReduce(count: Int) {
+    let bytes = Double(count * 8)
+    guard isPowerOfTwo else { return allGather(totalBytes: bytes * Double(ranks)) }
+    add(rounds: doublings, linkBytes: doublings * bytes, handedBytes: doublings * bytes)
   }
 }

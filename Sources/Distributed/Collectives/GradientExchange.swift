@@ -5,7 +5,7 @@ public protocol GradientExchange: AnyObject {
   /// Whether messages are on their way.
   var isUnderWay: Bool { get }
 
-  /// Says that these elements have their final values on this rank, each once before ``finish()``.
+  /// Tells that these elements have their final values on this rank, each once before ``finish()``.
   func ready(_ elements: Range<Int>) throws
 
   /// Lets messages move on. Never waits.
@@ -15,8 +15,8 @@ public protocol GradientExchange: AnyObject {
   func finish() throws
 }
 
-/// The sum in whatever order MPI takes, after the backward pass: `MPI_Allreduce`, to compare ``BucketedAllReduce`` with. Its
-/// bits depend on the number of ranks.
+/// The sum in whatever order MPI takes, after the backward pass: `MPI_Allreduce`, to compare ``BucketedAllReduce``
+/// with. Its bits depend on the number of ranks.
 public final class UnorderedExchange: GradientExchange {
   private let values: UnsafeMutableBufferPointer<Float>
   private let ranks: Communicator
@@ -33,8 +33,8 @@ public final class UnorderedExchange: GradientExchange {
   public func finish() throws { try ranks.unorderedAllReduce(values) }
 }
 
-/// No exchange at all: each rank keeps its own gradient. For benchmarks of what an exchange costs; such a step's numbers
-/// are worthless.
+/// No exchange: each rank keeps its own gradient. For benchmarks of the exchange's cost alone, because the results of
+/// such a step are wrong.
 public final class NoExchange: GradientExchange {
   public init() {}
   public var isUnderWay: Bool { false }

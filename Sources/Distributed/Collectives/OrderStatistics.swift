@@ -1,13 +1,17 @@
-/// A value that has no place in an order.
+/// A set of numbers has a NaN, an infinite or a negative one, and so no percentile.
 public struct NotOrderable: Error, CustomStringConvertible, Sendable {
   public let description: String
 }
 
+/// The bits of a pattern that each round of histograms tells apart, and how far they are shifted.
+private let histogramRounds = [(shift: 21, bits: 11), (shift: 10, bits: 11), (shift: 0, bits: 10)]
+
 extension Communicator {
-  /// The order statistic of rank `k` (0 the smallest) of the non-negative numbers that all ranks hold together, exactly.
+  /// The order statistic of rank `k` (0 the smallest) of the non-negative numbers that all ranks hold together,
+  /// exactly.
   ///
   /// The bit patterns of non-negative floats order like integers, so three rounds of histograms over 11, 11 and
-  /// 10 bits find the value. No number is sent: 40 KiB a rank, however many there are.
+  /// 10 bits find the value. Ranks exchange histograms, not numbers: 40 KiB a rank, however many numbers there are.
   /// - Parameters:
   ///   - k: 0 ..< the global count.
   ///   - local: this rank's numbers, each ≥ 0 or −0; possibly none.
@@ -22,7 +26,7 @@ extension Communicator {
     var k = Int64(k)
     var isRepeated = false
     var prefix: UInt32 = 0
-    for (shift, bits) in [(21, 11), (10, 11), (0, 10)] {
+    for (shift, bits) in histogramRounds {
       var histogram = [Int64](repeating: 0, count: 1 << bits)
       let mask = UInt32(1 << bits) - 1
       let high = UInt32(shift + bits)
@@ -75,9 +79,21 @@ extension Communicator {
     let below = Int(position)
     let fraction = position - Double(below)
     let (low, isRepeated) = try orderStatistics(from: below, of: local)
-    // Asked for even where it changes nothing: what is sent depends on nothing.
+    // Computed even where it is not used, so that every rank makes the same calls in every step.
     let next = try successor(of: low, in: local)
     let high = isRepeated ? low : next
     return Double(low) + (Double(high) - Double(low)) * fraction
+  }
+}
+
+extension Traffic {
+  /// `orderStatistic`: the histograms.
+  public mutating func orderStatistic() { for round in histogramRounds { allReduce(count: 1 << round.bits) } }
+
+  /// `percentile`: how many numbers there are and how many have no place in an order, the order statistic, the next greater one.
+  public mutating func percentile() {
+    allReduce(count: 2)
+    orderStatistic()
+    allReduce(count: 1)
   }
 }

@@ -1,23 +1,23 @@
 internal import CMPI
 
-/// A vector on its way to a rank and another awaited from it, while this rank goes on computing.
+/// Sends a vector to a rank and receives another from it, while this rank goes on computing.
 ///
-/// Neither buffer may be touched before ``isComplete()`` has said true. Corresponds to `MPI_Isend` and `MPI_Irecv`
+/// Neither buffer may be touched before ``isComplete()`` has returned true. Corresponds to `MPI_Isend` and `MPI_Irecv`
 /// (MPI 3.1, section 3.7).
 final class PendingExchange {
   /// Bytes of a message between hosts: 60 KiB, below the 64 KiB up to which Open MPI sends a message over TCP at once.
-  /// A longer one is announced, answered and closed by small messages, which queue behind the data of others on the same
-  /// connection, while the link is idle. Within a host those cost nothing, and long messages are copied faster.
+  /// A longer one is announced, answered and closed by small messages, which queue behind the data of others on the
+  /// same connection, while the link is idle. Within a host those cost nothing, and long messages are copied faster.
   private static let messageBetweenHosts = 60 << 10
 
   private var requests: [MPI_Request?] = []
-  /// The rank of the world at the other end, where it can be told.
+  /// The partner's rank in the world, where it is known.
   let partner: Int?
 
   /// - Parameters:
   ///   - partner: the rank to exchange with, which makes the same call with the counts the other way round.
   ///   - tag: tells exchanges apart that are under way at the same time; those of one tag and partner keep their order.
-  ///   - message: most bytes of a message, the same on both ranks; nil for what suits the way between them.
+  ///   - message: most bytes of a message, the same on both ranks; nil to choose by the link between them.
   init(
     send: UnsafeRawBufferPointer, receive: UnsafeMutableRawBufferPointer, with partner: Int, tag: Int,
     message: Int? = nil, _ ranks: Communicator
@@ -56,7 +56,7 @@ final class PendingExchange {
     try check(MPI_Waitall(Int32(requests.count), &requests, u2pl_statuses_ignore()), "MPI_Waitall", with: partner)
   }
 
-  /// Returns when both have arrived; meanwhile the gradients under way move on.
+  /// Returns when both have arrived; meanwhile gradients under way make progress.
   func wait(movingOn gradients: any GradientExchange) throws {
     try poll("MPI_Waitall", with: partner) {
       try gradients.progress()
@@ -65,7 +65,7 @@ final class PendingExchange {
   }
 }
 
-/// Asks until the answer is true. For those who watch, all of it is one call of MPI.
+/// Calls `isDone` until it returns true. ``Activity`` shows all of it as one MPI call.
 func poll(_ call: StaticString, with partner: Int?, until isDone: () throws -> Bool) throws {
   var failure: Error?
   func untilDone() -> Int32 {

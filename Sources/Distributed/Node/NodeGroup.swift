@@ -102,3 +102,14 @@ public final class NodeSharedMemory {
     if node.size == 1 { SharedSpace.free(base, byteCount) }
   }
 }
+
+extension Traffic {
+  /// `NodeGroup.gatherToLeaders` of shares that are `totalBytes` together, with a rank a node: the leaders' communicator carries it,
+  /// not that of all ranks.
+  public mutating func gatherToLeaders(totalBytes: Double) {
+    let counted = countsAsHanded
+    countsAsHanded = false
+    allGather(totalBytes: totalBytes)
+    countsAsHanded = counted
+  }
+}

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What this process is doing, published for those who watch it, and the time it spends in MPI.
+/// What this process is doing, published for the watchdogs, and the time it spends in MPI.
 ///
 /// Written by the one thread that talks to MPI; ``slot`` may be read by others.
 package enum Activity {
@@ -11,12 +11,12 @@ package enum Activity {
     return StatusSlot(base)
   }()
 
-  /// Nanoseconds in calls of MPI since they were last asked for, by call.
+  /// Nanoseconds in MPI calls since the last ``takeWaits()``, by call.
   private nonisolated(unsafe) static var waits: [(call: StaticString, nanoseconds: UInt64)] = []
 
-  /// From now on the process does this.
+  /// Begins a phase.
   ///
-  /// - Parameter patience: how many times the usual it may take without a sign of progress.
+  /// - Parameter patience: the watchdog allows so many times its limit without progress.
   package static func begin(_ phase: String, step: Int? = nil, patience: Int = 1) {
     slot.phase = phase
     if let step { slot[.step] = step }
@@ -32,13 +32,13 @@ package enum Activity {
     slot[.progress] += 1
   }
 
-  /// Seconds inside calls of MPI since the last time this was asked for, by call.
+  /// Seconds in MPI calls since the last call of this function, by MPI call.
   package static func takeWaits() -> [(call: String, seconds: Double)] {
     defer { for i in waits.indices { waits[i].nanoseconds = 0 } }
     return waits.filter { $0.nanoseconds > 0 }.map { ("\($0.call)", Double($0.nanoseconds) * 1e-9) }
   }
 
-  /// Makes a call of MPI, during which the process counts as waiting; calls within it are part of it.
+  /// Makes an MPI call, during which the process counts as waiting. Nested calls are part of the outer one.
   static func call(_ name: StaticString, with partner: Int?, _ body: () -> Int32) -> Int32 {
     guard slot[.isWaiting] == 0 else { return body() }
     slot.setCall(name)
@@ -48,7 +48,7 @@ package enum Activity {
     let code = body()
     let elapsed = DispatchTime.now().uptimeNanoseconds - start
     slot[.isWaiting] = 0
-    // A literal has one address.
+    // Calls are compared by address: a literal has only one.
     if let i = waits.firstIndex(where: { $0.call.utf8Start == name.utf8Start }) {
       waits[i].nanoseconds += elapsed
     } else {

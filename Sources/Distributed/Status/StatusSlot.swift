@@ -1,11 +1,11 @@
 import Foundation
 import Synchronization
 
-/// What one rank is doing, in 128 bytes that other threads, and the other ranks of its node, read while it goes on, and
-/// when it does not any more.
+/// What one rank is doing, in 128 bytes that other threads, and the other ranks of its node, read while the rank runs
+/// and when it hangs.
 ///
-/// The thread that talks to MPI writes all but `heartbeat` and `quiet`, which belong to the one that watches it.
-/// Names may be torn when they are read while they change; they are looked at when nothing does.
+/// The thread that talks to MPI writes all fields but `heartbeat` and `quiet`, which the watchdog's thread writes.
+/// A name that is read while it changes may be torn; names are read only when nothing has changed for long.
 package struct StatusSlot: @unchecked Sendable {
   package static let byteCount = 128
   private static let nameBytes = 32
@@ -18,13 +18,13 @@ package struct StatusSlot: @unchecked Sendable {
     case step
     /// 1 inside a call of MPI that waits for other ranks.
     case isWaiting
-    /// The rank that the call waits for, −1 where it is not one alone.
+    /// The rank that the call waits for, −1 where it waits for several.
     case partner
     /// When `progress` grew last: nanoseconds since 1970 on this rank's clock.
     case since
-    /// For how long `progress` has not grown, in milliseconds of a process that was running.
+    /// Milliseconds for which `progress` has not grown, without those in which the process was suspended.
     case quiet
-    /// How many times the usual the phase may take without a sign of progress.
+    /// The watchdog allows so many times its limit without progress in this phase.
     case patience
   }
 
@@ -38,7 +38,7 @@ package struct StatusSlot: @unchecked Sendable {
     nonmutating set { numbers[field.rawValue].store(newValue, ordering: .relaxed) }
   }
 
-  /// What the program does.
+  /// The name of the phase.
   package var phase: String {
     get { text(at: 64) }
     nonmutating set {
@@ -47,7 +47,7 @@ package struct StatusSlot: @unchecked Sendable {
     }
   }
 
-  /// ``phase`` without anything that a signal handler may not do.
+  /// ``phase``, read in a way that a signal handler may use.
   package func withPhaseBytes(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
     let start = (base + 64).assumingMemoryBound(to: UInt8.self)
     var count = 0
@@ -111,14 +111,15 @@ package struct StatusBoard: Sendable {
 
   /// Memory of a node, mapped until the process ends; nil on all of its ranks where any cannot have it. Collective.
   private static func share(_ byteCount: Int, _ node: Communicator) throws -> UnsafeMutableRawPointer? {
-    // Of no other job on the node, also where containers have process numbers of their own; nor what one has left.
+    // The name differs from those of other jobs on the node, also where containers number processes on their own, and
+    // from what an ended job has left.
     let name = "u2pl-status-\(getpid())-\(DispatchTime.now().uptimeNanoseconds)"
     let path = try node.broadcast("\(SharedSpace.directory)/\(name)", from: 0)
     var isOurs = false
     if node.rank == 0 {
       let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       isOurs = descriptor >= 0
-      // Written, not only made longer: a page that the disk has no room for would end the process by a signal.
+      // Zeros are written: a page without room on the file system would later end the process by a signal.
       let zeros = [UInt8](repeating: 0, count: byteCount)
       let isComplete = descriptor >= 0 && write(descriptor, zeros, byteCount) == byteCount
       if isOurs { close(descriptor) }

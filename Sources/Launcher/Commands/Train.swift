@@ -52,12 +52,12 @@ struct Train: ParsableCommand {
       StopRequest.listen()
       let training = try TrainingRun(
         configuration, directory: directory, resume: resume.map { $0 == "latest" ? .latest : .path($0) }, ranks: ranks,
-        attributes: attributes, facts: facts, say: RankedProcess.say)
+        provenance: .init(attributes: attributes, facts: facts), say: RankedProcess.say)
       try training.run()
     }
   }
 
-  /// Where the run goes. Rank 0 looks; its answer counts everywhere.
+  /// The run directory, as rank 0 finds it; the same on all ranks.
   private func runDirectory(_ configuration: Configuration, _ ranks: Communicator) throws -> RunDirectory {
     var path = ""
     try ranks.together {

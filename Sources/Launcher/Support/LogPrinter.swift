@@ -2,7 +2,7 @@ import Foundation
 import HDF5
 import RunLogs
 
-/// Which lines of logs are asked for.
+/// The choice of log lines to show.
 struct LogFilter {
   let steps: ClosedRange<Int>?
   let level: LogEntry.Level
@@ -63,7 +63,7 @@ struct LogPrinter {
   func line(_ entry: LogEntry) -> String {
     let head = paint(entry.time, "2") + " " + paint("[\(entry.rank)]", "\(31 + [4, 5, 1, 2, 3][entry.rank % 5])") + " "
     let indent = "\n" + String(repeating: " ", count: 27)
-    // A file's name may hold what a terminal takes for an order.
+    // A file's name may hold control characters of terminals.
     func clean(_ text: String) -> String {
       String(
         String.UnicodeScalarView(
@@ -71,7 +71,7 @@ struct LogPrinter {
     }
     switch entry.kind {
     case .start(let facts):
-      // The sentences say what the keys do.
+      // The sentences repeat the keys.
       let sentences = facts.filter { $0.key.isEmpty }.map(\.value)
       let text =
         sentences.isEmpty

@@ -44,7 +44,7 @@ struct NetworkOptions: ParsableArguments {
   ///
   /// - Throws: ``CollectiveFailure`` on every rank.
   func load(mode: Configuration.Evaluate.Mode?, ranks: Communicator) throws -> TrainedNetwork {
-    // Every rank reads the file: a checkpoint to use lies where all can see it.
+    // Every rank reads the file, which therefore has to lie where all ranks can read it.
     let (configuration, group, stored) = try ranks.together { try read(settings(mode: mode)) }
     try ranks.together { try BLAS.load() }
     _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)

@@ -5,7 +5,7 @@ import HDF5
 import Trainer
 import Transforms
 
-/// What is written of a prediction, and where.
+/// The files that are written for a prediction.
 struct PredictOutputs {
   let directory: String
   let classNames: [String]
@@ -16,7 +16,7 @@ struct PredictOutputs {
   let writesProbabilities: Bool
   /// Of the colours in the overlay.
   let opacity: Double
-  /// Told in files of probabilities: how they came about.
+  /// Attributes of files of probabilities: how they were computed.
   let attributes: [String: AttributeValue]
 
   private enum Kind: String {
@@ -35,12 +35,12 @@ struct PredictOutputs {
 
   // MARK: Before
 
-  /// Makes the folders and finds out what would go wrong later. For one rank to call.
+  /// Makes the folders and finds errors that would otherwise occur later. One rank calls this.
   ///
   /// - Parameter overwrite: whether results of an earlier run may be replaced; an input never is.
   /// - Throws: ``ConfigurationFailure``.
   func prepare(for images: [PredictInputs.Image], overwrite: Bool) throws {
-    // Looked at before anything is made, so that a refusal leaves nothing behind.
+    // Checked before anything is made, so that a refusal leaves nothing behind.
     let there = ([legendPath] + images.flatMap { image in kinds.map { path($0, image.name) } })
       .compactMap { path in Self.identity(path).map { (path, $0) } }
     if !there.isEmpty {

@@ -2,7 +2,7 @@ import Foundation
 import HDF5
 import Trainer
 
-/// How far a command has come: how many of how many, how fast, how long still.
+/// A command's progress: items done and in all, items a second, time left.
 ///
 /// On a terminal one line that is redrawn, at most ten times a second; anywhere else, as in a log or under `mpirun`, a
 /// plain line every few seconds. All of it goes to standard error, so that output can be piped.
@@ -62,7 +62,7 @@ struct ProgressBar {
 
   private func show(_ line: String) {
     guard let terminalWidth else { return write(line + "\n") }
-    // What is left of the line beside the text, less a margin, is the bar's.
+    // The bar takes the rest of the line, less a margin.
     let room = min(40, terminalWidth - line.count - 6)
     guard room >= 8 else { return write("\r" + line.prefix(max(0, terminalWidth - 1)) + "\u{1B}[K") }
     let filled = total > 0 ? room * done / total : room
@@ -70,7 +70,7 @@ struct ProgressBar {
     write("\r\(line)  \(bar)\u{1B}[K")
   }
 
-  /// A full disk under it must not end what it tells of.
+  /// Ignores errors: a full disk must not end the command.
   private func write(_ text: some StringProtocol) {
     try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }

@@ -8,13 +8,13 @@ import Network
 import RunLogs
 import Trainer
 
-/// Running a command on all ranks, so that whatever goes wrong ends all of them within seconds and is said once.
+/// Runs a command on all ranks. An error ends all of them within seconds and is reported once.
 enum RankedProcess {
   /// Starts MPI, runs `body`, ends MPI.
   ///
-  /// What all ranks have agreed on (``CollectiveFailure``, ``TrainingError``, ``NonFiniteNumber``, ``RunStopped``,
-  /// ``IncompleteResult``) rank 0 reports and all leave in order; any other error, such as an image that turns out to be
-  /// damaged, happened on one rank, which takes the others down with it.
+  /// Rank 0 reports errors that all ranks throw together (``CollectiveFailure``, ``TrainingError``,
+  /// ``NonFiniteNumber``, ``RunStopped``, ``IncompleteResult``), and all ranks end in order. Any other error, such as a
+  /// damaged image, happens on one rank, which reports it and aborts the others.
   static func run(_ body: (Communicator) throws -> Void) throws {
     HeapMemory.keepWhatIsFreed()
     let ranks: Communicator
@@ -51,7 +51,7 @@ enum RankedProcess {
 
   /// - Parameters:
   ///   - place: goes before the message where people read it.
-  ///   - rank: the one that has failed, where it is one alone.
+  ///   - rank: the rank that has failed; nil where all have.
   private static func leave(
     _ ranks: Communicator, _ message: String, place: String = "", from rank: Int = 0, code: Int32
   ) -> Never {
@@ -61,7 +61,7 @@ enum RankedProcess {
     exit(code)
   }
 
-  /// The last words of this process, for the launch that has started it, if one has.
+  /// Tells the reason for this process's end to the launch that has started it, if there is one.
   ///
   /// - Parameter step: the steps that were done.
   static func tellLaunch(_ message: String, code: Int32, rank: Int, step: Int = Activity.slot[.step]) {
@@ -71,7 +71,7 @@ enum RankedProcess {
     events.flush()
   }
 
-  /// Output that goes into a file on a full disk must not end what it tells of.
+  /// Ignores errors: output into a file on a full disk must not end the command.
   static func show(_ text: String, isError: Bool) {
     try? (isError ? FileHandle.standardError : .standardOutput).write(contentsOf: Data((text + "\n").utf8))
   }
@@ -111,7 +111,7 @@ enum RankedProcess {
   }
 }
 
-/// Work that is done but for what could not be read, as all ranks know.
+/// The work is done, except for files that could not be read; all ranks throw this together.
 struct IncompleteResult: Error, CustomStringConvertible {
   let description: String
 }

@@ -2,11 +2,12 @@ import Checkpoint
 import Configuration
 import Foundation
 
-/// Where a run goes, as `train` and `launch` have it.
+/// The run directory that `train` and `launch` use.
 enum RunDirectoryChoice {
-  /// The directory that is given; without one runs/NAME after the configuration's file, or runs/NAME-2 … where that is taken.
+  /// The directory that is given; without one runs/NAME after the configuration's file, or runs/NAME-2 … where that is
+  /// taken.
   ///
-  /// - Throws: `CheckpointError` where the directory given holds a run that is not to be gone on with.
+  /// - Throws: `CheckpointError` where the directory given holds a run and `--resume` is not given.
   static func path(given: String?, configuration: Configuration, config: String, resume: String?) throws -> String {
     if let given = given ?? configuration.run.directory {
       guard resume != nil || !holdsRun(given) else {

@@ -4,21 +4,21 @@ import Distributed
 import Foundation
 import Method
 
-/// Work on many items, each of them apart from the others.
+/// Work on many independent items, shared out over the ranks.
 enum SharedWork {
-  /// Which of `count` items are this rank's.
+  /// The items of this rank, of `count` in all.
   static func share(of count: Int, _ ranks: Communicator) -> Range<Int> {
     count * ranks.rank / ranks.size..<count * (ranks.rank + 1) / ranks.size
   }
 
-  /// Runs `body` for every item, shared out over the ranks in one piece each and there over the threads, with a progress
-  /// bar. Collective.
+  /// Runs `body` for every item, shared out over the ranks in one piece each and there over the threads, with a
+  /// progress bar. Collective.
   ///
   /// - Parameters:
   ///   - items: the same on all ranks.
   ///   - label: what is being done.
   ///   - body: called from any thread.
-  /// - Returns: what became of the items of this rank's ``share(of:_:)``, in their order.
+  /// - Returns: the results for the items of this rank's ``share(of:_:)``, in their order.
   static func run<Item: Sendable, Value: Sendable>(
     _ items: [Item], label: String, ranks: Communicator, _ body: @Sendable (Item) throws -> Value
   ) throws -> [Result<Value, any Error>] {
@@ -43,7 +43,7 @@ enum SharedWork {
       let sums = try ranks.sum([Int64(results.count), Int64(seconds * 1e6)])
       bar?.advance(to: Int(sums[0]))
       start += step
-      // Ranks meet so seldom that it costs nothing, and so often that the bar moves.
+      // Ranks exchange their counts rarely enough to cost nothing, and often enough for the bar to move.
       if sums[1] < 100_000 * Int64(ranks.size) { step *= 2 }
     }
     bar?.finish()

@@ -1,7 +1,7 @@
 import Foundation
 import RunLogs
 
-/// What `u2pl logs --slowest` says.
+/// The output of `u2pl logs --slowest`.
 struct SlowestReport {
   let run: String
   let times: [Int: [Int: StepTimes]]

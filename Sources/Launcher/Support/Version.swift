@@ -1,6 +1,6 @@
 import Foundation
 
-/// What this program is, for `--version`, logs and checkpoints.
+/// The version of this program, for `--version`, logs and checkpoints.
 enum Version {
   static let number = "0.1.0"
 

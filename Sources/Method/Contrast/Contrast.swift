@@ -1,3 +1,4 @@
+import Distributed
 import Network
 
 /// What line 8 of docs/method.md gives.
@@ -61,5 +62,14 @@ extension StepContext {
       labeledNegatives: total(counts.negatives.prefix(layout.labeled)),
       unlabeledNegatives: total(counts.negatives.dropFirst(layout.labeled)),
       bank: bank.queues.map(\.count))
+  }
+}
+
+extension Traffic {
+  /// `contrast` without the memory bank: counts of candidates, centroids, and the losses of anchors of every class.
+  package mutating func contrast(_ size: StepSize) {
+    allReduce(count: 2 * size.slots * size.classes)
+    orderedReduce(count: size.classes * size.configuration.model.features)
+    orderedReduce(count: size.classes * size.configuration.u2pl.anchors)
   }
 }

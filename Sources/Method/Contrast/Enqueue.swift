@@ -1,4 +1,5 @@
 import Compute
+import Distributed
 import Network
 
 /// Line 8 of docs/method.md: new keys enter the memory bank, in global order: labeled then unlabeled, by sample, then row-major.
@@ -45,6 +46,8 @@ package struct Enqueue {
     let classNumber: UInt64
     let pixel: UInt64
   }
+
+  fileprivate static let keyBytes = MemoryLayout<Key>.size
 
   /// The kept keys of this rank's samples.
   private func keys(_ candidates: Candidates, counts: [[Int]], kept: [[Int]], pixels: Int) -> [Key] {
@@ -103,6 +106,25 @@ package struct Enqueue {
       positions = Array(0..<total)
     }
     return Array(positions.suffix(capacity))
+  }
+}
+
+extension Traffic {
+  /// ``Enqueue``: keys, numbers of pixels, and vectors, with classes in all orders equally often.
+  package mutating func enqueue(_ size: StepSize) {
+    let settings = size.configuration.u2pl
+    let pixels = Double(size.ranks * size.mapPixels)
+    let low = min(settings.lowRank, size.classes), high = min(settings.highRank, size.classes)
+    let labeled = Double(size.labeled) * pixels
+    let unreliable = Double(size.unlabeled) * pixels * settings.alpha0
+    let ofClass = (labeled * Double(low) + unreliable * Double(max(0, high - low))) / Double(size.classes)
+    let limit = settings.enqueuePerStep.map(Double.init) ?? .infinity
+    let keys = settings.capacity.reduce(0.0) { $0 + min(ofClass, limit, Double($1)) }
+    // A pixel that is a key of several classes travels once.
+    let vectors = min(keys, labeled + unreliable)
+    gatherToLeaders(totalBytes: keys * Double(Enqueue.keyBytes))
+    gatherToLeaders(totalBytes: vectors * Double(MemoryLayout<UInt64>.size))
+    gatherToLeaders(totalBytes: vectors * Double(size.configuration.model.features * MemoryLayout<Float>.size))
   }
 }
 

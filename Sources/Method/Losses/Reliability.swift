@@ -61,3 +61,14 @@ extension StepContext {
     return try globalSum(sums, .unlabeled) * scale
   }
 }
+
+extension Traffic {
+  /// `reliability`.
+  package mutating func reliability(_ size: StepSize) {
+    for _ in 0..<(size.configuration.u2pl.threshold == .perClass ? size.classes : 1) { percentile() }
+    allReduce(count: 2)
+  }
+
+  /// `unsupervisedLoss`.
+  package mutating func unsupervisedLoss() { orderedReduce(count: 1) }
+}

@@ -1,5 +1,6 @@
 import Compute
 import Configuration
+import Distributed
 import Network
 
 /// One head's logits, and where its gradient goes.
@@ -49,8 +50,7 @@ extension StepContext {
   /// one of rank `min_kept` over the global batch. Collective.
   private func keepHardest(_ labels: inout [UInt8], _ head: Head, _ ohem: Configuration.OHEM) throws {
     let probability = head.pixels.labelProbability(head.logits, samples: labeledSamples, labels: labels)
-    // Ignored pixels have 2.
-    let valid = probability.filter { $0 <= 1.5 }
+    let valid = probability.filter { $0 < UpsampledPixels.ignoredProbability }
     let count = Int(try ranks.sum([Int64(valid.count)])[0])
     guard count > 0 else { return }
     let ofRank = try valid.withUnsafeBufferPointer {
@@ -58,5 +58,23 @@ extension StepContext {
     }
     let threshold = max(Float(ohem.threshold), ofRank)
     for p in labels.indices where probability[p] > threshold { labels[p] = ignoreLabel }
+  }
+}
+
+extension Traffic {
+  /// `supervisedLoss` of one head or two.
+  package mutating func supervisedLoss(_ size: StepSize) {
+    for _ in 0..<(size.configuration.model.auxiliary ? 2 : 1) {
+      if size.configuration.loss.ohem != nil {
+        allReduce(count: 1)
+        orderStatistic()
+      }
+      allReduce(count: size.classes)
+      orderedReduce(count: 1)
+    }
+    if size.configuration.loss.dice > 0 {
+      orderedReduce(count: 2 * size.classes)
+      allReduce(count: size.classes)
+    }
   }
 }

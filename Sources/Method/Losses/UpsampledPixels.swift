@@ -162,9 +162,12 @@ package struct UpsampledPixels {
     return entropy
   }
 
-  /// The probability of each pixel's label, for samples `samples`; 2 where the label is ignore.
+  /// What ``labelProbability(_:samples:labels:)`` gives where the label is ignore: more than any probability.
+  package static let ignoredProbability: Float = 2
+
+  /// The probability of each pixel's label, for samples `samples`; ``ignoredProbability`` where the label is ignore.
   package func labelProbability(_ logits: Tensor, samples: Range<Int>, labels: [UInt8]) -> [Float] {
-    var probability = [Float](repeating: 2, count: labels.count)
+    var probability = [Float](repeating: Self.ignoredProbability, count: labels.count)
     probability.withUnsafeMutableBufferPointer { probability in
       let probability = probability.baseAddress!
       labels.withUnsafeBufferPointer { labels in

@@ -21,7 +21,7 @@ extension U2PLTrainer {
     let ofStudent = context.studentPixels(of: strong).map { context.images(batch.labeled, strong, pixels: $0) }
     hooks.ended(.mix)
 
-    let pass = trainingPass(.all, network: 0, records: true)
+    let pass = trainingPass(.all, network: 0, recordsForBackward: true)
     let labels = batch.labeled.flatMap(\.labels)
     let (losses, reliability, contrast, gradients) = try losses(  // 3 to 8
       (ofStudent ?? images, images), pass, labels: labels, strong, context)
@@ -39,7 +39,7 @@ extension U2PLTrainer {
     hooks.ended(.data)
     let context = context()
     let images = context.images(batch.labeled)
-    let pass = trainingPass(.labeled, network: 0, records: true)
+    let pass = trainingPass(.labeled, network: 0, recordsForBackward: true)
     let output = try student.forward(images, representation: false, pass)
     hooks.ended(.studentForward)
     let gradients = OutputGradients(output)
@@ -63,7 +63,8 @@ extension U2PLTrainer {
   ) throws -> (StepLosses, Reliability, Contrast, OutputGradients) {
     let output = try student.forward(images.student, pass)  // 3
     hooks.ended(.studentForward)
-    let ofTeacher = try teacher.forward(images.teacher, trainingPass(.all, network: 1, records: false))  // 4
+    let ofTeacher = try teacher.forward(  // 4
+      images.teacher, trainingPass(.all, network: 1, recordsForBackward: false))
     hooks.ended(.teacherForward)
 
     let gradients = OutputGradients(output)
@@ -121,11 +122,11 @@ extension U2PLTrainer {
     return context
   }
 
-  private func trainingPass(_ kind: SlotKind, network: UInt32, records: Bool) -> Pass {
+  private func trainingPass(_ kind: SlotKind, network: UInt32, recordsForBackward: Bool) -> Pass {
     let dropout = ChannelDropout(
       rate: configuration.model.dropout, philox: philox, step: step, slots: layout.globalSlots, network: network)
     return Pass(
-      mode: .training, records: records, tree: layout.tree, kind: kind,
+      mode: .training, recordsForBackward: recordsForBackward, tree: layout.tree, kind: kind,
       ranks: OrderedRanks(ranks: ranks, exchange: exchange, hooks: hooks), dropout: dropout)
   }
 }

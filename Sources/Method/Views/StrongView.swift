@@ -123,3 +123,14 @@ extension StepContext {
     return weak
   }
 }
+
+extension Traffic {
+  /// `strongView`: image, pseudo-labels and confidence of one sample, where images are mixed with others.
+  package mutating func strongView(_ size: StepSize) {
+    let augment = size.configuration.augment
+    guard augment.mix == .cutmix || augment.mix == .classmix else { return }
+    for bytes in [3 * MemoryLayout<Float>.size, MemoryLayout<UInt8>.size, MemoryLayout<Float>.size] {
+      sendReceive(bytes: bytes * size.height * size.width, probability: augment.mixProbability)
+    }
+  }
+}

@@ -34,7 +34,7 @@ package struct StudentView {
         let covered = mixed.labels[sample * plane..<(sample + 1) * plane].map { $0 != ignoreLabel }
         change.apply(
           &pixels, covered: covered, width: mixed.width, normalization: normalization,
-          draws: (philox, firstSlot + sample, step))
+          draws: .init(philox, .strongView, slot: firstSlot + sample, step: step))
         changed[sample] = pixels
       }
     }

@@ -66,3 +66,11 @@ extension StepContext {
     return count > 0 ? total / Double(count) : nil
   }
 }
+
+extension Traffic {
+  /// `meanConfidence`.
+  package mutating func meanConfidence() {
+    orderedReduce(count: 1)
+    allReduce(count: 1)
+  }
+}

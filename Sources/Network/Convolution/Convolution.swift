@@ -2,14 +2,10 @@ import Compute
 
 /// A 2-D convolution with a square kernel, zero-padded by dilation · ⌊kernel / 2⌋.
 ///
-/// Nothing a sample computes depends on its neighbours or their number. The method is chosen, and its kernels compiled, once
-/// for each map size.
+/// The result for a sample does not depend on the other samples or their number. The method is chosen, and its kernels
+/// are compiled, once for each map size.
 public final class Convolution {
-  public let inputs: Int
-  public let outputs: Int
-  public let kernel: Int
-  public let stride: Int
-  public let dilation: Int
+  public let shape: ConvolutionShape
 
   let weight: ParameterEntry
   let bias: ParameterEntry?
@@ -19,7 +15,7 @@ public final class Convolution {
   private var packed: [UInt64: Packed] = [:]
   private var saved: Saved?
 
-  /// The input of a recorded pass, or how to compute it again.
+  /// The input of a recorded pass, or the function that recomputes it.
   private enum Saved {
     case map(Tensor)
     case recipe(() -> Tensor)
@@ -27,43 +23,32 @@ public final class Convolution {
 
   private struct MapSize: Hashable { let height: Int, width: Int }
 
-  /// Weights in a layout some kernel asked for, as of a version of the parameters.
+  /// Weights of one version of the parameters, in the layout of a kernel.
   private struct Packed { let buffer: Buffer, version: Int }
 
   /// - Parameter name: prefix of the entries `NAME.weight` [outputs, inputs, kernel, kernel] and `NAME.bias` [outputs].
-  package init(
-    _ parameters: Parameters, _ name: String, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1,
-    dilation: Int = 1, bias: Bool = false
-  ) {
+  package init(_ parameters: Parameters, _ name: String, _ shape: ConvolutionShape) {
     self.parameters = parameters
     self.name = name
-    self.inputs = inputs
-    self.outputs = outputs
-    self.kernel = kernel
-    self.stride = stride
-    self.dilation = dilation
-    weight = parameters.add("\(name).weight", [outputs, inputs, kernel, kernel])
-    self.bias = bias ? parameters.add("\(name).bias", [outputs]) : nil
-  }
-
-  /// Length of the output map along an axis of `size` pixels.
-  public func outputSize(_ size: Int) -> Int {
-    (size + 2 * dilation * (kernel / 2) - dilation * (kernel - 1) - 1) / stride + 1
+    self.shape = shape
+    weight = parameters.add("\(name).weight", [shape.outputs, shape.inputs, shape.kernel, shape.kernel])
+    bias = shape.bias ? parameters.add("\(name).bias", [shape.outputs]) : nil
   }
 
   /// x [N, H, W, inputs] → [N, H', W', outputs].
   ///
-  /// - Parameter again: computes x once more, where that is cheaper than keeping it for the backward pass.
-  package func forward(_ x: Tensor, again: (() -> Tensor)? = nil, _ pass: Pass) throws -> Tensor {
-    precondition(x.channels == inputs)
-    let y = Tensor(count: x.count, height: outputSize(x.height), width: outputSize(x.width), channels: outputs)
+  /// - Parameter recompute: computes x a second time for the backward pass, where that is cheaper than keeping it.
+  package func forward(_ x: Tensor, recompute: (() -> Tensor)? = nil, _ pass: Pass) throws -> Tensor {
+    precondition(x.channels == shape.inputs)
+    let y = Tensor(
+      count: x.count, height: shape.outputSize(x.height), width: shape.outputSize(x.width), channels: shape.outputs)
     try ConvolutionMeter.measure(name, .forward, geometry(x), samples: x.count) {
       let method = try method(x)
       let weights = try packedWeights(method.forwardLayout, of: x, method.packForward)
       let bias = bias.map { UnsafePointer(parameters.storage($0).baseAddress!) }
       try method.forward(x.data, samples: x.count, packed: weights, bias: bias, into: y.data)
     }
-    if pass.records { saved = again.map(Saved.recipe) ?? .map(x) }
+    if pass.recordsForBackward { saved = recompute.map(Saved.recipe) ?? .map(x) }
     return y
   }
 
@@ -71,13 +56,13 @@ public final class Convolution {
   ///
   /// - Parameters:
   ///   - dy: gradient of the output of the recorded pass.
-  ///   - needsInput: false where nobody asks for the gradient of the input, as for the image.
-  /// - Returns: the gradient of the input.
+  ///   - needsInput: false where the gradient of the input is not needed, as for the image.
+  /// - Returns: the gradient of the input, nil where it is not needed.
   package func backward(_ dy: Tensor, _ pass: Pass, needsInput: Bool = true) throws -> Tensor? {
     let x: Tensor
     switch saved {
     case .map(let map): x = map
-    case .recipe(let again): x = again()
+    case .recipe(let recompute): x = recompute()
     case nil: preconditionFailure("backward without a recorded forward pass")
     }
     saved = nil
@@ -93,9 +78,9 @@ public final class Convolution {
     guard needsInput else { return nil }
 
     let (geometry, samples) = (geometry(x), x.count)
-    // A map computed again is given back before another of its size is needed.
+    // A recomputed map is given back before memory for another of its size is taken.
     _ = consume x
-    let dx = Tensor(count: samples, height: geometry.height, width: geometry.width, channels: inputs)
+    let dx = Tensor(count: samples, height: geometry.height, width: geometry.width, channels: shape.inputs)
     try ConvolutionMeter.measure(name, .backwardData, geometry, samples: samples) {
       let weights = try packedWeights(method.backwardLayout, of: dx, method.packBackward)
       try method.backwardData(dy.data, samples: samples, packed: weights, into: dx.data)
@@ -132,28 +117,25 @@ public final class Convolution {
     // Rounded per sample, not per rank: the exchange goes on adding in single precision.
     let sums = channelSums(dy)
     let total = pass.tree.reduce(pass.kind, leaf: { sums[$0].map(Float.init) }, combine: { zip($0, $1).map(+) })!
-    for channel in 0..<outputs { gradient[channel] = total[channel] }
+    for channel in 0..<shape.outputs { gradient[channel] = total[channel] }
   }
 
   private func geometry(_ x: Tensor) -> ConvolutionGeometry {
-    ConvolutionGeometry(
-      height: x.height, width: x.width, inputs: inputs, outHeight: outputSize(x.height),
-      outWidth: outputSize(x.width), outputs: outputs, kernel: kernel, stride: stride, dilation: dilation,
-      bias: bias != nil)
+    ConvolutionGeometry(shape, height: x.height, width: x.width)
   }
 
   private func method(_ x: Tensor) throws -> any ConvolutionMethod {
     let size = MapSize(height: x.height, width: x.width)
     if let method = methods[size] { return method }
-    // Whole-image evaluation meets as many sizes as there are images; code for old ones is not kept for ever.
+    // Evaluation of whole images meets as many sizes as there are images: kernels for old sizes are not kept for ever.
     if methods.count >= 32 { methods.removeAll() }
     let method = try geometry(x).method()
     methods[size] = method
     return method
   }
 
-  /// Packed anew for each pass where the map is large, so that packing costs next to nothing and a copy of all weights
-  /// would; kept while the weights stay where it is small.
+  /// Packs the weights for each pass where the map is large: packing is cheap beside the convolution, and copies of all
+  /// weights would take memory. Keeps packed weights, for as long as they stay the same, where the map is small.
   private func packedWeights(
     _ layout: UInt64, of x: Tensor, _ pack: (UnsafePointer<Float>) throws -> Buffer
   ) throws -> Buffer {

@@ -1,5 +1,3 @@
-import Dispatch
-
 /// Times every convolution of a process while a benchmark asks for it.
 public enum ConvolutionMeter {
   public enum Direction: String, CaseIterable, Sendable {
@@ -42,9 +40,7 @@ public enum ConvolutionMeter {
     _ layer: String, _ direction: Direction, _ geometry: ConvolutionGeometry, samples: Int, _ body: () throws -> Void
   ) rethrows {
     guard entries != nil else { return try body() }
-    let start = DispatchTime.now().uptimeNanoseconds
-    try body()
-    let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
+    let seconds = try ContinuousClock().measure(body) / .seconds(1)
     let key = "\(layer) \(direction) \(geometry.height)×\(geometry.width)"
     let place = places[key] ?? entries!.count
     if place == entries!.count {

@@ -1,10 +1,10 @@
-/// One way to compute a layer's convolution on maps of one size: oneDNN's direct kernels, Winograd's minimal filtering, or
-/// a sum over the taps that meet the map.
+/// One way to compute a layer's convolution on maps of one size: oneDNN's direct kernels, Winograd's minimal filtering,
+/// or a sum over the taps that meet the map.
 ///
-/// Maps and gradients of samples follow each other in memory. What is computed of one sample has the same bits whatever
-/// other samples there are.
+/// Maps and gradients of samples follow each other in memory. The result for a sample has the same bits whatever other
+/// samples there are.
 package protocol ConvolutionMethod: AnyObject {
-  /// Equal where packed weights can be shared between methods of one layer.
+  /// Methods of one layer can share packed weights where this is equal.
   var forwardLayout: UInt64 { get }
   func packForward(_ oihw: UnsafePointer<Float>) throws -> Buffer
   /// x [samples, H, W, inputs] → y [samples, H', W', outputs], with the bias added.
@@ -18,10 +18,10 @@ package protocol ConvolutionMethod: AnyObject {
   func backwardData(
     _ dy: UnsafePointer<Float>, samples: Int, packed: Buffer, into dx: UnsafeMutablePointer<Float>) throws
 
-  /// How many samples ``weightGradient(_:)`` takes at most at a time.
+  /// The most samples that one call of ``weightGradient(_:)`` takes.
   var samplesTogether: Int { get }
-  /// The gradient of the weights by some samples of one leaf of the slot tree, in a layout of the method's own that can
-  /// be added up element by element.
+  /// The gradient of the weights, summed over some samples of one leaf of the slot tree. Its layout is the method's
+  /// own; gradients can be added element by element.
   func weightGradient(_ samples: [ConvolutionSample]) throws -> Buffer
   func unpackGradient(_ gradient: Buffer, into oihw: UnsafeMutablePointer<Float>) throws
 }
@@ -37,26 +37,53 @@ package struct ConvolutionSample {
   }
 }
 
-/// What fixes a convolution on maps of one size.
-package struct ConvolutionGeometry {
-  package let height: Int, width: Int, inputs: Int
-  package let outHeight: Int, outWidth: Int, outputs: Int
-  package let kernel: Int, stride: Int, dilation: Int
-  package let bias: Bool
+/// Channels, kernel, stride, dilation and bias of a convolution layer.
+public struct ConvolutionShape: Sendable, Equatable {
+  public let inputs: Int
+  public let outputs: Int
+  /// Taps along each axis.
+  public let kernel: Int
+  public let stride: Int
+  public let dilation: Int
+  /// Whether a bias of each output channel is added.
+  public let bias: Bool
 
   package init(
-    height: Int, width: Int, inputs: Int, outHeight: Int, outWidth: Int, outputs: Int, kernel: Int, stride: Int,
-    dilation: Int, bias: Bool
+    _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, dilation: Int = 1, bias: Bool = false
   ) {
-    (self.height, self.width, self.inputs) = (height, width, inputs)
-    (self.outHeight, self.outWidth, self.outputs) = (outHeight, outWidth, outputs)
-    (self.kernel, self.stride, self.dilation, self.bias) = (kernel, stride, dilation, bias)
+    (self.inputs, self.outputs, self.kernel) = (inputs, outputs, kernel)
+    (self.stride, self.dilation, self.bias) = (stride, dilation, bias)
   }
+
+  /// Length of the output map along an axis of `size` pixels.
+  public func outputSize(_ size: Int) -> Int {
+    (size + 2 * dilation * (kernel / 2) - dilation * (kernel - 1) - 1) / stride + 1
+  }
+}
+
+/// A convolution layer on maps of one size.
+package struct ConvolutionGeometry {
+  package let shape: ConvolutionShape
+  package let height: Int, width: Int
+  package let outHeight: Int, outWidth: Int
+
+  package init(_ shape: ConvolutionShape, height: Int, width: Int) {
+    self.shape = shape
+    (self.height, self.width) = (height, width)
+    (outHeight, outWidth) = (shape.outputSize(height), shape.outputSize(width))
+  }
+
+  package var inputs: Int { shape.inputs }
+  package var outputs: Int { shape.outputs }
+  package var kernel: Int { shape.kernel }
+  package var stride: Int { shape.stride }
+  package var dilation: Int { shape.dilation }
+  package var bias: Bool { shape.bias }
 
   var outPixels: Int { outHeight * outWidth }
   /// Multiplications and additions of the plain definition for one sample, taps beyond the edge included.
   package var operations: Double { 2 * Double(kernel * kernel) * Double(inputs * outputs) * Double(outPixels) }
-  /// What part of the kernel's taps meets the map, on average over the output pixels.
+  /// The part of the kernel's taps that meet the map, on average over the output pixels.
   package var tapsInside: Double {
     func axis(_ size: Int) -> Double {
       (-(kernel / 2)...(kernel / 2)).reduce(0) { $0 + Double(max(0, size - abs($1) * dilation)) / Double(size) }
@@ -71,17 +98,32 @@ package struct ConvolutionGeometry {
   var outputFloats: Int { outPixels * outputs }
   var weightFloats: Int { kernel * kernel * inputs * outputs }
 
-  /// How many samples' gradients of the weights are worth computing in one product, which takes a copy of their maps:
-  /// several where the gradient is larger than the maps, so that writing it is what costs.
+  /// The number of samples whose gradients of the weights are computed in one product, which needs a copy of their
+  /// maps: several where the gradient is larger than the maps and writing it takes most of the time.
   var samplesTogether: Int {
     let floats = inputFloats + outputFloats
     return weightFloats > floats ? max(1, (1 << 22) / floats) : 1
   }
 
-  /// Whether so much of the kernel lies outside the map that the taps within are worth picking: on a small map only where
-  /// next to nothing is left, for then a product's matrix costs more to read than its few pixels to multiply.
+  // Limits of ``TapConvolution``, from `u2pl bench layers` on the maps of ResNet-50 at 257² and ResNet-18 at 65²; see
+  // "Taps that lie outside the map" in docs/performance.md. They decide which method computes a layer, and so its bits.
+
+  /// With fewer channels a tap's product has too little work to be worth a call of its own.
+  private static let fewestTapChannels = 64
+  /// From 20² pixels on (33² was measured) a map is large: a product over a tap has enough rows to reach the speed of a
+  /// matrix product. On smaller ones (9² was measured) reading the tap's matrix costs more than multiplying its few
+  /// pixels.
+  private static let largeMapPixels = 400
+  /// On a large map taps pay where at most this part of the kernel meets it: ASPP's dilation 12 on 33² leaves 0.57 of
+  /// the kernel, and is 1.4 times as fast.
+  private static let mostTapsOnLargeMap = 0.65
+  /// On a small map oneDNN's kernels leave out most rows outside by themselves, and are as fast where more is left.
+  private static let mostTapsOnSmallMap = 0.3
+
+  /// Whether so much of the kernel lies outside the map that a sum over the taps within is faster.
   private var picksTaps: Bool {
-    isShift && inputs >= 64 && outputs >= 64 && tapsInside < (outPixels >= 400 ? 0.65 : 0.3)
+    isShift && inputs >= Self.fewestTapChannels && outputs >= Self.fewestTapChannels
+      && tapsInside < (outPixels >= Self.largeMapPixels ? Self.mostTapsOnLargeMap : Self.mostTapsOnSmallMap)
   }
 
   /// The fastest method for these maps.
@@ -91,7 +133,7 @@ package struct ConvolutionGeometry {
     return WinogradConvolution.pays(self) ? WinogradConvolution(self) : try DirectConvolution(self)
   }
 
-  /// What ``method()`` gives.
+  /// The name of what ``method()`` returns.
   package var methodName: String {
     if picksTaps { return "taps" }
     return TileWinogradConvolution.pays(self) || WinogradConvolution.pays(self) ? "winograd" : "direct"

@@ -1,10 +1,10 @@
 internal import COneDNN
 import Compute
 
-/// oneDNN's own convolution, whose weights it wants blocked in a way of its choice.
+/// oneDNN's own convolution, with weights blocked as oneDNN chooses.
 ///
-/// Forward and backward to the input one sample at a time, so that the kernel does not depend on their number; the gradient
-/// of the weights may be of several, which are the same on any number of ranks.
+/// Forward pass and gradient of the input take one sample at a time, so that the kernel does not depend on the number
+/// of samples. The gradient of the weights may take several, which are the same on any number of ranks.
 package final class DirectConvolution: ConvolutionMethod {
   private let geometry: ConvolutionGeometry
   private let shape: u2pl_conv_shape

@@ -6,14 +6,16 @@ final class MatrixProduct {
   private let handle: OpaquePointer
 
   /// - Parameters:
-  ///   - m, k, n: A is m × k, B k × n, C m × n; B and C are dense.
+  ///   - size: A is m × k, B k × n, C m × n; B and C are dense.
+  ///   - batch: number of products.
   ///   - transposed: whether A is stored as k × m.
   ///   - aRow: elements between stored rows of A; dense if not given.
   ///   - strides: elements between one product's A, B, C and the next one's.
   init(
-    batch: Int, m: Int, k: Int, n: Int, transposed: Bool = false, aRow: Int? = nil,
+    _ size: (m: Int, k: Int, n: Int), batch: Int, transposed: Bool = false, aRow: Int? = nil,
     strides: (a: Int, b: Int, c: Int)
   ) throws {
+    let (m, k, n) = size
     var shape = u2pl_matmul_shape(
       batch: Int32(batch), m: Int32(m), k: Int32(k), n: Int32(n), transposed: transposed ? 1 : 0,
       a_row: Int64(aRow ?? (transposed ? m : k)), a_stride: Int64(strides.a), b_stride: Int64(strides.b),

@@ -1,24 +1,24 @@
 import Compute
 
-/// Products of few rows with a large matrix that lies in panels of 16 columns: panel by panel, 16 numbers for each of its k
-/// rows.
+/// Products of few rows with a large matrix that lies in panels of 16 columns: panel by panel, 16 numbers for each of
+/// its k rows.
 ///
-/// What limits them is reading the matrix, so it is read once. Each element is summed in the order of k in a register of
-/// its own: a row's result has the same bits whatever rows there are beside it, which no library promises.
+/// Reading the matrix limits their speed, so it is read once. Each element is summed in the order of k in a register of
+/// its own: a row's result has the same bits whatever other rows there are, which no library promises.
 enum PanelProduct {
   static let columns = 16
   /// Rows multiplied at a time.
   static let rows = 6
   private typealias Lanes = SIMD8<Float>
 
-  /// The rows that have to be there to be read.
+  /// `count` rounded up to a multiple of ``rows``: so many rows are read.
   static func padded(rows count: Int) -> Int { (count + rows - 1) / rows * rows }
 
   /// A [rows, k] · B [k, n].
   ///
   /// - Parameters:
-  ///   - a: dense, with ``padded(rows:)`` rows; what the last ones hold makes no difference.
-  ///   - write: takes 16 columns of a row of the product from the given column on; called from all threads.
+  ///   - a: dense, with ``padded(rows:)`` rows; the content of the last ones has no effect.
+  ///   - write: receives 16 columns of a row of the product, from the given column on; called from all threads.
   static func multiply(
     _ a: UnsafePointer<Float>, rows count: Int, k: Int, _ panels: UnsafePointer<Float>, n: Int,
     write: (_ row: Int, _ column: Int, _ values: UnsafePointer<Float>) -> Void

@@ -1,11 +1,11 @@
 import Compute
 
-/// A 3×3 convolution of stride 1 whose dilation is large for its map, as a sum of matrix products, one for each tap, over
-/// the pixels where the tap meets the map: what falls outside costs nothing. With a dilation of at least the map's size
-/// only the centre is left, a 1×1 convolution.
+/// A 3×3 convolution of stride 1 whose dilation is large for its map, as a sum of matrix products, one for each tap,
+/// over the pixels where the tap meets the map: taps outside cost nothing. With a dilation of at least the map's size
+/// the centre alone is left, a 1×1 convolution.
 ///
-/// Taps that reach a few pixels only, of a map's edge or corner, are taken for all samples at once: reading a matrix costs
-/// more than multiplying it with so few rows.
+/// Taps that reach only a few pixels, at an edge or a corner of the map, are multiplied for all samples at once:
+/// reading a matrix costs more than multiplying it with so few rows.
 package final class TapConvolution: ConvolutionMethod {
   private let geometry: ConvolutionGeometry
   private let taps: [Tap]
@@ -22,6 +22,18 @@ package final class TapConvolution: ConvolutionMethod {
     let columns: Range<Int>
     let shift: (y: Int, x: Int)
     var pixels: Int { rows.count * columns.count }
+  }
+
+  /// What one tap adds to the result: the product of the source's pixels and the tap's matrix.
+  private struct Term {
+    let tap: Tap
+    /// k × n, or in panels.
+    let matrix: UnsafePointer<Float>
+    let k: Int
+    let n: Int
+    /// How far the tap's pixels are moved in the source, and in the result.
+    let sourceShift: (y: Int, x: Int)
+    let targetShift: (y: Int, x: Int)
   }
 
   package init(_ geometry: ConvolutionGeometry) {
@@ -46,7 +58,7 @@ package final class TapConvolution: ConvolutionMethod {
 
   // MARK: Forward and backward to the input
 
-  // Which taps are packed, and which of them in panels, depends on the map.
+  // The map decides which taps are packed, and which of them in panels.
   package var forwardLayout: UInt64 {
     taps.enumerated().reduce(1 << 32) {
       $0 | (panels.contains($1.offset) ? 1 << 16 | 1 : 1) << UInt64($1.element.number)
@@ -69,17 +81,19 @@ package final class TapConvolution: ConvolutionMethod {
     into y: UnsafeMutablePointer<Float>
   ) throws {
     let (k, n) = (geometry.inputs, geometry.outputs)
+    func term(_ place: Int) -> Term {
+      Term(
+        tap: taps[place], matrix: packed.data + place * k * n, k: k, n: n, sourceShift: taps[place].shift,
+        targetShift: (0, 0))
+    }
     for place in 0..<panels.lowerBound {
       for sample in 0..<samples {
-        try multiply(
-          x + sample * geometry.inputFloats, taps[place], from: taps[place].shift, packed.data + place * k * n, k, n,
-          &forwardProducts, into: y + sample * geometry.outputFloats, at: (0, 0))
+        try add(
+          term(place), of: x + sample * geometry.inputFloats, &forwardProducts,
+          to: y + sample * geometry.outputFloats)
       }
     }
-    for place in panels {
-      multiplyFew(
-        x, samples, taps[place], from: taps[place].shift, packed.data + place * k * n, k, n, into: y, at: (0, 0))
-    }
+    for place in panels { addToAll(term(place), of: x, samples, to: y) }
     guard let bias else { return }
     parallelRanges(samples * geometry.outPixels, grain: 1 << 8) { range in
       var to = y + range.lowerBound * n
@@ -94,34 +108,35 @@ package final class TapConvolution: ConvolutionMethod {
     _ dy: UnsafePointer<Float>, samples: Int, packed: Buffer, into dx: UnsafeMutablePointer<Float>
   ) throws {
     let (k, n) = (geometry.outputs, geometry.inputs)
+    func term(_ place: Int) -> Term {
+      Term(
+        tap: taps[place], matrix: packed.data + place * k * n, k: k, n: n, sourceShift: (0, 0),
+        targetShift: taps[place].shift)
+    }
     for place in 0..<panels.lowerBound {
       for sample in 0..<samples {
-        try multiply(
-          dy + sample * geometry.outputFloats, taps[place], from: (0, 0), packed.data + place * k * n, k, n,
-          &backwardProducts, into: dx + sample * geometry.inputFloats, at: taps[place].shift)
+        try add(
+          term(place), of: dy + sample * geometry.outputFloats, &backwardProducts,
+          to: dx + sample * geometry.inputFloats)
       }
     }
-    for place in panels {
-      multiplyFew(
-        dy, samples, taps[place], from: (0, 0), packed.data + place * k * n, k, n, into: dx, at: taps[place].shift)
-    }
+    for place in panels { addToAll(term(place), of: dy, samples, to: dx) }
   }
 
-  /// Adds to `target` at the tap's pixels, moved by `at`, the product of `source`'s pixels, moved by `from`, and the tap's
-  /// matrix; the centre sets.
-  private func multiply(
-    _ source: UnsafePointer<Float>, _ tap: Tap, from: (y: Int, x: Int), _ matrix: UnsafePointer<Float>, _ k: Int,
-    _ n: Int,
-    _ products: inout [Int: MatrixProduct], into target: UnsafeMutablePointer<Float>, at: (y: Int, x: Int)
+  /// Adds a term of one sample's map to the sample's result; the term of the centre sets it.
+  private func add(
+    _ term: Term, of source: UnsafePointer<Float>, _ products: inout [Int: MatrixProduct],
+    to target: UnsafeMutablePointer<Float>
   ) throws {
+    let (tap, k, n, at) = (term.tap, term.k, term.n, term.targetShift)
     let product =
       try products[tap.pixels]
-      ?? MatrixProduct(batch: 1, m: tap.pixels, k: k, n: n, strides: (tap.pixels * k, k * n, tap.pixels * n))
+      ?? MatrixProduct((tap.pixels, k, n), batch: 1, strides: (tap.pixels * k, k * n, tap.pixels * n))
     products[tap.pixels] = product
-    let (gathered, pixels) = inOrder(source, tap, from, channels: k)
-    if tap.number == 4 { return try product.execute(pixels, matrix, target) }
+    let (gathered, pixels) = inOrder(source, tap, term.sourceShift, channels: k)
+    if tap.number == 4 { return try product.execute(pixels, term.matrix, target) }
     let result = Buffer(count: tap.pixels * n)
-    try product.execute(pixels, matrix, result.data)
+    try product.execute(pixels, term.matrix, result.data)
     withExtendedLifetime(gathered) {}
     parallelFor(tap.rows.count) { row in
       let to = target + start(tap, row, at) * n
@@ -130,18 +145,19 @@ package final class TapConvolution: ConvolutionMethod {
     }
   }
 
-  /// The same for the maps of several samples, with the matrix in panels.
-  private func multiplyFew(
-    _ source: UnsafePointer<Float>, _ samples: Int, _ tap: Tap, from: (y: Int, x: Int), _ matrix: UnsafePointer<Float>,
-    _ k: Int, _ n: Int, into target: UnsafeMutablePointer<Float>, at: (y: Int, x: Int)
+  /// The same for the maps of all samples at once, for a term whose matrix lies in panels.
+  private func addToAll(
+    _ term: Term, of source: UnsafePointer<Float>, _ samples: Int, to target: UnsafeMutablePointer<Float>
   ) {
+    let (tap, k, n, at) = (term.tap, term.k, term.n, term.targetShift)
     let pixels = geometry.height * geometry.width
     let lines = Buffer(count: PanelProduct.padded(rows: samples * tap.pixels) * k)
     (lines.data + samples * tap.pixels * k).update(repeating: 0, count: lines.count - samples * tap.pixels * k)
     for sample in 0..<samples {
-      gather(source + sample * pixels * k, tap, from, channels: k, into: lines.data + sample * tap.pixels * k)
+      gather(
+        source + sample * pixels * k, tap, term.sourceShift, channels: k, into: lines.data + sample * tap.pixels * k)
     }
-    PanelProduct.multiply(lines.data, rows: samples * tap.pixels, k: k, matrix, n: n) { line, column, value in
+    PanelProduct.multiply(lines.data, rows: samples * tap.pixels, k: k, term.matrix, n: n) { line, column, value in
       let (sample, pixel) = line.quotientAndRemainder(dividingBy: tap.pixels)
       let (row, place) = pixel.quotientAndRemainder(dividingBy: tap.columns.count)
       let to = target + (sample * pixels + start(tap, row, at) + place) * n + column
@@ -167,7 +183,7 @@ package final class TapConvolution: ConvolutionMethod {
     if tap.pixels * channels < 1 << 15 { (0..<tap.rows.count).forEach(copy) } else { parallelFor(tap.rows.count, copy) }
   }
 
-  /// The tap's pixels one after the other; in place where they are already.
+  /// The tap's pixels one after the other: a copy, or the map itself where they lie so already.
   private func inOrder(
     _ map: UnsafePointer<Float>, _ tap: Tap, _ shift: (y: Int, x: Int), channels: Int
   ) -> (Buffer?, UnsafePointer<Float>) {
@@ -190,7 +206,7 @@ package final class TapConvolution: ConvolutionMethod {
       let product =
         try weightProducts[pixels]
         ?? MatrixProduct(
-          batch: 1, m: inputs, k: pixels, n: outputs, transposed: true,
+          (inputs, pixels, outputs), batch: 1, transposed: true,
           strides: (pixels * inputs, pixels * outputs, inputs * outputs))
       weightProducts[pixels] = product
       let (a, x) = inOrder(samples.map(\.x), tap, tap.shift, channels: inputs)

@@ -4,12 +4,12 @@ import Compute
 ///
 /// A matrix is row-major, or, for ``PanelProduct``, in panels of 16 columns each.
 ///
-/// In blocks of 16 × 16 filters that are turned around in the cache: rows of the matrices are a power of two apart, so
-/// going down their columns would have a few sets of the cache hold everything.
+/// Blocks of 16 × 16 filters are transposed in the cache: rows of the matrices are a power of two apart, so that going
+/// down a column would use a few sets of the cache alone.
 enum TapWeights {
   private static let edge = 16
 
-  /// At most 16 numbers; mostly all 16, for which a call takes longer than the copy.
+  /// Copies at most 16 numbers. Mostly there are 16, for which a function call would take longer than the copy.
   @inline(__always)
   private static func copy(_ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>, _ count: Int) {
     if count == edge {
@@ -20,7 +20,7 @@ enum TapWeights {
     }
   }
 
-  /// OIHW → taps × inputs × outputs; those numbered `panels` among the taps in panels.
+  /// OIHW → taps × inputs × outputs; matrices at the places `panels` lie in panels.
   static func pack(
     _ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int], panels: Range<Int>
   ) -> Buffer {
@@ -53,7 +53,7 @@ enum TapWeights {
     return result
   }
 
-  /// OIHW → taps × outputs × inputs; those numbered `panels` among the taps in panels.
+  /// OIHW → taps × outputs × inputs; matrices at the places `panels` lie in panels.
   static func packTransposed(
     _ oihw: UnsafePointer<Float>, inputs: Int, outputs: Int, taps: [Int], panels: Range<Int>
   ) -> Buffer {

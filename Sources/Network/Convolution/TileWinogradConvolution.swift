@@ -1,11 +1,11 @@
 import Compute
 
-/// Winograd's minimal filtering for layers whose 36 planes of weights fit into the cache: a thread takes a few tiles the
-/// whole way from the input to the output, so that what is in between never leaves its own cache, and threads do not wait
-/// for each other in a layer.
+/// Winograd's minimal filtering for layers whose 36 planes of weights fit into the cache: a thread takes a few tiles
+/// the whole way from the input to the output, so that intermediate results stay in its own cache, and threads do not
+/// wait for each other within a layer.
 ///
-/// The tiles of all samples are one row of work. Every element of a product is summed by itself in a register, so its bits
-/// depend neither on the samples beside it nor on the threads.
+/// The tiles of all samples are shared out over the threads. Every element of a product is summed in a register of its
+/// own, so its bits depend neither on other samples nor on the threads.
 package final class TileWinogradConvolution: ConvolutionMethod {
   private let geometry: ConvolutionGeometry
   private let tiles: WinogradTiles
@@ -15,13 +15,20 @@ package final class TileWinogradConvolution: ConvolutionMethod {
   /// Tiles whose gradients are summed in one go.
   private static let chunk = 512
 
+  // docs/performance.md, "Winograd by tiles": with fewer channels or tiles, transforming them costs more than the
+  // products save; with more weights, the 36 planes no longer fit into the cache.
+  private static let fewestChannels = 64
+  private static let mostWeights = 128 * 128 - 1
+  private static let fewestTiles = 25
+
   /// Whether it is faster than other methods.
   package static func pays(_ geometry: ConvolutionGeometry) -> Bool {
-    guard geometry.isShift, geometry.inputs % 16 == 0, geometry.outputs % 16 == 0, geometry.inputs >= 64,
-      geometry.outputs >= 64, geometry.inputs * geometry.outputs < 128 * 128
+    guard geometry.isShift, geometry.inputs % 16 == 0, geometry.outputs % 16 == 0,
+      geometry.inputs >= fewestChannels, geometry.outputs >= fewestChannels,
+      geometry.inputs * geometry.outputs <= mostWeights
     else { return false }
-    let tiles = WinogradTiles(geometry).count
-    return tiles >= 25 && 36 * tiles <= 5 * geometry.outPixels
+    let tiles = WinogradTiles(geometry)
+    return tiles.count >= fewestTiles && tiles.saveEnough
   }
 
   package init(_ geometry: ConvolutionGeometry) {
@@ -46,19 +53,21 @@ package final class TileWinogradConvolution: ConvolutionMethod {
     _ x: UnsafePointer<Float>, samples: Int, packed: Buffer, bias: UnsafePointer<Float>?,
     into y: UnsafeMutablePointer<Float>
   ) {
-    convolve(x, samples, geometry.inputs, packed, bias: bias, into: y, geometry.outputs)
+    convolve(x, samples, (geometry.inputs, geometry.outputs), packed, bias: bias, into: y)
   }
 
   package func backwardData(
     _ dy: UnsafePointer<Float>, samples: Int, packed: Buffer, into dx: UnsafeMutablePointer<Float>
   ) {
-    convolve(dy, samples, geometry.outputs, packed, bias: nil, into: dx, geometry.inputs)
+    convolve(dy, samples, (geometry.outputs, geometry.inputs), packed, bias: nil, into: dx)
   }
 
+  /// - Parameter channels: k of x, n of y.
   private func convolve(
-    _ x: UnsafePointer<Float>, _ samples: Int, _ k: Int, _ packed: Buffer, bias: UnsafePointer<Float>?,
-    into y: UnsafeMutablePointer<Float>, _ n: Int
+    _ x: UnsafePointer<Float>, _ samples: Int, _ channels: (k: Int, n: Int), _ packed: Buffer,
+    bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
   ) {
+    let (k, n) = channels
     let (tiles, unit, pixels) = (self.tiles, Self.unit, geometry.outPixels)
     parallelRanges(samples * tiles.count, grain: unit) { range in
       withScratch(of: Float.self, count: 36 * unit * (k + n)) { scratch in
@@ -73,7 +82,7 @@ package final class TileWinogradConvolution: ConvolutionMethod {
           let rows = PanelProduct.padded(rows: range.count)
           for plane in 0..<36 {
             let a = scratch + plane * planeIn
-            // Rows that are computed in vain must not be slow numbers.
+            // Zeros in the rows beyond the last tile: denormal numbers there would be slow.
             if rows > range.count { (a + range.count * k).update(repeating: 0, count: (rows - range.count) * k) }
             for column in stride(from: 0, to: n, by: PanelProduct.columns) {
               for first in stride(from: 0, to: rows, by: PanelProduct.rows) {
@@ -86,8 +95,8 @@ package final class TileWinogradConvolution: ConvolutionMethod {
           for (i, index) in range.enumerated() {
             let (sample, tile) = index.quotientAndRemainder(dividingBy: tiles.count)
             tiles.writeOutput(
-              products + i * n, tile, channels: n, plane: planeOut, bias: bias ?? tiles.nothing,
-              into: y + sample * pixels * n, workspace)
+              products + i * n, tile, plane: planeOut,
+              into: .init(map: y + sample * pixels * n, channels: n, bias: bias ?? tiles.nothing), workspace)
           }
         }
       }

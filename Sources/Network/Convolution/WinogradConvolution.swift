@@ -10,13 +10,19 @@ package final class WinogradConvolution: ConvolutionMethod {
   private var backwardProducts: [Int: MatrixProduct] = [:]
   private var weightProducts: [Int: MatrixProduct] = [:]
 
-  /// Whether it is faster than the direct sum: not with few tiles, few channels, or tiles that mostly lie outside the map.
+  // docs/performance.md, "Winograd's minimal filtering": with fewer channels or tiles, transforming them costs more
+  // than the products save.
+  private static let fewestChannels = 128
+  private static let fewestTiles = 40
+
+  /// Whether it is faster than the direct sum: not with few tiles, few channels, or tiles that mostly lie outside the
+  /// map.
   package static func pays(_ geometry: ConvolutionGeometry) -> Bool {
     guard geometry.isShift, geometry.inputs % 16 == 0, geometry.outputs % 16 == 0,
-      geometry.inputs >= 128, geometry.outputs >= 128
+      geometry.inputs >= fewestChannels, geometry.outputs >= fewestChannels
     else { return false }
-    let tiles = WinogradTiles(geometry).count
-    return tiles >= 40 && 36 * tiles <= 5 * geometry.outPixels
+    let tiles = WinogradTiles(geometry)
+    return tiles.count >= fewestTiles && tiles.saveEnough
   }
 
   package init(_ geometry: ConvolutionGeometry) {
@@ -43,8 +49,8 @@ package final class WinogradConvolution: ConvolutionMethod {
   ) throws {
     for sample in 0..<samples {
       try convolve(
-        x + sample * geometry.inputFloats, geometry.inputs, packed, &forwardProducts, bias: bias,
-        into: y + sample * geometry.outputFloats, geometry.outputs)
+        x + sample * geometry.inputFloats, (geometry.inputs, geometry.outputs), packed, &forwardProducts, bias: bias,
+        into: y + sample * geometry.outputFloats)
     }
   }
 
@@ -53,17 +59,20 @@ package final class WinogradConvolution: ConvolutionMethod {
   ) throws {
     for sample in 0..<samples {
       try convolve(
-        dy + sample * geometry.outputFloats, geometry.outputs, packed, &backwardProducts, bias: nil,
-        into: dx + sample * geometry.inputFloats, geometry.inputs)
+        dy + sample * geometry.outputFloats, (geometry.outputs, geometry.inputs), packed, &backwardProducts, bias: nil,
+        into: dx + sample * geometry.inputFloats)
     }
   }
 
-  /// In bands of some 512 tiles, or fewer where there are many channels, so that what is in between takes no more for a
-  /// large map than for a small one.
+  /// Works in bands of about 512 tiles, or fewer where there are many channels, so that intermediate results take no
+  /// more memory for a large map than for a small one.
+  ///
+  /// - Parameter channels: k of x, n of y.
   private func convolve(
-    _ x: UnsafePointer<Float>, _ k: Int, _ packed: Buffer, _ products: inout [Int: MatrixProduct],
-    bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>, _ n: Int
+    _ x: UnsafePointer<Float>, _ channels: (k: Int, n: Int), _ packed: Buffer, _ products: inout [Int: MatrixProduct],
+    bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>
   ) throws {
+    let (k, n) = channels
     let width = tiles.columns.count
     let height = max(1, max(192, min(512, (1 << 24) / (36 * (k + n)))) / width)
     let tiles = self.tiles
@@ -72,7 +81,7 @@ package final class WinogradConvolution: ConvolutionMethod {
       let product =
         try products[band.count]
         ?? MatrixProduct(
-          batch: 36, m: band.count, k: k, n: n, strides: (plane(band.count, k), k * n, plane(band.count, n)))
+          (band.count, k, n), batch: 36, strides: (plane(band.count, k), k * n, plane(band.count, n)))
       products[band.count] = product
       let transformed = Buffer(count: 36 * plane(band.count, k))
       byRows(band) { tile, workspace in
@@ -85,8 +94,8 @@ package final class WinogradConvolution: ConvolutionMethod {
       try product.execute(transformed.data, packed.data, result.data)
       byRows(band) { tile, workspace in
         tiles.writeOutput(
-          result.data + (tile - band.lowerBound) * n, tile, channels: n, plane: plane(band.count, n),
-          bias: bias ?? tiles.nothing, into: y, workspace)
+          result.data + (tile - band.lowerBound) * n, tile, plane: plane(band.count, n),
+          into: .init(map: y, channels: n, bias: bias ?? tiles.nothing), workspace)
       }
     }
   }
@@ -100,8 +109,8 @@ package final class WinogradConvolution: ConvolutionMethod {
     }
   }
 
-  /// Floats from one of the 36 planes of some tiles to the next; a line more than dense, lest all fall into one set of the
-  /// cache.
+  /// Floats from one of the 36 planes of some tiles to the next: a cache line more than dense planes, which would all
+  /// fall into one set of the cache.
   private func plane(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
 
   // MARK: Backward to the weights
@@ -129,7 +138,7 @@ package final class WinogradConvolution: ConvolutionMethod {
       let product =
         try weightProducts[count]
         ?? MatrixProduct(
-          batch: 36, m: count, k: tiles.count, n: outputs, transposed: true, aRow: inputs,
+          (count, tiles.count, outputs), batch: 36, transposed: true, aRow: inputs,
           strides: (planeA, planeB, count * outputs))
       weightProducts[count] = product
       try product.execute(a.data + start, b.data, products.data)

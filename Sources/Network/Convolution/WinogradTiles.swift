@@ -1,7 +1,7 @@
-/// The tiles that Winograd's minimal filtering cuts the maps of a 3×3 convolution of stride 1 into, and the way of one tile
-/// between a map and the 36 planes of products, 16 channels at a time.
+/// The tiles that Winograd's minimal filtering cuts the maps of a 3×3 convolution of stride 1 into, and the transforms
+/// of one tile between a map and the 36 planes of products, 16 channels at a time.
 ///
-/// A dilated convolution is d² dense ones on every d-th row and column, so tiles are cut on those grids.
+/// A convolution of dilation d is d² dense ones, each on every d-th row and column, so tiles are cut on those grids.
 struct WinogradTiles {
   typealias W = WinogradTransform
 
@@ -11,7 +11,15 @@ struct WinogradTiles {
     var group = 16
   }
 
-  /// What a thread needs beside input and output.
+  /// A map that tiles are written into, and what is added to it.
+  struct Output {
+    let map: UnsafeMutablePointer<Float>
+    let channels: Int
+    /// One number for each channel.
+    let bias: UnsafePointer<Float>
+  }
+
+  /// Scratch of one thread.
   struct Workspace {
     fileprivate let at: UnsafeMutablePointer<UnsafePointer<Float>>
     fileprivate let half: UnsafeMutablePointer<Float>
@@ -40,6 +48,10 @@ struct WinogradTiles {
 
   /// Tiles of a map, by rows.
   var count: Int { rows.count * columns.count }
+
+  /// Whether the tiles, 36 products each, need at most 5 products a pixel, where the plain definition needs 9. Tiles
+  /// that lie within the map need 36 / 16; the rest pays for the transforms.
+  var saveEnough: Bool { 36 * count <= 5 * height * width }
 
   /// Zeros for as many channels as there are.
   var nothing: UnsafePointer<Float> { UnsafePointer(zeros.data) }
@@ -102,12 +114,13 @@ struct WinogradTiles {
     }
   }
 
-  /// Aᵀ m A of a tile, plus the bias, into the map y.
+  /// Writes Aᵀ m A of a tile, plus the bias.
+  ///
+  /// - Parameter plane: floats from one plane of `from` to the next.
   func writeOutput(
-    _ from: UnsafePointer<Float>, _ tile: Int, channels: Int, plane: Int, bias: UnsafePointer<Float>,
-    into y: UnsafeMutablePointer<Float>, _ workspace: Workspace
+    _ from: UnsafePointer<Float>, _ tile: Int, plane: Int, into output: Output, _ workspace: Workspace
   ) {
-    let half = workspace.half
+    let (y, channels, bias, half) = (output.map, output.channels, output.bias, workspace.half)
     let (row, column) = (rows[tile / columns.count], columns[tile % columns.count])
     for c in stride(from: 0, to: channels, by: 16) {
       for j in 0..<6 {

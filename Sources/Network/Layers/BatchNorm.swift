@@ -2,8 +2,8 @@ import Compute
 
 /// Sums per sample and channel: `quantities` rows of `channels` numbers, each accumulated in double precision.
 ///
-/// A sample's pixels are cut into pieces whose size depends on the channel count alone, and the pieces are added in order,
-/// so the sums do not depend on the number of threads.
+/// A sample's pixels are cut into pieces whose size depends on the channel count alone, and the pieces are added in
+/// order, so the sums do not depend on the number of threads.
 /// - Parameter body: adds pixels `range` of `sample` to the zeroed accumulators.
 /// - Returns: for each sample, quantity-major.
 func channelReduction(
@@ -65,7 +65,7 @@ package final class BatchNorm {
     let hasResidual: Bool
     /// The output where it is kept: its sign is ReLU's derivative.
     let rectified: Tensor?
-    /// What `apply` took: the output can be computed again.
+    /// The constants that `apply` took, from which the output can be recomputed.
     let applied: [Float]
     let mean: [Float]
     let inverseDeviation: [Float]
@@ -87,8 +87,8 @@ package final class BatchNorm {
 
   /// y [N, H, W, channels], which the layer takes over → output of the same shape.
   ///
-  /// - Parameter keepsOutput: whether a rectified output that a residual was added to is kept for the backward pass, which
-  ///   is otherwise to be given what ``again(residual:)`` computes.
+  /// - Parameter keepsOutput: whether a rectified output with a residual is kept for the backward pass; if not, the
+  ///   caller passes the result of ``recomputedOutput(residual:)`` to it.
   package func forward(
     _ y: Tensor, residual: Tensor? = nil, relu: Bool, keepsOutput: Bool = true, _ pass: Pass
   ) throws -> Tensor {
@@ -111,9 +111,9 @@ package final class BatchNorm {
     }
     let scale = (0..<channels).map { gamma[$0] * inverseDeviation[$0] }
     let applied = mean + meanRest + scale + beta
-    let out = pass.records ? Tensor(like: y) : y
+    let out = pass.recordsForBackward ? Tensor(like: y) : y
     apply(y, applied, residual, relu, into: out)
-    if pass.records {
+    if pass.recordsForBackward {
       saved = Saved(
         y: y, relu: relu, hasResidual: residual != nil,
         rectified: relu && residual != nil && keepsOutput ? out : nil, applied: applied, mean: mean,
@@ -122,10 +122,11 @@ package final class BatchNorm {
     return out
   }
 
-  /// The output of the recorded pass once more: a pass over memory, instead of a map kept for long.
-  func again(residual: Tensor? = nil) -> Tensor {
+  /// Computes the output of the recorded pass a second time: one pass over memory, instead of a map that is kept for
+  /// long.
+  func recomputedOutput(residual: Tensor? = nil) -> Tensor {
     guard let saved, saved.hasResidual == (residual != nil) else {
-      preconditionFailure("nothing like that recorded to compute again")
+      preconditionFailure("no recorded pass of this kind whose output could be recomputed")
     }
     let out = Tensor(like: saved.y)
     apply(saved.y, saved.applied, residual, saved.relu, into: out)
@@ -136,7 +137,7 @@ package final class BatchNorm {
   ///
   /// - Parameters:
   ///   - gradient: overwritten by its product with ReLU's derivative, which is the gradient of the residual.
-  ///   - output: of the recorded pass, where it had a residual and was not kept.
+  ///   - output: that of the recorded pass, where there was a residual and the output was not kept.
   package func backward(_ gradient: Tensor, output: Tensor? = nil, _ pass: Pass) throws -> Tensor {
     guard let saved else { preconditionFailure("backward without a recorded forward pass") }
     self.saved = nil
@@ -179,7 +180,7 @@ package final class BatchNorm {
     }
     let gamma = parameters.storage(weight)
     let weightGradient = parameters.gradient(weight), biasGradient = parameters.gradient(bias)
-    // These sums are global already, and the gradient exchange adds what all ranks hold: one rank gives them.
+    // These sums are global already, and the gradient exchange adds up all ranks: only one rank contributes them.
     for c in 0..<channels {
       biasGradient[c] = pass.ranks.isFirst ? Float(total[c]) : 0
       weightGradient[c] = pass.ranks.isFirst ? Float(total[channels + c]) : 0
@@ -215,6 +216,9 @@ package final class BatchNorm {
       }
     }
   }
+
+  /// Numbers that a training pass reduces over ranks: forward the moments, backward the sums of g and g·x̂.
+  package static func reducedCounts(channels: Int) -> (forward: Int, backward: Int) { (2 * channels + 1, 2 * channels) }
 
   /// count, then the mean, then the sum of squared deviations of each channel, over the global batch by Chan's formula.
   private func globalMoments(_ y: Tensor, _ pass: Pass) throws -> [Double] {

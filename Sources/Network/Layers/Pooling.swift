@@ -18,9 +18,9 @@ package final class MaxPool {
     let y = Tensor(
       count: x.count, height: Self.outputSize(x.height), width: Self.outputSize(x.width), channels: channels)
     // Which of the nine taps won: the first greatest in row-major order, as PyTorch takes it.
-    var winners = [UInt8](repeating: 0, count: pass.records ? y.elements : 0)
+    var winners = [UInt8](repeating: 0, count: pass.recordsForBackward ? y.elements : 0)
     winners.withUnsafeMutableBufferPointer { winners in
-      let record = pass.records ? winners.baseAddress! : nil
+      let record = pass.recordsForBackward ? winners.baseAddress! : nil
       parallelFor(y.count * y.height) { row in
         let (sample, oy) = (row / y.height, row % y.height)
         let source = x.sample(sample)
@@ -44,7 +44,7 @@ package final class MaxPool {
         }
       }
     }
-    if pass.records { saved = (winners, x.height, x.width) }
+    if pass.recordsForBackward { saved = (winners, x.height, x.width) }
     return y
   }
 

@@ -1,4 +1,4 @@
-/// Convolution, batch norm, optionally ReLU: the unit everything is made of.
+/// Convolution, batch norm, and optionally ReLU: the unit that all parts of the network are made of.
 package final class ConvolutionUnit {
   let convolution: Convolution
   let norm: BatchNorm
@@ -13,24 +13,26 @@ package final class ConvolutionUnit {
   /// out = relu(norm(conv x) + residual).
   ///
   /// - Parameters:
-  ///   - again: computes x once more in the backward pass, if it is not to be kept.
+  ///   - recompute: computes x a second time for the backward pass; nil keeps x.
   ///   - keepsOutput: as in ``BatchNorm``.
   package func forward(
-    _ x: Tensor, again: (() -> Tensor)? = nil, residual: Tensor? = nil, keepsOutput: Bool = true, _ pass: Pass
+    _ x: Tensor, recompute: (() -> Tensor)? = nil, residual: Tensor? = nil, keepsOutput: Bool = true, _ pass: Pass
   ) throws -> Tensor {
     try norm.forward(
-      try convolution.forward(x, again: again, pass), residual: residual, relu: relu, keepsOutput: keepsOutput, pass)
+      try convolution.forward(x, recompute: recompute, pass), residual: residual, relu: relu, keepsOutput: keepsOutput,
+      pass)
   }
 
-  /// The output of the recorded pass once more, until its backward pass; for units without residual.
-  func again() -> Tensor { norm.again() }
+  /// Computes the output of the recorded pass a second time; only before its backward pass, and for units without
+  /// residual.
+  func recomputedOutput() -> Tensor { norm.recomputedOutput() }
 
-  /// Takes the gradient of the output, which becomes that of the residual; returns the gradient of the input.
+  /// Turns the gradient of the output, in place, into that of the residual; returns the gradient of the input.
   package func backward(_ gradient: Tensor, output: Tensor? = nil, _ pass: Pass) throws -> Tensor {
     try convolution.backward(try norm.backward(gradient, output: output, pass), pass)!
   }
 
-  /// As ``backward(_:_:)`` for the first unit of a network: nobody asks for the gradient of the image.
+  /// As ``backward(_:output:_:)``, for the first unit of a network: the gradient of the image is not computed.
   func backwardToImage(_ gradient: Tensor, _ pass: Pass) throws {
     _ = try convolution.backward(try norm.backward(gradient, pass), pass, needsInput: false)
   }
@@ -44,58 +46,71 @@ package final class ResidualBlock {
   /// The weight of the block's last batch norm, which `zero_init_residual` starts at 0.
   var lastNormWeight: ParameterEntry { units.last!.norm.weight }
 
-  /// - Parameters:
-  ///   - planes: inner channels; the output has `planes` (basic) or 4 · `planes` (bottleneck).
-  ///   - project: whether the skip connection is a strided 1×1 convolution.
-  package init(
-    _ parameters: Parameters, _ name: String, inputs: Int, planes: Int, bottleneck: Bool, stride: Int, dilation: Int,
-    project: Bool
-  ) {
-    func unit(_ number: Int, _ i: Int, _ o: Int, kernel: Int, stride: Int = 1, dilation: Int = 1, relu: Bool = true)
-      -> ConvolutionUnit
-    {
-      ConvolutionUnit(
-        Convolution(parameters, "\(name).conv\(number)", i, o, kernel: kernel, stride: stride, dilation: dilation),
-        BatchNorm(parameters, "\(name).bn\(number)", o), relu: relu)
+  package struct Shape {
+    package var inputs: Int
+    /// Inner channels.
+    package var planes: Int
+    package var bottleneck: Bool
+    package var stride: Int
+    package var dilation: Int
+    /// Whether the skip connection is a strided 1×1 convolution.
+    package var project: Bool
+
+    package init(inputs: Int, planes: Int, bottleneck: Bool, stride: Int, dilation: Int, project: Bool) {
+      (self.inputs, self.planes, self.bottleneck) = (inputs, planes, bottleneck)
+      (self.stride, self.dilation, self.project) = (stride, dilation, project)
     }
-    let outputs = bottleneck ? 4 * planes : planes
-    if bottleneck {
+
+    var outputs: Int { bottleneck ? 4 * planes : planes }
+  }
+
+  package init(_ parameters: Parameters, _ name: String, _ shape: Shape) {
+    func unit(_ number: Int, _ convolution: ConvolutionShape) -> ConvolutionUnit {
+      ConvolutionUnit(
+        Convolution(parameters, "\(name).conv\(number)", convolution),
+        BatchNorm(parameters, "\(name).bn\(number)", convolution.outputs))
+    }
+    let (inputs, planes, stride, dilation) = (shape.inputs, shape.planes, shape.stride, shape.dilation)
+    if shape.bottleneck {
       units = [
-        unit(1, inputs, planes, kernel: 1),
-        unit(2, planes, planes, kernel: 3, stride: stride, dilation: dilation),
-        unit(3, planes, outputs, kernel: 1),
+        unit(1, .init(inputs, planes, kernel: 1)),
+        unit(2, .init(planes, planes, kernel: 3, stride: stride, dilation: dilation)),
+        unit(3, .init(planes, shape.outputs, kernel: 1)),
       ]
     } else {
       units = [
-        unit(1, inputs, planes, kernel: 3, stride: stride, dilation: dilation),
-        unit(2, planes, planes, kernel: 3, dilation: dilation),
+        unit(1, .init(inputs, planes, kernel: 3, stride: stride, dilation: dilation)),
+        unit(2, .init(planes, planes, kernel: 3, dilation: dilation)),
       ]
     }
     downsample =
-      project
+      shape.project
       ? ConvolutionUnit(
-        Convolution(parameters, "\(name).downsample.0", inputs, outputs, kernel: 1, stride: stride),
-        BatchNorm(parameters, "\(name).downsample.1", outputs), relu: false)
+        Convolution(parameters, "\(name).downsample.0", .init(inputs, shape.outputs, kernel: 1, stride: stride)),
+        BatchNorm(parameters, "\(name).downsample.1", shape.outputs), relu: false)
       : nil
   }
 
   /// - Parameters:
-  ///   - again: computes x once more in the backward pass, if it is not to be kept.
-  ///   - keepsOutput: whether the output is kept for the backward pass, which is otherwise to be given it.
+  ///   - recompute: computes x a second time for the backward pass; nil keeps x.
+  ///   - keepsOutput: whether the output is kept for the backward pass; if not, the caller passes it to
+  ///     ``backward(_:output:_:)``.
   package func forward(
-    _ x: Tensor, again inputAgain: (() -> Tensor)? = nil, keepsOutput: Bool = true, _ pass: Pass
+    _ x: Tensor, recompute recomputeInput: (() -> Tensor)? = nil, keepsOutput: Bool = true, _ pass: Pass
   ) throws -> Tensor {
-    var y = x, again = inputAgain
+    var y = x, recompute = recomputeInput
     for unit in units.dropLast() {
-      y = try unit.forward(y, again: again, pass)
-      again = unit.again
+      y = try unit.forward(y, recompute: recompute, pass)
+      recompute = unit.recomputedOutput
     }
-    let skip = try downsample?.forward(x, again: inputAgain, pass) ?? x
-    return try units.last!.forward(y, again: again, residual: skip, keepsOutput: keepsOutput, pass)
+    let skip = try downsample?.forward(x, recompute: recomputeInput, pass) ?? x
+    return try units.last!.forward(y, recompute: recompute, residual: skip, keepsOutput: keepsOutput, pass)
   }
 
-  /// The output of the recorded pass once more, until its backward pass, from the block's input.
-  func again(input: Tensor) -> Tensor { units.last!.norm.again(residual: downsample?.again() ?? input) }
+  /// Computes the output of the recorded pass a second time, from the block's input; only before its backward pass.
+  func recomputedOutput(input: Tensor) -> Tensor {
+    units.last!.norm.recomputedOutput(residual: downsample?.recomputedOutput() ?? input)
+  }
 
   /// - Parameter output: of the recorded pass, if it was not kept.
   package func backward(_ gradient: Tensor, output: Tensor? = nil, _ pass: Pass) throws -> Tensor {
@@ -107,25 +122,26 @@ package final class ResidualBlock {
   }
 }
 
-/// Residual blocks one after the other, of whose outputs only the last is kept for the backward pass: the others are
-/// computed again, all at once, from the first block's input and what batch norm keeps anyway.
+/// Residual blocks one after the other. Only the last output is kept for the backward pass; the others are recomputed,
+/// all at once, from the first block's input and from what batch norm keeps anyway.
 ///
-/// That is one pass over memory, no convolution, and halves what a deep encoder keeps beside batch norm's inputs.
+/// Recomputing is one pass over memory without a convolution. It halves what a deep encoder keeps besides batch norm's
+/// inputs.
 final class BlockChain {
   private let blocks: [ResidualBlock]
   /// Of the recorded pass.
   private var input: Tensor?
-  /// Outputs computed again, while the backward pass needs them; none for the last block.
+  /// Recomputed outputs, while the backward pass needs them; none for the last block.
   private var outputs: [Tensor?] = []
 
   init(_ blocks: [ResidualBlock]) { self.blocks = blocks }
 
   func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
-    if pass.records { input = x }
+    if pass.recordsForBackward { input = x }
     var y = x
     for (i, block) in blocks.enumerated() {
-      let again: (() -> Tensor)? = i == 0 ? nil : { [unowned self] in output(i - 1) }
-      y = try block.forward(y, again: again, keepsOutput: i == blocks.count - 1, pass)
+      let recompute: (() -> Tensor)? = i == 0 ? nil : { [unowned self] in output(i - 1) }
+      y = try block.forward(y, recompute: recompute, keepsOutput: i == blocks.count - 1, pass)
     }
     return y
   }
@@ -144,7 +160,7 @@ final class BlockChain {
     if outputs.isEmpty {
       guard var x = input else { preconditionFailure("backward without a recorded forward pass") }
       for block in blocks.dropLast() {
-        x = block.again(input: x)
+        x = block.recomputedOutput(input: x)
         outputs.append(x)
       }
     }

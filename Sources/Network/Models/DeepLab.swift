@@ -11,7 +11,8 @@ package final class ASPP {
     self.width = width
     func unit(_ prefix: String, _ conv: Int, kernel: Int, dilation: Int = 1) -> ConvolutionUnit {
       ConvolutionUnit(
-        Convolution(parameters, "\(name).\(prefix).\(conv)", inputs, width, kernel: kernel, dilation: dilation),
+        Convolution(
+          parameters, "\(name).\(prefix).\(conv)", .init(inputs, width, kernel: kernel, dilation: dilation)),
         BatchNorm(parameters, "\(name).\(prefix).\(conv + 1)", width))
     }
     pooled = unit("conv1", 1, kernel: 1)
@@ -26,15 +27,15 @@ package final class ASPP {
   package func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
     let image = try pooled.forward(globalAverage(x), pass)
     let maps = try branches.map { try $0.forward(x, pass) }
-    if pass.records { savedSize = (x.height, x.width) }
+    if pass.recordsForBackward { savedSize = (x.height, x.width) }
     return concatenate([resizeBilinear(image, height: x.height, width: x.width)] + maps)
   }
 
-  /// The output of the recorded pass once more, until its backward pass.
-  func again() -> Tensor {
-    guard let savedSize else { preconditionFailure("nothing recorded to compute again") }
-    let image = resizeBilinear(pooled.again(), height: savedSize.height, width: savedSize.width)
-    return concatenate([image] + branches.map { $0.again() })
+  /// Computes the output of the recorded pass a second time; only before its backward pass.
+  func recomputedOutput() -> Tensor {
+    guard let savedSize else { preconditionFailure("no recorded pass whose output could be recomputed") }
+    let image = resizeBilinear(pooled.recomputedOutput(), height: savedSize.height, width: savedSize.width)
+    return concatenate([image] + branches.map { $0.recomputedOutput() })
   }
 
   package func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
@@ -58,20 +59,21 @@ final class Head {
   init(_ parameters: Parameters, _ name: String, inputs: Int, width: Int, outputs: Int, layer: Int) {
     func unit(_ at: Int, _ inputs: Int) -> ConvolutionUnit {
       ConvolutionUnit(
-        Convolution(parameters, "\(name).\(at)", inputs, width, kernel: 3, bias: true),
+        Convolution(parameters, "\(name).\(at)", .init(inputs, width, kernel: 3, bias: true)),
         BatchNorm(parameters, "\(name).\(at + 1)", width))
     }
     first = unit(0, inputs)
     second = unit(4, width)
-    last = Convolution(parameters, "\(name).8", width, outputs, kernel: 1, bias: true)
+    last = Convolution(parameters, "\(name).8", .init(width, outputs, kernel: 1, bias: true))
     dropouts = (DropoutLayer(layer), DropoutLayer(layer + 1))
   }
 
-  func forward(_ x: Tensor, again: @escaping () -> Tensor, _ pass: Pass) throws -> Tensor {
+  func forward(_ x: Tensor, recompute: @escaping () -> Tensor, _ pass: Pass) throws -> Tensor {
     let (first, second, dropouts) = (self.first, self.second, self.dropouts)
-    var y = dropouts.0.apply(try first.forward(x, again: again, pass), pass)
-    y = dropouts.1.apply(try second.forward(y, again: { dropouts.0.apply(first.again(), pass) }, pass), pass)
-    return try last.forward(y, again: { dropouts.1.apply(second.again(), pass) }, pass)
+    var y = dropouts.0.apply(try first.forward(x, recompute: recompute, pass), pass)
+    y = dropouts.1.apply(
+      try second.forward(y, recompute: { dropouts.0.apply(first.recomputedOutput(), pass) }, pass), pass)
+    return try last.forward(y, recompute: { dropouts.1.apply(second.recomputedOutput(), pass) }, pass)
   }
 
   func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
@@ -80,7 +82,8 @@ final class Head {
   }
 }
 
-/// The auxiliary head on layer3's map, which only training uses: 3×3, BN, ReLU, dropout, 1×1, both convolutions with bias.
+/// The auxiliary head on layer3's map, which only training uses: 3×3, BN, ReLU, dropout, 1×1, both convolutions with
+/// bias.
 final class AuxiliaryHead {
   private let first: ConvolutionUnit
   private let last: Convolution
@@ -88,15 +91,15 @@ final class AuxiliaryHead {
 
   init(_ parameters: Parameters, inputs: Int, width: Int, classes: Int) {
     first = ConvolutionUnit(
-      Convolution(parameters, "auxor.aux.0", inputs, width, kernel: 3, bias: true),
+      Convolution(parameters, "auxor.aux.0", .init(inputs, width, kernel: 3, bias: true)),
       BatchNorm(parameters, "auxor.aux.1", width))
-    last = Convolution(parameters, "auxor.aux.4", width, classes, kernel: 1, bias: true)
+    last = Convolution(parameters, "auxor.aux.4", .init(width, classes, kernel: 1, bias: true))
   }
 
   func forward(_ x: Tensor, _ pass: Pass) throws -> Tensor {
     let (first, dropout) = (self.first, self.dropout)
     let y = dropout.apply(try first.forward(x, pass), pass)
-    return try last.forward(y, again: { dropout.apply(first.again(), pass) }, pass)
+    return try last.forward(y, recompute: { dropout.apply(first.recomputedOutput(), pass) }, pass)
   }
 
   func backward(_ gradient: Tensor, _ pass: Pass) throws -> Tensor {
@@ -109,7 +112,7 @@ package struct DropoutLayer {
   private let layer: Int
   package init(_ layer: Int) { self.layer = layer }
 
-  /// - Parameter x: changed where it is not needed any more, copied where the layer before keeps it for its ReLU.
+  /// - Parameter x: left as it is; returned itself where there is no dropout.
   package func apply(_ x: Tensor, _ pass: Pass) -> Tensor {
     guard pass.mode == .training, let dropout = pass.dropout, dropout.rate > 0 else { return x }
     let y = Tensor(like: x), channels = x.channels
@@ -142,28 +145,29 @@ package final class Decoder {
   private let width: Int
   private var savedSize: (height: Int, width: Int)?
 
-  package init(
-    _ parameters: Parameters, low: Int, high: Int, classes: Int, width: Int, features: Int, dilations: [Int]
-  ) {
+  /// - Parameter shape: the network's; `low` and `high` are channels of layer1's and layer4's maps.
+  package init(_ parameters: Parameters, _ shape: SegmenterShape, low: Int, high: Int) {
+    let width = shape.width
     self.width = width
     func unit(_ name: String, _ inputs: Int, kernel: Int, bias: Bool) -> ConvolutionUnit {
       ConvolutionUnit(
-        Convolution(parameters, "decoder.\(name).0", inputs, width, kernel: kernel, bias: bias),
+        Convolution(parameters, "decoder.\(name).0", .init(inputs, width, kernel: kernel, bias: bias)),
         BatchNorm(parameters, "decoder.\(name).1", width))
     }
     lowUnit = unit("low_conv", low, kernel: 1, bias: true)
-    aspp = ASPP(parameters, "decoder.aspp", inputs: high, width: width, dilations: dilations)
+    aspp = ASPP(parameters, "decoder.aspp", inputs: high, width: width, dilations: shape.dilations)
     fuse = unit("head", aspp.outputs, kernel: 3, bias: false)
     classifier = Head(
-      parameters, "decoder.classifier", inputs: 2 * width, width: width, outputs: classes, layer: 1)
-    self.features = Head(
-      parameters, "decoder.representation", inputs: 2 * width, width: width, outputs: features, layer: 3)
+      parameters, "decoder.classifier", inputs: 2 * width, width: width, outputs: shape.classes, layer: 1)
+    features = Head(
+      parameters, "decoder.representation", inputs: 2 * width, width: width, outputs: shape.features, layer: 3)
   }
 
-  /// What both heads read: layer1's map and the context of layer4's, at layer1's size.
+  /// The input of both heads: layer1's map and the context of layer4's, at layer1's size.
   package func join(low: Tensor, high: Tensor, _ pass: Pass) throws -> Tensor {
-    let context = fuseDropout.apply(try fuse.forward(try aspp.forward(high, pass), again: aspp.again, pass), pass)
-    if pass.records { savedSize = (context.height, context.width) }
+    let context = fuseDropout.apply(
+      try fuse.forward(try aspp.forward(high, pass), recompute: aspp.recomputedOutput, pass), pass)
+    if pass.recordsForBackward { savedSize = (context.height, context.width) }
     return joined(low: try lowUnit.forward(low, pass), context)
   }
 
@@ -171,17 +175,17 @@ package final class Decoder {
     concatenate([low, resizeBilinear(context, height: low.height, width: low.width)])
   }
 
-  /// What ``join(low:high:_:)`` gave in the recorded pass once more.
-  private func joinedAgain(_ pass: Pass) -> Tensor {
-    joined(low: lowUnit.again(), fuseDropout.apply(fuse.again(), pass))
+  /// Computes the result of ``join(low:high:_:)`` in the recorded pass a second time.
+  private func recomputedJoin(_ pass: Pass) -> Tensor {
+    joined(low: lowUnit.recomputedOutput(), fuseDropout.apply(fuse.recomputedOutput(), pass))
   }
 
   package func logits(_ joined: Tensor, _ pass: Pass) throws -> Tensor {
-    try classifier.forward(joined, again: { [unowned self] in joinedAgain(pass) }, pass)
+    try classifier.forward(joined, recompute: { [unowned self] in recomputedJoin(pass) }, pass)
   }
 
   package func representation(_ joined: Tensor, _ pass: Pass) throws -> Tensor {
-    try features.forward(joined, again: { [unowned self] in joinedAgain(pass) }, pass)
+    try features.forward(joined, recompute: { [unowned self] in recomputedJoin(pass) }, pass)
   }
 
   /// Takes the gradients of both heads' outputs, returns those of layer1's and layer4's maps.
@@ -191,7 +195,7 @@ package final class Decoder {
     logits: Tensor, representation gradient: Tensor?, _ pass: Pass
   ) throws -> (low: Tensor, high: Tensor) {
     guard let savedSize else { preconditionFailure("backward without a recorded forward pass") }
-    // What is not needed any more ends where its function does.
+    // Nested functions, so that each map is given back as soon as it has been used.
     func ofJoined() throws -> [Tensor] {
       let joined = try classifier.backward(logits, pass)
       if let gradient { joined.add(try features.backward(gradient, pass)) }

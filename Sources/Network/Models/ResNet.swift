@@ -61,7 +61,7 @@ package final class ResNet {
       width = shape.channels(128)
       func unit(_ conv: String, _ norm: String, _ i: Int, _ o: Int, stride: Int = 1) -> ConvolutionUnit {
         ConvolutionUnit(
-          Convolution(parameters, "\(prefix).\(conv)", i, o, kernel: 3, stride: stride),
+          Convolution(parameters, "\(prefix).\(conv)", .init(i, o, kernel: 3, stride: stride)),
           BatchNorm(parameters, "\(prefix).\(norm)", o))
       }
       stem = [
@@ -72,7 +72,7 @@ package final class ResNet {
       width = shape.channels(64)
       stem = [
         ConvolutionUnit(
-          Convolution(parameters, "\(prefix).conv1", 3, width, kernel: 7, stride: 2),
+          Convolution(parameters, "\(prefix).conv1", .init(3, width, kernel: 7, stride: 2)),
           BatchNorm(parameters, "\(prefix).bn1", width))
       ]
     }
@@ -94,16 +94,17 @@ package final class ResNet {
         let grid = number == 3 && shape.multiGrid ? [2, 2, 4][block] : 1
         blocks.append(
           ResidualBlock(
-            parameters, "\(prefix).layer\(number + 1).\(block)", inputs: width, planes: planes,
-            bottleneck: shape.bottleneck, stride: block == 0 ? stride : 1,
-            dilation: (block == 0 ? before : dilation) * grid,
-            project: block == 0 && (stride != 1 || width != out)))
+            parameters, "\(prefix).layer\(number + 1).\(block)",
+            .init(
+              inputs: width, planes: planes, bottleneck: shape.bottleneck, stride: block == 0 ? stride : 1,
+              dilation: (block == 0 ? before : dilation) * grid,
+              project: block == 0 && (stride != 1 || width != out))))
         width = out
       }
       layers.append(blocks)
       outputs.append(out)
     }
-    // Eight outputs computed again at once take less than what the layers above have given back by then.
+    // Eight recomputed outputs take less memory than the layers above have given back by then.
     self.layers = layers.map { blocks in
       stride(from: 0, to: blocks.count, by: 8).map { BlockChain(Array(blocks[$0..<min($0 + 8, blocks.count)])) }
     }
@@ -114,10 +115,10 @@ package final class ResNet {
   }
 
   package func forward(_ image: Tensor, _ pass: Pass) throws -> (low: Tensor, middle: Tensor, high: Tensor) {
-    var x = image, again: (() -> Tensor)?
+    var x = image, recompute: (() -> Tensor)?
     for unit in stem {
-      x = try unit.forward(x, again: again, pass)
-      again = unit.again
+      x = try unit.forward(x, recompute: recompute, pass)
+      recompute = unit.recomputedOutput
     }
     x = pool.forward(x, pass)
     for block in layers[0] { x = try block.forward(x, pass) }

@@ -53,9 +53,7 @@ public final class Segmenter {
     self.shape = shape
     parameters = Parameters(trainable: trainable)
     encoder = ResNet(parameters, shape.encoder)
-    decoder = Decoder(
-      parameters, low: encoder.lowChannels, high: encoder.highChannels, classes: shape.classes, width: shape.width,
-      features: shape.features, dilations: shape.dilations)
+    decoder = Decoder(parameters, shape, low: encoder.lowChannels, high: encoder.highChannels)
     auxiliary =
       shape.auxiliary
       ? AuxiliaryHead(parameters, inputs: encoder.middleChannels, width: shape.width, classes: shape.classes) : nil
@@ -66,35 +64,36 @@ public final class Segmenter {
     parameters.entries.first { $0.kind == .parameter && $0.name.hasPrefix("decoder.") }!.offset
   }
 
-  /// What a forward pass gives; what nobody asked for is nil.
+  /// The results of a forward pass; nil for those that were not asked for.
   public struct Output {
     /// N × h × w × C.
     public let logits: Tensor
     /// N × h × w × D.
     public let representation: Tensor?
-    /// The auxiliary head's logits at layer3's size, in passes that record, where there is the head.
+    /// The auxiliary head's logits at layer3's size, in recorded passes of a network that has the head.
     public let auxiliary: Tensor?
   }
 
   /// Image [N, H, W, 3] → logits, representation, and the auxiliary head's logits.
   ///
-  /// - Parameter representation: false for a pass where nothing depends on it.
+  /// - Parameter representation: false for a pass that does not need it.
   public func forward(_ image: Tensor, representation: Bool = true, _ pass: Pass) throws -> Output {
     let maps = try encoder.forward(image, pass)
     let joined = try decoder.join(low: maps.low, high: maps.high, pass)
     return Output(
       logits: try decoder.logits(joined, pass),
       representation: representation ? try decoder.representation(joined, pass) : nil,
-      auxiliary: pass.records ? try auxiliary?.forward(maps.middle, pass) : nil)
+      auxiliary: pass.recordsForBackward ? try auxiliary?.forward(maps.middle, pass) : nil)
   }
 
-  /// Writes `parameters.gradients` of the last recorded pass: this rank's share, reduced over its slots along their tree.
+  /// Writes `parameters.gradients` of the last recorded pass: this rank's share, reduced over its slots along their
+  /// tree.
   ///
   /// - Parameters:
   ///   - logits: gradient of the loss with respect to the logits; may be overwritten.
   ///   - representation: the same for the representation, or nil where no loss depends on it.
   ///   - gradient: the same for the auxiliary head's logits, or nil.
-  ///   - pass: the one of the forward pass.
+  ///   - pass: that of the forward pass.
   public func backward(
     logits: Tensor, representation: Tensor?, auxiliary gradient: Tensor? = nil, _ pass: Pass
   ) throws {

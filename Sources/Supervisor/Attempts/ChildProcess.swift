@@ -44,7 +44,7 @@ package final class ChildProcess {
   deinit {
     kill()
     for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
-    // Nobody else will ask after it.
+    // The child has to be waited for, and no one else does it.
     for _ in 0..<200 where end == nil {
       reap()
       if end == nil { usleep(5000) }
@@ -53,17 +53,17 @@ package final class ChildProcess {
 
   func send(_ signal: Int32) { if end == nil { Foundation.kill(process, signal) } }
 
-  /// `kill -9` of it and of what it has started in its process group.
+  /// Kills the program and its process group with SIGKILL.
   func kill() { if end == nil { Foundation.kill(-process, SIGKILL) } }
 
-  /// Waits until one of some programs says something or ends, or `seconds` are over.
+  /// Waits until one of the programs prints something or ends, or `seconds` are over.
   static func wait(for children: [ChildProcess], seconds: Double) {
     let descriptors = children.flatMap(\.descriptors)
     u2pl_wait_readable(descriptors, Int32(descriptors.count), Int32(max(0, seconds) * 1000))
   }
 
-  /// Hands on the lines that have arrived, and notes whether the program has ended. What it has started may still hold its
-  /// outputs open; nobody waits for that.
+  /// Hands on the lines that have arrived, and notes whether the program has ended. Does not wait for programs that it
+  /// has started and that still hold its outputs open.
   package func poll(_ line: (Stream, String) -> Void) {
     if end == nil { reap() }
     for index in 0...1 { read(index, line) }
@@ -106,7 +106,8 @@ package final class ChildProcess {
 
 /// For the ranks that a ``Supervisor`` has started.
 package enum ParentProcess {
-  /// Has this process killed when the `mpirun` or the daemon that has started it ends; nothing where no launch is behind it.
+  /// Has the system kill this process when the `mpirun` or the daemon that has started it ends. Does nothing without a
+  /// launch.
   package static func dieWithItIfLaunched() {
     if ProcessInfo.processInfo.environment[Leftovers.variable] != nil { u2pl_die_with_parent() }
   }
@@ -114,7 +115,7 @@ package enum ParentProcess {
 
 /// For a process that starts a ``Supervisor``.
 package enum OwnProcess {
-  /// Takes back what variables such as OMP_PLACES, which are meant for the ranks, have done to this process.
+  /// Undoes the effect on this process of variables such as OMP_PLACES, which are meant for the ranks.
   package static func unbindIfBound() {
     let variables = ["OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY"]
     if variables.contains(where: { ProcessInfo.processInfo.environment[$0] != nil }) { u2pl_unbind() }

@@ -1,7 +1,7 @@
 import Foundation
 
-/// What Open MPI names an attempt's files by, on every host: segments of shared memory in /dev/shm, 4 MiB a rank, and the
-/// folders of its sessions in /tmp. It removes them itself unless `mpirun` or a daemon is killed.
+/// The names of an attempt's files of Open MPI, on every host: segments of shared memory in /dev/shm, 4 MiB a rank, and
+/// the folders of its sessions in /tmp. It removes them itself unless `mpirun` or a daemon is killed.
 package struct MPIJob: Equatable, Sendable {
   /// The upper half of the job's number; the ranks are job 1 of it.
   package let family: Int
@@ -27,8 +27,8 @@ package struct MPIJob: Equatable, Sendable {
   }
 }
 
-/// The attempts whose files may be left on some host, in a file of the run directory: the next launch removes what one that
-/// was killed has left.
+/// The attempts whose files may be left on some host, in a file of the run directory: the next launch removes what one
+/// that was killed has left.
 final class JobRecord {
   private let path: String
   private(set) var jobs: [MPIJob]
@@ -43,19 +43,20 @@ final class JobRecord {
   }
 
   func add(_ job: MPIJob) {
-    // They end up on a command line. A host that has been away for longer keeps what it has.
+    // They are passed on a command line, so only the newest are kept. A host that does not answer for longer keeps its
+    // files.
     jobs = jobs.suffix(49) + [job]
     write()
   }
 
-  /// Every host has removed what there was.
+  /// Forgets all attempts: every host has removed their files.
   func clear() {
     guard !jobs.isEmpty else { return }
     jobs = []
     write()
   }
 
-  /// On a full disk a launch that is killed leaves a few files more.
+  /// Ignores errors: after a full disk, a killed launch leaves a few more files.
   private func write() {
     let text = jobs.map { "\($0.family) \($0.process) \($0.host)\n" }.joined()
     try? Data(text.utf8).write(to: URL(fileURLWithPath: path))

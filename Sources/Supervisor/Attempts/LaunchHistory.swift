@@ -1,11 +1,11 @@
 import Foundation
 
-/// The attempts so far, and whether they get anywhere.
+/// The attempts so far, and whether they make progress.
 ///
-/// An attempt makes progress when it writes a checkpoint, unless another has gone on from the same step and come as far: one
-/// that takes up an older checkpoint, because the newer are damaged or it was told so, gets somewhere too.
-/// `--max-restarts K` bounds the restarts in a row without progress (torchrun's option of this name counts all restarts of a
-/// run, which a run of weeks uses up).
+/// An attempt makes progress when it writes a checkpoint, unless another attempt has started from the same step and
+/// come as far. So an attempt that starts from an older checkpoint, by order or because newer ones are damaged, makes
+/// progress too. `--max-restarts K` bounds the restarts in a row without progress (torchrun's option of this name
+/// counts all restarts of a run, which a run of weeks uses up).
 struct LaunchHistory {
   private struct Entry {
     let plan: RankPlan
@@ -23,7 +23,7 @@ struct LaunchHistory {
   private(set) var hadCheckpoint = false
   /// Uptime of the last step.
   var lastStepAt: Double?
-  /// Whether the attempt has done a step that none before it has.
+  /// Whether the attempt has done a step that no earlier one has done.
   var hasCaughtUp = false
 
   mutating func start(newestCheckpoint: Int?) { hadCheckpoint = newestCheckpoint != nil }
@@ -72,8 +72,9 @@ struct LaunchHistory {
   /// Restarts in a row without progress; the first attempt is none.
   var fruitlessRestarts: Int { min(withoutProgress, entries.count - 1) }
 
-  /// Whether in the last two a rank has given up by itself, saying the same, at the same step after the same beginning: the
-  /// run is the same each time, so the third would do so too. Which of the ranks says it first may differ.
+  /// Whether in each of the last two attempts a rank has given up by itself, with the same message at the same step
+  /// after the same first step. The run computes the same each time, so a third would fail too. The rank that reports
+  /// first may differ.
   var repeatsItself: Bool {
     guard entries.count >= 2 else { return false }
     let (a, b) = (entries[entries.count - 2], entries[entries.count - 1])
@@ -86,10 +87,10 @@ struct LaunchHistory {
     min(60, first * pow(2, Double(max(0, min(withoutProgress, 20) - 1))))
   }
 
-  /// Whether the next attempt is to go on from the newest checkpoint, whatever the first was told.
+  /// Whether the next attempt goes on from the newest checkpoint, whatever `--resume` the first had.
   ///
-  /// One that was told to begin with a particular checkpoint begins with it again until the run has a newer one of its own;
-  /// an older one may be of another run.
+  /// A run that was told to begin from a particular checkpoint does so in every attempt until it has a newer checkpoint
+  /// of its own: an older one may belong to another run.
   func goesOnFromLatest(_ resume: LaunchOptions.Resume, newestCheckpoint: Int?) -> Bool {
     guard !entries.isEmpty else { return false }
     guard case .path = resume else { return true }

@@ -1,14 +1,14 @@
-/// What an attempt may have left on a host: ranks and daemons of Open MPI that run, and files of Open MPI.
+/// What an attempt may have left on a host: running ranks and daemons of Open MPI, and Open MPI's files.
 ///
-/// All processes carry the run's mark, ranks in their environment and daemons on their command lines, because a rank of an
-/// earlier attempt that goes on writes into the same run directory.
+/// A rank of an earlier attempt that still runs would write into the same run directory. So all processes carry the
+/// run's mark: ranks in their environment, daemons on their command lines.
 package enum Leftovers {
   package static let variable = "U2PL_LAUNCH"
-  /// A parameter that no part of Open MPI knows, which hands every parameter on to its daemons.
+  /// A parameter without a meaning in Open MPI. Open MPI hands every parameter on to its daemons.
   static let parameter = "u2pl_launch"
 
-  /// Ends the marked processes, removes the files of these attempts that no process uses, and prints `u2pl-left` with the
-  /// ids of the processes that cannot be ended.
+  /// Ends the marked processes, removes the files of these attempts that no process uses, and prints `u2pl-left` with
+  /// the ids of the processes that cannot be ended.
   ///
   /// The brackets keep the script from finding itself by its own command line.
   package static func script(mark: String, jobs: [MPIJob]) -> String {
@@ -28,13 +28,13 @@ package enum Leftovers {
       + "[ -d /proc/\(job.process) ] || rm -rf \"$t\"/ompi.\(job.host).$(id -u)/pid.\(job.process); "
   }
 
-  /// The processes that could not be ended, nil where the host has not said.
+  /// The processes that could not be ended, nil where the host has not reported.
   package static func parse(_ output: [String]) -> [String]? {
     output.last { $0.hasPrefix("u2pl-left") }?.split(separator: " ").dropFirst().map(String.init)
   }
 
-  /// Letters and digits that stand for a run directory: the same for every launch of the run, so that it also finds what
-  /// a launch that was killed has left.
+  /// Letters and digits that stand for a run directory: the same for every launch of the run, so that it also finds
+  /// what a launch that was killed has left.
   package static func mark(of directory: String) -> String {
     // FNV-1a, 64 bits.
     let hash = directory.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }

@@ -15,19 +15,19 @@ package struct MPIRunLine {
   let facts: [String: HostFacts]
   let binding: Binding
   let oversubscribe: Bool
-  /// What tells this run's processes from all others; see ``Leftovers``.
+  /// The mark of this run's processes; see ``Leftovers``.
   let mark: String
   /// The kernels that all ranks compute with; nil leaves the choice to each host.
   let instructions: HostFacts.Instructions?
-  /// Where the hosts are written down if a command line cannot name them.
+  /// The hostfile, written where a command line cannot name the hosts.
   let hostfilePath: String
   /// `u2pl` and its arguments.
   let program: [String]
-  /// Of this process, which `mpirun` inherits but other hosts do not.
+  /// That of this process: `mpirun` inherits it, other hosts do not.
   let environment: [String: String]
   /// Further variables to pass on, `NAME` or `NAME=VALUE`.
   let passed: [String]
-  /// Where the ranks tell what happens; nil where nobody listens.
+  /// The channel of the ranks' events; nil where no one reads them.
   package var channel: EventChannel?
 
   package init(
@@ -47,7 +47,7 @@ package struct MPIRunLine {
     self.passed = passed
   }
 
-  /// More threads than cores somewhere: a rank that waits has to let go of its core.
+  /// Whether a host has more threads than cores, so that a waiting rank has to release its core.
   private var isCrowded: Bool { plan.shares.contains { $0.ranks * plan.threads > facts[$0.host]?.cores ?? 0 } }
 
   private var hasLongAddress: Bool { plan.hosts.contains { $0.contains(":") } }
@@ -66,7 +66,7 @@ package struct MPIRunLine {
       hasLongAddress
       ? ["--hostfile", hostfilePath] : ["--host", plan.shares.map { "\($0.host):\($0.ranks)" }.joined(separator: ",")]
     if oversubscribe { words.append("--oversubscribe") }
-    // A site that has said how to bind knows better.
+    // A binding that the site has configured takes precedence.
     if !environment.keys.contains("OMPI_MCA_hwloc_base_binding_policy") {
       words +=
         binding == .core && !isCrowded

@@ -1,12 +1,13 @@
-/// What `mpirun` says of its ranks, as Open MPI 4.1 words it, in boxes of dashed lines among the ranks' own messages.
+/// The messages of `mpirun` about its ranks, as Open MPI 4.1 words them, in boxes of dashed lines among the ranks'
+/// messages.
 package struct MPIRunReport {
-  /// The rank that a signal ended, where, and the signal.
+  /// The rank that a signal has ended, its host, and the signal.
   package private(set) var killed: (rank: Int, host: String, signal: Int32)?
   /// The first rank that gave up by itself, and its exit code.
   package private(set) var exited: (rank: Int, code: Int32)?
   /// The first host whose daemon is gone.
   package private(set) var lostHost: String?
-  /// The last line on standard error that is not Open MPI's, for want of an event that says why a rank has ended.
+  /// The last line on standard error that is not Open MPI's: the reason for a rank's end where no event tells it.
   package private(set) var lastLine: String?
   /// The first line of a box that is not about ranks, such as a program that is missing.
   package private(set) var complaint: String?
@@ -15,7 +16,7 @@ package struct MPIRunReport {
 
   package init() {}
 
-  /// Whether something has been said that ends an attempt, soon if not yet.
+  /// Whether a message means that the attempt has ended or is about to end.
   package var isFailure: Bool { killed != nil || exited != nil || lostHost != nil }
 
   /// Takes a line of `mpirun`'s errors. Returns those to show: a rank's own, and boxes that are no news about ranks.
@@ -30,10 +31,10 @@ package struct MPIRunReport {
     }
     if box != nil {
       box!.append(line)
-      // What belongs to no box has got into one, or the other way round.
+      // Lines of a rank and of a box have been mixed up.
       return box!.count > 60 ? finish() : []
     }
-    // Open MPI's: of a race that it loses by design, and of what the launch itself has asked for.
+    // Open MPI prints these after a harmless race, and after orders of the launch itself.
     if line.contains("plm:rsh: Warning: setpgid") || line.hasPrefix("mpirun: Forwarding signal ") { return [] }
     if !line.allSatisfy(\.isWhitespace) { lastLine = line }
     return [line]
@@ -67,7 +68,7 @@ package struct MPIRunReport {
     return []
   }
 
-  /// What follows from a failure that has been told already.
+  /// Whether a message only repeats a failure that is known already.
   private static let known = [
     "Primary job terminated normally", "MPI communication peer process has unexpectedly disconnected",
     "Open MPI failed to TCP connect to a peer", "mpirun was unable to cleanly terminate the daemons",

@@ -40,34 +40,48 @@ package struct RankPlan: Equatable, Sendable {
 
 /// Chooses the ranks of each attempt.
 ///
-/// The first attempt fixes the threads of a rank and the instructions that all compute with, which the bits depend on;
-/// later ones keep them, and take the number of ranks of the first if the hosts that are left have room for it, else the
+/// The first attempt fixes the threads of a rank and the instruction set of all ranks, because the bits depend on them.
+/// Later attempts keep both. They have as many ranks as the first if the remaining hosts have room for them, else the
 /// largest power of two that fits and divides the batch.
 package struct Planner {
-  /// Labeled and unlabeled images a step; 0 where there are none. What the number of ranks must divide.
+  /// Labeled and unlabeled images a step, 0 for none. The number of ranks must divide both.
   package let batch: (labeled: Int, unlabeled: Int)
-  /// What the configuration says; nil for cores / ranks.
+  /// Threads of a rank, as configured; nil for cores / ranks.
   package let threads: Int?
-  /// Those that every host of the first attempt has, or less where the run began with less. A host that comes later and lacks them is not used.
+  /// The instruction set that every host of the first attempt has, or a smaller one with which the run began. A host
+  /// that comes later and lacks it is not used.
   package let instructions: HostFacts.Instructions
   private let first: RankPlan
-  /// The most ranks that a slot gets.
+  /// The most ranks of a slot.
   private let factor: Int
   private let slots: [HostSlots]
+
+  /// What the user and the configuration ask for.
+  package struct Request {
+    /// The number of ranks, nil for as many as there is room for.
+    var ranks: Int?
+    /// Whether a slot may get several ranks.
+    var oversubscribe: Bool
+    /// Images a step.
+    var batch: (labeled: Int, unlabeled: Int)
+    /// Threads of a rank, nil for its share of the cores.
+    var threads: Int?
+
+    package init(ranks: Int?, oversubscribe: Bool, batch: (labeled: Int, unlabeled: Int), threads: Int?) {
+      (self.ranks, self.oversubscribe, self.batch, self.threads) = (ranks, oversubscribe, batch, threads)
+    }
+  }
 
   /// Plans the first attempt.
   ///
   /// - Parameters:
   ///   - facts: of the hosts that answer.
-  ///   - wanted: the number of ranks, nil for as many as there is room for.
   ///   - begun: the instructions that the run has computed with before, under another launch.
   /// - Throws: ``SupervisorError`` where the number is impossible.
   package init(
-    _ allocation: Allocation, facts: [String: HostFacts], wanted: Int?, oversubscribe: Bool,
-    batch: (labeled: Int, unlabeled: Int), threads: Int?, begun: HostFacts.Instructions? = nil
+    _ allocation: Allocation, facts: [String: HostFacts], _ request: Request, begun: HostFacts.Instructions? = nil
   ) throws {
-    self.batch = batch
-    self.threads = threads
+    (batch, threads) = (request.batch, request.threads)
     slots = allocation.hosts
     let there = slots.filter { facts[$0.name] != nil }.map { (host: $0.name, room: $0.slots ?? facts[$0.name]!.cores) }
     let total = there.reduce(0) { $0 + $1.room }
@@ -77,13 +91,13 @@ package struct Planner {
           + "OMPI_MCA_plm_rsh_agent says")
     }
     let largest = Self.largest(within: total, batch: batch)
-    let ranks = wanted ?? largest
+    let ranks = request.ranks ?? largest
     guard Self.divides(ranks, batch) else {
       throw SupervisorError(
         "-n \(ranks): the ranks must divide the batch, which has \(batch.labeled) labeled and \(batch.unlabeled) "
           + "unlabeled images a step; -n \(Self.largest(within: min(ranks, total), batch: batch)) does")
     }
-    guard ranks <= total || oversubscribe else {
+    guard ranks <= total || request.oversubscribe else {
       throw SupervisorError(
         "-n \(ranks): \(allocation.source) has \(total) slot\(total == 1 ? "" : "s")"
           + (there.count < slots.count ? " on the hosts that answer" : "")
@@ -97,12 +111,12 @@ package struct Planner {
       shares: shares, threads: threads ?? max(1, shares.map { facts[$0.host]!.cores / $0.ranks }.min() ?? 1))
   }
 
-  /// Plans an attempt on the hosts that answer; nil where none does that can be used.
+  /// Plans an attempt on the hosts that answer; nil where none of them can be used.
   package func plan(_ facts: [String: HostFacts]) -> RankPlan? {
     let rooms = slots.compactMap { entry -> (host: String, room: Int)? in
       guard let host = facts[entry.name], host.instructions >= instructions else { return nil }
       let most = (entry.slots ?? host.cores) * factor
-      // One thread each: the slots say how many. Several: no more ranks than there are cores for their threads.
+      // Ranks of one thread fill the slots. Ranks of several threads also need a core for each thread.
       let room = first.threads == 1 ? most : min(most, max(1, host.cores / first.threads))
       return (entry.name, max(room, first.shares.first { $0.host == entry.name }?.ranks ?? 0))
     }
@@ -128,7 +142,7 @@ package struct Planner {
     return ranks
   }
 
-  /// One rank to each host in turn, as long as it has room: cores and memory are used evenly.
+  /// Deals ranks to the hosts in turn, as long as they have room, so that cores and memory are used evenly.
   private static func spread(_ ranks: Int, over rooms: [(host: String, room: Int)]) -> [RankPlan.Share] {
     var counts = [Int](repeating: 0, count: rooms.count)
     var left = ranks

@@ -1,6 +1,6 @@
-/// What a host that answers says of itself.
+/// The facts that a host reports about itself.
 package struct HostFacts: Equatable, Sendable {
-  /// Vector instructions that the numeric libraries choose their kernels by, which fixes the bits they compute.
+  /// Vector instructions, by which the numeric libraries choose their kernels, on which the bits depend.
   package enum Instructions: Int, CaseIterable, Comparable, Sendable {
     case base, avx2, avx512
     package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
@@ -22,7 +22,7 @@ package struct HostFacts: Equatable, Sendable {
     + "echo u2pl-host $(env -u OMP_NUM_THREADS nproc) $(nproc --all) "
     + "$(cat /sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list | sort -u | grep -c .) $i"
 
-  /// From what ``script`` prints; a login shell may have said something before.
+  /// Reads the output of ``script``; a login shell may have printed something before it.
   package init?(_ output: [String]) {
     guard let line = output.last(where: { $0.hasPrefix("u2pl-host ") }) else { return nil }
     let words = line.split(separator: " ").map(String.init)

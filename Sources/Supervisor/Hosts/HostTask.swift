@@ -2,7 +2,7 @@ import Foundation
 
 /// A shell script that runs on several hosts at the same time, each for a limited time.
 package final class HostTask {
-  /// What a host has answered.
+  /// The answer of a host.
   package struct Answer {
     package let status: ChildProcess.End?
     package let output: [String]
@@ -31,10 +31,12 @@ package final class HostTask {
 
   var children: [ChildProcess] { running.map(\.child) }
 
-  /// Takes what has been answered; whether every host has, or had its time.
+  /// Takes the answers that have arrived.
+  ///
+  /// - Returns: whether every host has answered or its time is over.
   func poll() -> Bool { poll(late: ProcessInfo.processInfo.systemUptime >= limit) { _ in true } }
 
-  /// Ends it on the hosts whose output so far is not enough.
+  /// Ends the script on the hosts whose output so far is not enough.
   func giveUp(where isTooLittle: ([String]) -> Bool) { _ = poll(late: true, isTooLittle) }
 
   private func poll(late: Bool, _ isTooLittle: ([String]) -> Bool) -> Bool {
@@ -58,7 +60,7 @@ package final class HostTask {
     return running.isEmpty
   }
 
-  /// Waits for the end of it.
+  /// Waits until every host has answered or its time is over.
   package func finish() -> [String: Answer] {
     while !poll() { ChildProcess.wait(for: children, seconds: 0.1) }
     return answers

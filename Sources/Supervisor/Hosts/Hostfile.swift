@@ -2,11 +2,11 @@ import Foundation
 
 /// Open MPI's hostfiles: `node01 slots=4 max_slots=8`, a host a line, with comments after `#` or `//`.
 ///
-/// As with `mpirun`, a host that is listed several times has the sum of its slots, one for each line without `slots`; one
-/// that is listed once and without has as many as cores. Hosts are names, or addresses of IPv4 or IPv6.
+/// As with `mpirun`, a host that is listed several times has the sum of its slots, one for each line without `slots`;
+/// one that is listed once and without has as many as cores. Hosts are names, or addresses of IPv4 or IPv6.
 package enum Hostfile {
   package static func read(_ path: String) throws -> Allocation {
-    // No more than a hostfile of any cluster has: a device would be read for ever.
+    // More than the hostfile of any cluster has. Without a limit, reading a device would never end.
     let most = 16 << 20
     var bytes = Data()
     do {
@@ -24,7 +24,7 @@ package enum Hostfile {
     return try parse(text, source: path)
   }
 
-  /// - Parameter source: what messages call the file.
+  /// - Parameter source: the file's name in messages.
   package static func parse(_ text: String, source: String) throws -> Allocation {
     var names: [String] = []
     var entries: [String: [Int?]] = [:]
@@ -50,7 +50,7 @@ package enum Hostfile {
     return Allocation(hosts: hosts, source: source)
   }
 
-  /// Nobody has a host with more; a number beyond it is a slip of the hand.
+  /// More slots than any host has: a greater number is a mistake.
   private static let most = 65536
 
   private static func entry(_ line: String) throws -> HostSlots? {
@@ -93,7 +93,7 @@ package enum Hostfile {
     return value
   }
 
-  /// A host name or an address; what else could stand there would end up in a command line.
+  /// A host name or an address. Anything else is refused, because it would be passed on a command line.
   private static func host(_ word: String) throws -> String {
     if word.contains("@") {
       throw SupervisorError("‘\(shown(word))’ names a user; put that into ~/.ssh/config and write the host alone")

@@ -1,7 +1,7 @@
 internal import CSpawn
 import Foundation
 
-/// How this machine runs something on a host: as `mpirun` does, or by a shell where the host is this machine itself.
+/// How this machine runs a command on a host: as `mpirun` does, or in a shell where the host is this machine itself.
 package struct RemoteShell {
   /// Such as `ssh -o BatchMode=yes`; the host and the command follow. nil where hosts are reached through Slurm.
   package let agent: [String]
@@ -9,19 +9,19 @@ package struct RemoteShell {
   private let isSlurm: Bool
 
   /// - Parameters:
-  ///   - allocation: of whose hosts is found out which of them is this machine.
+  ///   - allocation: its hosts are searched for this machine.
   package init(_ allocation: Allocation, environment: [String: String]) {
     let name = ProcessInfo.processInfo.hostName
     let names = ["localhost", name, String(name.prefix { $0 != "." })]
     own = Set(allocation.hosts.map(\.name).filter { names.contains($0) || u2pl_is_own_address($0) != 0 })
-    // Such as `-p 2222`, which Open MPI puts behind whichever agent it is.
+    // Such as `-p 2222`: Open MPI passes them to any agent.
     let further =
       (environment["OMPI_MCA_plm_rsh_args"] ?? Self.parameter("plm_rsh_args"))?.split(separator: " ").map(String.init)
       ?? []
     let given =
       ["OMPI_MCA_plm_rsh_agent", "OMPI_MCA_orte_rsh_agent", "OMPI_MCA_pls_rsh_agent"].lazy
       .compactMap { environment[$0] }.first ?? Self.parameter("plm_rsh_agent")
-    // Several agents are tried in turn; Open MPI takes the first that is there, and so does this.
+    // Of several agents Open MPI takes the first that is installed.
     let path = environment["PATH"] ?? "/usr/bin:/bin"
     let choices = (given ?? "ssh : rsh").components(separatedBy: ":").map { $0.split(separator: " ").map(String.init) }
       .filter { !$0.isEmpty }
@@ -38,15 +38,15 @@ package struct RemoteShell {
 
   func isOwn(_ host: String) -> Bool { own.contains(host) }
 
-  /// The command line that runs a shell script on a host. The script has to do without `'` and line breaks: the agent may
-  /// hand it to any login shell.
+  /// The command line that runs a shell script on a host. The script has to do without `'` and line breaks: the agent
+  /// may hand it to any login shell.
   package func line(_ script: String, on host: String) -> [String] {
     if isOwn(host) { return ["/bin/sh", "-c", script] }
     if isSlurm { return agent + ["--nodelist=\(host)", "/bin/sh", "-c", script] }
     return agent + [host, "exec /bin/sh -c '\(script)'"]
   }
 
-  /// What the user's or the administrator's file of Open MPI parameters says.
+  /// A parameter of Open MPI, from the user's or the administrator's file.
   private static func parameter(_ name: String) -> String? {
     for path in [NSHomeDirectory() + "/.openmpi/mca-params.conf", "/etc/openmpi/openmpi-mca-params.conf"] {
       let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""

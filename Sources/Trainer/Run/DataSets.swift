@@ -37,11 +37,11 @@ public struct DataSets: Sendable {
   /// - Throws: ``CollectiveFailure`` on every rank.
   public func check(sameSize: Bool, ranks: Communicator) throws {
     try ranks.together {
-      let first = try labeled.placing(0) { try labeled.check(0) }
+      let first = try labeled.namingOrigin(of: 0) { try labeled.check(0) }
       for set in [labeled, unlabeled].compactMap({ $0 }) {
         for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
           Activity.advance()
-          let size = try set.placing(index) { try set.check(index) }
+          let size = try set.namingOrigin(of: index) { try set.check(index) }
           guard !sameSize || size == first else {
             throw DatasetError(
               description: "\(set.identifier(index)) is \(size.width)×\(size.height), \(labeled.identifier(0)) "
@@ -84,7 +84,7 @@ extension ImageSet {
   func checkShare(of ranks: Communicator) throws {
     for index in stride(from: ranks.rank, to: count, by: ranks.size) {
       Activity.advance()
-      try placing(index) { try check(index) }
+      try namingOrigin(of: index) { try check(index) }
     }
   }
 }
@@ -109,14 +109,15 @@ extension BatchLoader {
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled : nil
     let augmentation = Augmentation(configuration.augment)
     self.init(
-      labeled: sets.labeled, unlabeled: unlabeled,
-      labeledSampler: sampler(sets.labeled, configuration.batch.labeled, .labeledOrder, folds),
-      unlabeledSampler: unlabeled.map { sampler($0, configuration.batch.unlabeled, .unlabeledOrder) },
-      labeledSlots: layout.localLabeled, unlabeledSlots: layout.localUnlabeled,
-      unlabeledFromStep: trainer.schedule.firstSemiSupervisedStep, balance: balance,
-      steps: firstStep..<trainer.schedule.totalSteps,
-      labeledAugmentation: augmentation, unlabeledAugmentation: augmentation,
-      normalization: Normalization(configuration), philox: philox)
+      labeled: .init(
+        sets.labeled, sampler(sets.labeled, configuration.batch.labeled, .labeledOrder, folds),
+        slots: layout.localLabeled, augmentation: augmentation, balance: balance),
+      unlabeled: unlabeled.map {
+        .init(
+          $0, sampler($0, configuration.batch.unlabeled, .unlabeledOrder), slots: layout.localUnlabeled,
+          augmentation: augmentation, firstStep: trainer.schedule.firstSemiSupervisedStep)
+      },
+      steps: firstStep..<trainer.schedule.totalSteps, normalization: Normalization(configuration), philox: philox)
   }
 }
 

@@ -4,7 +4,7 @@ import Dataset
 /// Where a configuration's images and masks are, whatever its kind of data.
 public struct DataSource: Sendable {
   private let data: Configuration.Data
-  /// Opened once, whatever the number of lists.
+  /// Opened once for all lists.
   private let packed: PackedFile?
 
   /// - Throws: ``DatasetError`` when a packed file cannot be opened.
@@ -15,8 +15,8 @@ public struct DataSource: Sendable {
 
   /// Opens a list; nil where the configuration has none for this role.
   ///
-  /// - Throws: ``DatasetError`` when there is no list to speak of. What its lines lack is in the set's ``ImageSet/problems``.
-  public func open(_ role: ShapesRole) throws -> (any ImageSet)? {
+  /// - Throws: ``DatasetError`` when there is no such list. Errors of its lines are in the set's ``ImageSet/problems``.
+  public func open(_ role: ListRole) throws -> (any ImageSet)? {
     let source: Configuration.ListSource? =
       switch role {
       case .labeled: data.labeled
@@ -28,7 +28,7 @@ public struct DataSource: Sendable {
     case .count(let count):
       return ShapesSet(
         height: data.size.height, width: data.size.width, count: count, classes: data.classes, seed: data.seed,
-        offset: role.firstImage)
+        offset: role.firstGeneratedImage)
     case .file(let list): return try open(list: list, labeled: role != .unlabeled)
     }
   }

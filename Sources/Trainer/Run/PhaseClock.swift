@@ -1,16 +1,15 @@
-import Dispatch
 import Distributed
 import Method
 import RunLogs
 
-/// Where the time of a step goes on this rank, in seconds by phase; publishes the phase it is in.
+/// Measures the phases of a step on this rank, in seconds, and publishes which phase the rank is in.
 struct PhaseClock {
   private var seconds: [PhaseTime] = []
   /// The part of each phase spent in calls of MPI.
   private var waits: [PhaseTime] = []
   /// The same by call.
   private var calls: [String: Double] = [:]
-  private var last = DispatchTime.now().uptimeNanoseconds
+  private var last = ContinuousClock.now
   /// A phase is named when it ends, and is to be published when it begins.
   private let order: [StepPhase]
 
@@ -19,15 +18,15 @@ struct PhaseClock {
   /// - Parameter step: which step it times.
   init(_ order: [StepPhase] = [], step: Int = 0) {
     self.order = order
-    // What was waited for before it belongs to no phase.
+    // Earlier waits belong to no phase.
     _ = Activity.takeWaits()
     if let first = order.first { Activity.begin(first.rawValue, step: step) }
   }
 
   /// Ends the phase that began with the last call, or with the clock.
   mutating func mark(_ phase: StepPhase) {
-    let now = DispatchTime.now().uptimeNanoseconds
-    seconds.append(PhaseTime(phase: phase.rawValue, seconds: Double(now - last) * 1e-9))
+    let now = ContinuousClock.now
+    seconds.append(PhaseTime(phase: phase.rawValue, seconds: (now - last) / .seconds(1)))
     last = now
     let calls = Activity.takeWaits()
     waits.append(PhaseTime(phase: phase.rawValue, seconds: calls.reduce(0) { $0 + $1.seconds }))

@@ -3,7 +3,7 @@ import Files
 import Foundation
 import RunLogs
 
-/// What rank 0 keeps of a run on the disk: metrics and checkpoints. A disk that takes no more does not end the run; it is said
+/// What rank 0 keeps of a run on the disk: metrics and checkpoints. A full disk does not end the run; the user is told
 /// when it happens, and again at the end.
 final class RunRecords {
   private let directory: RunDirectory
@@ -15,18 +15,26 @@ final class RunRecords {
   private var submitted = 0
   private var isClosed = false
 
+  /// Where an interrupted run goes on.
+  struct Resumption {
+    /// The first step that is computed.
+    let step: Int
+    /// Whether the run begins with the evaluation after the step before.
+    let evaluatesAgain: Bool
+  }
+
   /// - Parameters:
-  ///   - step: where a run goes on that was interrupted; nil starts `metrics.jsonl` anew.
-  ///   - evaluatesAgain: whether it begins with the evaluation after the step before.
+  ///   - resumption: nil starts `metrics.jsonl` anew.
   ///   - fault: what a test has ordered to go wrong.
   init(
-    _ directory: RunDirectory, keep: Int, resumeAt step: Int?, evaluatesAgain: Bool, fault: InjectedFault,
-    log: RankLog, say: @escaping (String) -> Void
+    _ directory: RunDirectory, keep: Int, resumption: Resumption?, fault: InjectedFault, log: RankLog,
+    say: @escaping (String) -> Void
   ) throws {
     self.directory = directory
     self.log = log
     self.say = say
-    let metrics = try MetricsFile(path: directory.metricsPath, resumeAt: step, evaluatesAgain: evaluatesAgain)
+    let metrics = try MetricsFile(
+      path: directory.metricsPath, resumeAt: resumption?.step, evaluatesAgain: resumption?.evaluatesAgain ?? false)
     self.metrics = metrics
     let delay = fault.secondsOfDisk
     writer = CheckpointWriter(run: directory, keep: keep) {
@@ -73,8 +81,8 @@ final class RunRecords {
     return close()
   }
 
-  /// The same for a run that fails, which a disk that hangs must not keep; what is missing is a warning then. Does nothing
-  /// after ``finish()``.
+  /// The same for a run that fails, which a disk that hangs must not keep; what is missing is a warning then. Does
+  /// nothing after ``finish()``.
   func finishAfterFailure() {
     guard !isClosed else { return }
     if !writer.wait(seconds: Self.patience) {

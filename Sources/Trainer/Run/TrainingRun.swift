@@ -18,6 +18,18 @@ public final class TrainingRun {
     case path(String)
   }
 
+  /// What computes the run.
+  public struct Provenance: Sendable {
+    /// Put into every checkpoint, such as the program's version.
+    public var attributes: [String: AttributeValue]
+    /// About this process, for the head of its log.
+    public var facts: ProcessFacts
+
+    public init(attributes: [String: AttributeValue] = [:], facts: ProcessFacts = .here()) {
+      (self.attributes, self.facts) = (attributes, facts)
+    }
+  }
+
   let configuration: Configuration
   let ranks: Communicator
   let directory: RunDirectory
@@ -46,18 +58,17 @@ public final class TrainingRun {
   ///
   /// - Parameters:
   ///   - directory: made if it does not exist.
-  ///   - attributes: put into every checkpoint, such as the program's version.
-  ///   - facts: about this process, for the head of its log.
   ///   - say: shows a line to the user; called on rank 0 only.
   /// - Throws: ``CollectiveFailure`` on every rank when any finds something wrong.
   public init(
     _ configuration: Configuration, directory: RunDirectory, resume: Resume?, ranks: Communicator,
-    attributes: [String: AttributeValue] = [:], facts: ProcessFacts = .here(), say: @escaping (String) -> Void
+    provenance: Provenance = .init(), say: @escaping (String) -> Void
   ) throws {
     self.configuration = configuration
     self.ranks = ranks
     self.directory = directory
-    self.attributes = attributes
+    attributes = provenance.attributes
+    let facts = provenance.facts
     self.say = ranks.rank == 0 ? say : { _ in }
     events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
     Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
@@ -95,8 +106,9 @@ public final class TrainingRun {
         try directory.removeTemporaries()
         try directory.write(configuration: configuration.yaml())
         return try RunRecords(
-          directory, keep: configuration.checkpoint.keep, resumeAt: resume == nil ? nil : trainer.step,
-          evaluatesAgain: owesEvaluation, fault: fault, log: log, say: self.say)
+          directory, keep: configuration.checkpoint.keep,
+          resumption: resume.map { _ in .init(step: trainer.step, evaluatesAgain: owesEvaluation) }, fault: fault,
+          log: log, say: self.say)
       }
       if let events { records?.tell(events) }
     }
@@ -122,8 +134,8 @@ public final class TrainingRun {
 
   /// Trains to the end. Collective.
   ///
-  /// - Throws: ``TrainingError``, and ``RunStopped`` after a signal (see ``StopRequest``), on every rank alike; anything else
-  ///   on one rank, whose caller then has to abort the job.
+  /// - Throws: ``TrainingError``, and ``RunStopped`` after a signal (see ``StopRequest``), on every rank alike;
+  ///   anything else on one rank, whose caller then has to abort the job.
   public func run() throws { try withLastWords(train) }
 
   private func train() throws {
@@ -276,8 +288,8 @@ public final class TrainingRun {
     }
   }
 
-  /// On rank 0: links that a kill has left behind, and checkpoints that were passed over. What cannot be done ends no run, as
-  /// on a full disk: the next checkpoint makes links again.
+  /// On rank 0: links that a kill has left behind, and checkpoints that were passed over. What cannot be done ends no
+  /// run, as on a full disk: the next checkpoint makes links again.
   private func mend(skipped: [String]) {
     do {
       try directory.relink(step: trainer.step, best: best?.step, skipped: skipped)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Distributed
+import Files
 import Foundation
 import Measurement
 
@@ -40,7 +41,7 @@ extension Bench {
         let latency = counted.map(\.latency).max()!, bandwidth = counted.map(\.bandwidth).min()!
         RankedProcess.say(
           json
-            ? try Self.json(ways, latency: latency, bandwidth: bandwidth)
+            ? Self.json(ways, latency: latency, bandwidth: bandwidth)
             : table(ways, latency: latency, bandwidth: bandwidth, ranks: ranks.size).joined(separator: "\n"))
       }
     }
@@ -60,17 +61,21 @@ extension Bench {
       return lines + ["", String(format: "u2pl plan --latency %.3g --bandwidth %.4g", latency, bandwidth)]
     }
 
-    private static func json(_ ways: [LinkBenchmark.Way], latency: Double, bandwidth: Double) throws -> String {
-      let rows: [[String: Any]] = ways.map {
-        [
-          "distance": $0.distance, "pairs": $0.pairs, "pairs_between_hosts": $0.betweenHosts, "latency": $0.latency,
-          "bandwidth": $0.bandwidth,
-        ]
+    private static func json(_ ways: [LinkBenchmark.Way], latency: Double, bandwidth: Double) -> String {
+      let rows = ways.map { way in
+        var row = JSONLine()
+        row.add("distance", way.distance)
+        row.add("pairs", way.pairs)
+        row.add("pairs_between_hosts", way.betweenHosts)
+        row.add("latency", way.latency)
+        row.add("bandwidth", way.bandwidth)
+        return row
       }
-      return String(
-        decoding: try JSONSerialization.data(
-          withJSONObject: ["latency": latency, "bandwidth": bandwidth, "ways": rows], options: [.sortedKeys]),
-        as: UTF8.self)
+      var line = JSONLine()
+      line.add("latency", latency)
+      line.add("bandwidth", bandwidth)
+      line.add("ways", rows)
+      return line.text
     }
   }
 }

@@ -3,6 +3,7 @@ import Compute
 import Configuration
 import Dataset
 import Distributed
+import Files
 import Foundation
 import Measurement
 import Method
@@ -68,7 +69,7 @@ extension Bench {
         let measured = try Measured(
           options, ranks: ranks, exchange: compareExchange ? .byTurns : withoutExchange ? .never : .always)
         guard ranks.rank == 0 else { return }
-        RankedProcess.say(json ? try measured.json() : measured.table(options))
+        RankedProcess.say(json ? measured.json() : measured.table(options))
       }
     }
   }
@@ -150,16 +151,21 @@ extension Bench {
       return lines.joined(separator: "\n")
     }
 
-    func json() throws -> String {
-      let object: [String: Any] = [
-        "seconds": result.times.map(\.seconds), "median_seconds": seconds,
-        "phases": Dictionary(uniqueKeysWithValues: phases.map { ($0.name, $0.seconds) }),
-        "convolution_seconds": convolutionSeconds, "convolution_operations": operations, "roof": roof,
-        "threads": threads, "ranks": peaks.count, "peak_bytes": peaks, "bytes_sent": result.bytesSent,
-        "exchange_ratios": exchangeRatios,
-      ]
-      return String(
-        decoding: try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys]), as: UTF8.self)
+    func json() -> String {
+      var line = JSONLine(), parts = JSONLine()
+      for phase in phases { parts.add(phase.name, phase.seconds) }
+      line.add("seconds", result.times.map(\.seconds))
+      line.add("median_seconds", seconds)
+      line.add("phases", parts)
+      line.add("convolution_seconds", convolutionSeconds)
+      line.add("convolution_operations", operations)
+      line.add("roof", roof)
+      line.add("threads", threads)
+      line.add("ranks", peaks.count)
+      line.add("peak_bytes", peaks)
+      line.add("bytes_sent", result.bytesSent)
+      line.add("exchange_ratios", exchangeRatios)
+      return line.text
     }
   }
 }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Compute
 import Configuration
+import Distributed
+import Files
 import Foundation
 import Measurement
 import Trainer
@@ -69,7 +71,7 @@ struct Plan: ParsableCommand {
       let counts = self.ranks.isEmpty ? [1, 2, 4, 16, 64, 256, 1024] : self.ranks
       let costs = counts.map { plan.cost(ranks: $0, work: work, link: link) }
       RankedProcess.say(
-        json ? try Self.json(plan, work, costs) : table(plan, settings, size, work, costs).joined(separator: "\n"))
+        json ? Self.json(plan, work, costs) : table(plan, settings, size, work, costs).joined(separator: "\n"))
     }
   }
 
@@ -130,7 +132,9 @@ struct Plan: ParsableCommand {
     for cost in costs {
       func exposed(_ part: StepPlan.Part) -> Double { cost.exposed.first { $0.part == part }?.seconds ?? 0 }
       let gradients = exposed(.gradients), norm = exposed(.batchNorm)
-      let sent = plan.traffic(ranks: cost.ranks, labeled: labeled, unlabeled: unlabeled).reduce(0) { $0 + $1.linkBytes }
+      let sent = plan.traffic(ranks: cost.ranks, labeled: labeled, unlabeled: unlabeled).reduce(0) {
+        $0 + $1.traffic.linkBytes
+      }
       lines.append(
         String(
           format: "%5d  %6d  %8.4f  %9.4f   %9.4f  %10.4f  %8.4f  %8.4f  %8.1f  %8.1f %%  %7.1f  ", cost.ranks,
@@ -141,24 +145,31 @@ struct Plan: ParsableCommand {
     return lines
   }
 
-  private static func json(_ plan: StepPlan, _ work: StepPlan.Work, _ costs: [StepPlan.Cost]) throws -> String {
-    let rows: [[String: Any]] = costs.map { cost in
-      let traffic = plan.traffic(ranks: cost.ranks, labeled: work.labeled, unlabeled: work.unlabeled)
-      func byPart(_ value: (StepPlan.Traffic) -> Double) -> [String: Double] {
-        Dictionary(uniqueKeysWithValues: traffic.map { ($0.part.rawValue, value($0)) })
-      }
-      return [
-        "ranks": cost.ranks, "seconds": cost.seconds, "compute": cost.compute, "gradients": cost.gradients,
-        "efficiency": cost.efficiency,
-        "exposed": Dictionary(uniqueKeysWithValues: cost.exposed.map { ($0.part.rawValue, $0.seconds) }),
-        "link_bytes": byPart { $0.linkBytes }, "rounds": byPart { $0.rounds },
-        "bytes_sent": traffic.reduce(0) { $0 + $1.handedBytes },
-      ]
+  private static func json(_ plan: StepPlan, _ work: StepPlan.Work, _ costs: [StepPlan.Cost]) -> String {
+    func byPart(_ values: [(part: StepPlan.Part, value: Double)]) -> JSONLine {
+      var line = JSONLine()
+      for (part, value) in values { line.add(part.rawValue, value) }
+      return line
     }
-    let object: [String: Any] = [
-      "parameters": plan.parameters, "step_seconds": work.seconds, "backward_share": work.backwardShare, "plan": rows,
-    ]
-    return String(
-      decoding: try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys]), as: UTF8.self)
+    let rows = costs.map { cost in
+      let traffic = plan.traffic(ranks: cost.ranks, labeled: work.labeled, unlabeled: work.unlabeled)
+      var row = JSONLine()
+      row.add("ranks", cost.ranks)
+      row.add("seconds", cost.seconds)
+      row.add("compute", cost.compute)
+      row.add("gradients", cost.gradients)
+      row.add("efficiency", cost.efficiency)
+      row.add("exposed", byPart(cost.exposed.map { ($0.part, $0.seconds) }))
+      row.add("link_bytes", byPart(traffic.map { ($0.part, $0.traffic.linkBytes) }))
+      row.add("rounds", byPart(traffic.map { ($0.part, $0.traffic.rounds) }))
+      row.add("bytes_sent", traffic.reduce(0.0) { $0 + $1.traffic.handedBytes })
+      return row
+    }
+    var line = JSONLine()
+    line.add("parameters", plan.parameters)
+    line.add("step_seconds", work.seconds)
+    line.add("backward_share", work.backwardShare)
+    line.add("plan", rows)
+    return line.text
   }
 }

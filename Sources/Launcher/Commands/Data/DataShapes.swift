@@ -36,11 +36,11 @@ extension DataCommand {
 
     func run() throws {
       do {
-        for (role, count) in [(ShapesRole.labeled, labeled), (.unlabeled, unlabeled), (.validation, validation)] {
+        for (role, count) in [(ListRole.labeled, labeled), (.unlabeled, unlabeled), (.validation, validation)] {
           let set = ShapesSet(
-            height: size, width: size, count: count, classes: classes, seed: seed, offset: role.firstImage)
-          try set.write(to: output, list: role.list)
-          print("\(output)/splits/\(role.list).txt: \(count) images of \(size)×\(size)")
+            height: size, width: size, count: count, classes: classes, seed: seed, offset: role.firstGeneratedImage)
+          try set.write(to: output, list: role.name)
+          print("\(output)/splits/\(role.name).txt: \(count) images of \(size)×\(size)")
         }
       } catch let error as DatasetError {
         RankedProcess.show("u2pl: error: \(error)", isError: true)

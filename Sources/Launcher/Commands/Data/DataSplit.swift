@@ -83,7 +83,7 @@ extension DataCommand {
     /// The classes that cover at least a thousandth of each image. Collective.
     private func classesShown(_ set: any ImageSet, _ classes: Int, _ ranks: Communicator) throws -> [Set<Int>] {
       let results = try SharedWork.run(Array(0..<set.count), label: "read masks", ranks: ranks) { index in
-        let labels = try set.placing(index) { try set.labels(index) }
+        let labels = try set.namingOrigin(of: index) { try set.labels(index) }
         var counts = [Int](repeating: 0, count: 256)
         for value in labels.values { counts[Int(value)] += 1 }
         return (0..<classes).filter { 1000 * counts[$0] >= labels.values.count }

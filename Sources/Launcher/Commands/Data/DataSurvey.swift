@@ -9,7 +9,7 @@ import Transforms
 struct DataSurvey {
   /// What is known of one list.
   struct List {
-    let role: ShapesRole
+    let role: ListRole
     var images = 0
     /// Of the images that could be read, by their number of pixels.
     var smallest: (height: Int, width: Int)?
@@ -19,7 +19,7 @@ struct DataSurvey {
     /// Images that show each class, then those with ignored pixels.
     var shownBy: [Int64] = []
 
-    var name: String { role == .validation ? "validation" : role.list }
+    var name: String { role == .validation ? "validation" : role.name }
     var isMasked: Bool { role != .unlabeled }
   }
 
@@ -53,7 +53,7 @@ struct DataSurvey {
     var found: [String] = []
     do {
       let source = try DataSource(configuration.data)
-      for role in [ShapesRole.labeled, .unlabeled, .validation] {
+      for role in [ListRole.labeled, .unlabeled, .validation] {
         do {
           guard let set = try source.open(role) else { continue }
           sets.append(set)
@@ -107,7 +107,7 @@ struct DataSurvey {
   }
 
   private static func read(_ job: Job, classes: Int) throws -> Facts {
-    try job.set.placing(job.index) {
+    try job.set.namingOrigin(of: job.index) {
       guard job.masked else {
         let image = try job.set.image(job.index)
         return Facts(height: image.height, width: image.width)
@@ -178,7 +178,7 @@ struct DataSurvey {
   }
 
   private mutating func remark(_ sets: [any ImageSet], _ configuration: Configuration) {
-    var images: [ShapesRole: Set<String>] = [:]
+    var images: [ListRole: Set<String>] = [:]
     for (l, set) in sets.enumerated() {
       let all = (0..<set.count).map { set.source($0).image }
       images[lists[l].role] = Set(all)
@@ -188,11 +188,11 @@ struct DataSurvey {
       }
     }
     let validation = images[.validation] ?? []
-    for role in [ShapesRole.labeled, .unlabeled] {
+    for role in [ListRole.labeled, .unlabeled] {
       let shared = (images[role] ?? []).intersection(validation).count
       if shared > 0 {
         remarks.append(
-          "\(count(shared, "image")) of the validation list \(shared == 1 ? "is" : "are") \(role.list), too")
+          "\(count(shared, "image")) of the validation list \(shared == 1 ? "is" : "are") \(role.name), too")
       }
     }
     for list in lists where list.isMasked && list.shownBy.count > 1 {
