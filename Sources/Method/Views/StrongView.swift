@@ -129,8 +129,10 @@ extension Traffic {
   package mutating func strongView(_ size: StepSize) {
     let augment = size.configuration.augment
     guard augment.mix == .cutmix || augment.mix == .classmix else { return }
+    // With a draw for each image, every rank has the next one's first sample at hand.
+    let probability = augment.mixDraw == .image ? 1 : augment.mixProbability
     for bytes in [3 * MemoryLayout<Float>.size, MemoryLayout<UInt8>.size, MemoryLayout<Float>.size] {
-      sendReceive(bytes: bytes * size.height * size.width, probability: augment.mixProbability)
+      sendReceive(bytes: bytes * size.height * size.width, probability: probability)
     }
   }
 }
