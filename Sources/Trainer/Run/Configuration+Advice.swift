@@ -33,13 +33,22 @@ extension Configuration {
 
   /// What to tell the user at the start of a run.
   var warnings: [String] {
-    guard u2pl.enabled, u2pl.lowRank >= data.classes - 1 else { return [] }
-    let what =
-      u2pl.lowRank >= data.classes
-      ? "no unlabeled pixel is ever a negative" : "an unlabeled pixel is a negative of its least probable class only"
-    return [
-      "u2pl.low_rank \(u2pl.lowRank) with \(data.classes) classes: \(what); "
-        + "--set u2pl.low_rank=\(U2PL.standardLowRank(classes: data.classes)) is the default for as many"
-    ]
+    guard u2pl.enabled else { return [] }
+    var warnings: [String] = []
+    if u2pl.lowRank >= data.classes - 1 {
+      let what =
+        u2pl.lowRank >= data.classes
+        ? "no unlabeled pixel is ever a negative" : "an unlabeled pixel is a negative of its least probable class only"
+      warnings.append(
+        "u2pl.low_rank \(u2pl.lowRank) with \(data.classes) classes: \(what); "
+          + "--set u2pl.low_rank=\(U2PL.standardLowRank(classes: data.classes)) is the default for as many")
+    }
+    let strong = augment.strong
+    if teacher.buffers == .own, strong.color != nil || strong.greyProbability > 0 || strong.blur != nil {
+      warnings.append(
+        "augment.strong with teacher.buffers own: the teacher's running statistics are of images that the student's weights, "
+          + "which it averages, are not trained on; --set teacher.buffers=ema takes the student's")
+    }
+    return warnings
   }
 }
