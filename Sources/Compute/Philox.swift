@@ -56,7 +56,8 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let negatives = RandomStream(rawValue: 2)
   /// Which new keys enter the bank: index = position among the class's new keys, item = class, step.
   public static let enqueue = RandomStream(rawValue: 3)
-  /// Order of the labeled list: index = position, step = pass over the list.
+  /// Order of the labeled list: index = position, step = pass over the list, item = 0, or 1 + the window of steps whose pass
+  /// it is.
   public static let labeledOrder = RandomStream(rawValue: 16)
   /// Order of the unlabeled list: index = position, step = pass over the list.
   public static let unlabeledOrder = RandomStream(rawValue: 17)
@@ -72,6 +73,12 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let initialization = RandomStream(rawValue: 22)
   /// The generated data set: index = which quantity, item = image.
   public static let shapes = RandomStream(rawValue: 23)
+  /// What the student alone sees of unlabeled images: index = which quantity, item = global slot, step.
+  public static let strongView = RandomStream(rawValue: 24)
+  /// Classes that copy-paste takes: index = class, item = global slot, step.
+  public static let copyPaste = RandomStream(rawValue: 25)
+  /// Labeled samples that hold a given class: index = which quantity, item = global slot, step.
+  public static let balance = RandomStream(rawValue: 26)
   /// Which images of a list are labeled, or for validation: index = position in the list, item = 0, or 1.
   public static let listSplit = RandomStream(rawValue: 32)
 }

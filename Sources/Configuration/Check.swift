@@ -22,12 +22,12 @@ extension Configuration {
       throw ConfigurationError(
         place("u2pl.low_rank", "u2pl.high_rank"),
         "u2pl.low_rank (\(u2pl.lowRank)) must be below u2pl.high_rank (\(u2pl.highRank)); the published values are 3 "
-          + "and 20, for two classes 1 and 20")
+          + "and 20")
     }
-    guard schedule.supervisedEpochs <= schedule.epochs else {
+    if let supervised = schedule.supervisedEpochs, supervised > schedule.epochs {
       throw ConfigurationError(
         place("schedule.supervised_epochs", "schedule.epochs"),
-        "schedule.supervised_epochs (\(schedule.supervisedEpochs)) must be at most schedule.epochs (\(schedule.epochs))"
+        "schedule.supervised_epochs (\(supervised)) must be at most schedule.epochs (\(schedule.epochs))"
       )
     }
     let (steps, overflow) = schedule.epochs.multipliedReportingOverflow(by: schedule.stepsPerEpoch ?? 1)

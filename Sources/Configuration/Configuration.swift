@@ -109,6 +109,8 @@ extension Configuration {
     public var mean: [Double] = [123.675, 116.28, 103.53]
     public var std: [Double] = [58.395, 57.12, 57.375]
     public var shuffle = true
+    /// Share of labeled samples whose class is drawn first, each as often as any.
+    public var balance = 0.0
     /// Size of generated images.
     public var size = Size(height: 96, width: 96)
     /// Key of the generated images' draws; independent of ``Run/seed``, so that runs of other seeds see the same data.
@@ -130,7 +132,21 @@ extension Configuration {
 
   /// Random changes to the images.
   public struct Augment: Sendable, Equatable {
-    public enum Mix: String, Sendable, CaseIterable { case cutmix, classmix, cutout, off }
+    public enum Mix: String, Sendable, CaseIterable { case cutmix, classmix, cutout, copypaste, off }
+    /// What one draw decides whether to mix: each image, or all of a step.
+    public enum MixDraw: String, Sendable, CaseIterable { case image, step }
+
+    /// What the student alone sees of unlabeled images, after mixing.
+    public struct Strong: Sendable, Equatable {
+      /// nil for no colour jitter.
+      public var color: Color?
+      public var colorProbability = 0.8
+      /// Probability that an image loses its colour.
+      public var greyProbability = 0.0
+      /// Radius of a Gaussian blur in pixels; nil for none.
+      public var blur: Int?
+      public var blurProbability = 0.5
+    }
 
     /// Strengths of a colour jitter: factors are drawn from 1 ± these, hue shifts from ± its part of the colour circle.
     public struct Color: Sendable, Equatable {
@@ -164,8 +180,12 @@ extension Configuration {
     /// Probability that an image's colours are changed.
     public var colorProbability = 0.8
     public var mix = Mix.cutmix
-    /// Probability that a step is mixed.
+    /// Probability that a step, or an image, is mixed.
     public var mixProbability = 0.5
+    public var mixDraw = MixDraw.step
+    /// Share of an image that a rectangle of `cutmix` or `cutout` takes, drawn uniformly.
+    public var cutmixArea = 0.5...0.5
+    public var strong = Strong()
 
     /// `augment: off`.
     static var off: Augment {
@@ -216,15 +236,25 @@ extension Configuration {
     public var strict = true
   }
 
-  /// Stochastic gradient descent with a polynomial schedule.
+  /// How gradients change parameters, and the learning rate over the run.
   public struct Optimizer: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable { case sgd, adamw }
+    public enum Schedule: String, Sendable, CaseIterable { case poly, cosine }
+
+    public var kind = Kind.sgd
     public var learningRate = 0.001
     /// Factor on the learning rate of the decoder and the auxiliary head.
     public var headFactor = 10.0
+    /// Of SGD; β₁ of AdamW.
     public var momentum = 0.9
+    /// β₂ of AdamW.
+    public var secondMomentum = 0.999
     public var weightDecay = 1e-4
-    /// Exponent of the schedule.
+    public var schedule = Schedule.poly
+    /// Exponent of the polynomial schedule.
     public var power = 0.9
+    /// Steps over which the learning rate rises linearly to the schedule's.
+    public var warmupSteps = 0
     /// L2 norm that the global gradient is scaled down to; nil for no clipping.
     public var clipNorm: Double?
   }
@@ -233,8 +263,8 @@ extension Configuration {
     public var epochs = 80
     /// nil for one pass over the list that takes more steps.
     public var stepsPerEpoch: Int?
-    /// Epochs at the start that use labeled images only.
-    public var supervisedEpochs = 1
+    /// Epochs at the start that use labeled images only; nil lets the run decide by what the labels show.
+    public var supervisedEpochs: Int? = 1
   }
 
   /// Pseudo-labels and the contrastive loss. Symbols are those of docs/method.md.
@@ -262,13 +292,31 @@ extension Configuration {
     public var enqueuePerStep: Int? = 4096
     /// λ_c: weight of the contrastive loss.
     public var lambdaC = 0.1
-    /// Upper limit of the teacher's averaging factor.
-    public var emaDecay = 0.99
+    public enum Threshold: String, Sendable, CaseIterable {
+      /// One γ_t for all pixels.
+      case global
+      /// A percentile for each class of pseudo-labels.
+      case perClass = "class"
+    }
+    public enum Weight: String, Sendable, CaseIterable {
+      /// L_u and L_c as published.
+      case full
+      /// Times what labeled images that are held out for a while show of the teacher.
+      case evidence
+    }
+    public var weight = Weight.full
+    /// What the share of unreliable pixels is taken of.
+    public var threshold = Threshold.global
+    /// Upper limit of the teacher's averaging factor; nil derives it from the length of the run.
+    public var emaDecay: Double? = 0.99
 
     init(classes: Int = 21) {
       capacity = Self.publishedCapacity(classes: classes)
-      if classes == 2 { lowRank = 1 }
+      lowRank = Self.standardLowRank(classes: classes)
     }
+
+    /// The published 3, and less where that would leave an unlabeled pixel few classes to be a negative of.
+    public static func standardLowRank(classes: Int) -> Int { classes <= 4 ? 1 : classes <= 7 ? 2 : 3 }
 
     /// 50 000 of class 0, which is the background, and 30 000 of any other.
     static func publishedCapacity(classes: Int) -> [Int] {
@@ -281,6 +329,8 @@ extension Configuration {
     public var ohem: OHEM?
     /// Weight of each class in the supervised loss of the main head; nil for 1.
     public var classWeights: [Double]?
+    /// Weight of the soft Dice loss beside cross-entropy; 0 for none.
+    public var dice = 0.0
     /// Weight of the auxiliary head's supervised loss.
     public var auxiliaryWeight = 0.4
   }
@@ -300,7 +350,14 @@ extension Configuration {
       /// They are averaged from the student's, as parameters are.
       case ema
     }
+    public enum Start: String, Sendable, CaseIterable {
+      /// As a copy of the student, with the first pseudo-labels.
+      case pseudoLabels = "pseudo_labels"
+      /// It follows the student from the first step on, also in a supervised-only run.
+      case beginning
+    }
     public var buffers = Buffers.own
+    public var start = Start.pseudoLabels
   }
 
   public struct Checkpoint: Sendable, Equatable {

@@ -38,6 +38,10 @@ extension Configuration.Data: Section {
         "shuffle", \.shuffle, in: .init(), .toggle,
         "Whether lists are in a new order each pass. `off`: slot i of step k is line (k · batch + i) mod length."),
       Field(
+        "balance", \.balance, in: .init(), .probability,
+        "Share of labeled samples that are drawn for a class, every class in the labels as often as any: an image that has it, "
+          + "and a crop with a pixel of it."),
+      Field(
         "size", \.size, in: .init(), .size(8...8192), unit: "pixels", applies: onlyShapes,
         "Size of generated images, one number or [height, width]; for `shapes` only."),
       Field(

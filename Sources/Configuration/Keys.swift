@@ -80,10 +80,39 @@ extension Configuration.Augment: Section {
       Field(
         "mix", \.mix, in: .init(), .choice(),
         "How unlabeled images are mixed for the strong view: with a rectangle (`cutmix`) or half of the classes "
-          + "(`classmix`) of the next, or with a rectangle removed (`cutout`)."),
+          + "(`classmix`) of the next, with a rectangle removed (`cutout`), or with half of the classes of a labeled image, "
+          + "and their labels, laid over it (`copypaste`)."),
       Field(
         "mix_probability", \.mixProbability, in: .init(), .probability,
-        "Probability that a step is mixed; one draw a step."),
+        "Probability that a step, or an image, is mixed."),
+      Field(
+        "mix_draw", \.mixDraw, in: .init(), .choice(),
+        "Whether every `image` has a draw of its own that decides whether it is mixed, or all of a `step` have one."),
+      Field(
+        "cutmix_area", \.cutmixArea, in: .init(), .shares,
+        "Share of the image that the rectangle of `cutmix` and `cutout` takes, drawn uniformly between the two."),
+      Field(section: "strong", \.strong, start: { _ in Strong() }, off: Strong()),
+    ]
+  }
+}
+
+extension Configuration.Augment.Strong: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "color", \.color, in: .init(), .orOff(.jitter),
+        "Colour jitter, as `augment.color`, of the unlabeled images that the student sees, after mixing; the teacher sees "
+          + "them without it."),
+      Field(
+        "color_probability", \.colorProbability, in: .init(), .probability,
+        "Probability that an image's colours are changed."),
+      Field(
+        "grey_probability", \.greyProbability, in: .init(), .probability,
+        "Probability that the student sees an unlabeled image in grey."),
+      Field(
+        "blur", \.blur, in: .init(), .orOff(.integer(1...32, example: 2)), unit: "pixels",
+        "Radius of a Gaussian blur, as `augment.blur`, of what the student alone sees."),
+      Field("blur_probability", \.blurProbability, in: .init(), .probability, "Probability that an image is blurred."),
     ]
   }
 }
@@ -138,22 +167,35 @@ extension Configuration.Optimizer: Section {
   static var fields: [Field<Self>] {
     [
       Field(
+        "kind", \.kind, in: .init(), .choice(),
+        "`sgd`, or `adamw` with β₁ = `momentum`, β₂ = `second_momentum`, ε = 1e-8."),
+      Field(
         "learning_rate", \.learningRate, in: .init(),
         .number("at least 0, at most 1000", example: 0.001) { (0...1000).contains($0) },
-        "Learning rate of the encoder at the first step."),
+        "Learning rate of the encoder that the schedule starts from."),
       Field(
         "head_factor", \.headFactor, in: .init(),
         .number("at least 0, at most 1000", example: 10) { (0...1000).contains($0) },
         "Factor on the learning rate of the decoder and the auxiliary head."),
       Field(
         "momentum", \.momentum, in: .init(), .number("at least 0, below 1", example: 0.9) { $0 >= 0 && $0 < 1 },
-        "Momentum of SGD."),
+        "Momentum of SGD; β₁ of AdamW."),
+      Field(
+        "second_momentum", \.secondMomentum, in: .init(),
+        .number("at least 0, below 1", example: 0.999) { $0 >= 0 && $0 < 1 }, "β₂ of AdamW."),
       Field(
         "weight_decay", \.weightDecay, in: .init(), .number("0 to 1", example: 1e-4) { (0...1).contains($0) },
-        "Weight decay, on every parameter."),
+        "Weight decay, on every parameter; AdamW takes θ down by the learning rate times it, apart from the gradient."),
+      Field(
+        "schedule", \.schedule, in: .init(), .choice(),
+        "Learning rate at step k of K: `learning_rate · (1 − k/K)^power` (`poly`), or "
+          + "`learning_rate · (1 + cos(π k/K)) / 2` (`cosine`)."),
       Field(
         "power", \.power, in: .init(), .number("at least 0, at most 100", example: 0.9) { (0...100).contains($0) },
-        "Exponent of the schedule `learning_rate · (1 − k/K)^power`, k the step, K all steps."),
+        "Exponent of the `poly` schedule."),
+      Field(
+        "warmup_steps", \.warmupSteps, in: .init(), .integer(0...1_000_000, example: 100), unit: "steps",
+        "The schedule's learning rate is times (k + 1) / warmup_steps in the first steps k, which are as many."),
       Field(
         "clip_norm", \.clipNorm, in: .init(),
         .orNull(.number("above 0, at most 1000000", example: 10) { $0 > 0 && $0 <= 1e6 }),
@@ -172,8 +214,11 @@ extension Configuration.Schedule: Section {
         "steps_per_epoch", \.stepsPerEpoch, in: .init(), .orNull(.integer(1...1_000_000, example: 100)), unit: "steps",
         "Steps of an epoch; null means one pass over the list that takes more steps."),
       Field(
-        "supervised_epochs", \.supervisedEpochs, in: .init(), .integer(0...1_000_000, example: 1), unit: "epochs",
-        "Epochs at the start that use labeled images only; at most `schedule.epochs`."),
+        "supervised_epochs", \.supervisedEpochs, in: .init(), .orAuto(.integer(0...1_000_000, example: 1)),
+        unit: "epochs",
+        "Epochs at the start that use labeled images only; at most `schedule.epochs`. `auto` starts pseudo-labels when the "
+          + "teacher gets no better on labeled images that are held out for a while, at the latest at half of the run, and "
+          + "takes `u2pl.weight` as `evidence`."),
     ]
   }
 }
@@ -192,7 +237,8 @@ extension Configuration.U2PL: Section {
         "delta_p", \.deltaP, in: .init(), .probability,
         "δ_p: a pixel is an anchor of its class if the teacher gives it a probability above this."),
       Field(
-        "low_rank", \.lowRank, in: .init(), .integer(0...255, example: 3), standard: "3, or 1 for 2 classes",
+        "low_rank", \.lowRank, in: .init(), .integer(0...255, example: 3),
+        standard: "by classes: 1 up to 4, 2 up to 7, else 3",
         "r_l: an unlabeled negative's class has at least this rank among the pixel's probabilities (0 is the most "
           + "probable), a labeled one's a lower; below `u2pl.high_rank`."),
       Field(
@@ -217,8 +263,17 @@ extension Configuration.U2PL: Section {
         .number("at least 0, at most 1000", example: 0.1) { (0...1000).contains($0) },
         "λ_c: weight of the contrastive loss."),
       Field(
-        "ema_decay", \.emaDecay, in: .init(), .probability,
-        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student."),
+        "weight", \.weight, in: .init(), .choice(),
+        "What the unsupervised and the contrastive loss count by: `full`, or as the `evidence` of labeled images held out for a "
+          + "while says, which rises slowly and falls where the teacher gets worse."),
+      Field(
+        "threshold", \.threshold, in: .init(), .choice(),
+        "Whether γ_t is one percentile of all unlabeled pixels (`global`), or for every `class` the same percentile of the "
+          + "pixels that have it as pseudo-label."),
+      Field(
+        "ema_decay", \.emaDecay, in: .init(), .orAuto(.probability),
+        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student; `auto` is 1 − 50/K for a run of K "
+          + "steps, at least 0.9: the average reaches over the same share of any run."),
     ]
   }
 }
@@ -233,6 +288,11 @@ extension Configuration.Loss: Section {
           .list(of: .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 }, example: "[1, 2.5]")),
         "Weights of the classes in the supervised loss of the main head, one number for each; the loss is the weighted mean "
           + "over pixels. null weighs all alike."),
+      Field(
+        "dice", \.dice, in: .init(),
+        .number("at least 0, at most 1000", example: 1) { $0 >= 0 && $0 <= 1000 },
+        "Weight of the soft Dice loss of the main head, which is added to the cross-entropy of labeled pixels: 1 minus the "
+          + "mean over the classes in the labels of 2 Σ p·y / (Σ p + Σ y), sums over the global batch."),
       Field(
         "auxiliary_weight", \.auxiliaryWeight, in: .init(),
         .number("at least 0, at most 1000", example: 0.4) { $0 >= 0 && $0 <= 1000 },
@@ -260,7 +320,11 @@ extension Configuration.Teacher: Section {
       Field(
         "buffers", \.buffers, in: .init(), .choice(),
         "Running statistics of the teacher's batch norm: its `own`, or averaged from the student's as parameters are "
-          + "(`ema`).")
+          + "(`ema`)."),
+      Field(
+        "start", \.start, in: .init(), .choice(),
+        "When the teacher starts to follow the student: as a copy of it with the first `pseudo_labels`, or from the "
+          + "`beginning` of the run, also of a supervised-only one, which is then evaluated by its teacher."),
     ]
   }
 }

@@ -161,6 +161,14 @@ extension ValueKind {
       format: { $0.map(kind.format) ?? "off" })
   }
 
+  /// `kind`, or `auto`.
+  static func orAuto<Wrapped>(_ kind: ValueKind<Wrapped>) -> Self where Value == Wrapped? {
+    ValueKind(
+      type: kind.type + ", or auto", range: kind.range, example: kind.example,
+      parse: { item throws(Refusal) in item.text == "auto" ? nil : try kind.parse(item) },
+      format: { $0.map(kind.format) ?? "auto" })
+  }
+
   /// A list of any number of values of `kind`.
   static func list<Element>(of kind: ValueKind<Element>, example: String) -> Self where Value == [Element] {
     ValueKind(

@@ -46,7 +46,10 @@ public struct RunEstimate: Sendable {
   /// - Throws: ``CollectiveFailure`` on every rank when they cannot share the batch of the run.
   public init(_ configuration: Configuration, height: Int, width: Int, ranks: Communicator) throws {
     // The steps below have a batch of their own, which every rank count divides.
-    try ranks.together { try U2PLTrainer.requireShares(configuration, ranks: ranks.size) }
+    try ranks.together {
+      try U2PLTrainer.requireShares(configuration, ranks: ranks.size)
+      try configuration.requireSeveralValues()
+    }
     let available = ProcessMemory.available
     let area = height * width, side = Int(Double(area).squareRoot())
     // Sizes of the form 32k + 1 leave no odd borders at any stride.
@@ -86,9 +89,10 @@ public struct RunEstimate: Sendable {
       withUnlabeled
       ? time.base + perPass * Double(area * (4 * (labeled + unlabeled) + unlabeled)) : supervisedStep
     activationBytes = Int(memory.base + memory.slope * Double(pixels))
-    // Student, its gradient and momentum, teacher.
-    networkBytes = parameters * 4 * 4
-    checkpointBytes = parameters * 4 * 3
+    let moments = configuration.optimizer.kind == .adamw ? 2 : 1
+    // Student, its gradient and the optimizer's state, teacher.
+    networkBytes = parameters * 4 * (3 + moments)
+    checkpointBytes = parameters * 4 * (2 + moments)
 
     ranksOnNode = node.size
     bankBytes = bank / ranksOnNode

@@ -115,7 +115,7 @@ public struct StepPlan: Sendable {
           for _ in 0..<norm.forwardPasses { traffic.orderedReduce(count: counts.forward) }
           traffic.orderedReduce(count: counts.backward)
         }
-      case .percentile: traffic.reliability()
+      case .percentile: traffic.reliability(size)
       case .contrast: traffic.contrast(size)
       case .bank: traffic.enqueue(size)
       case .losses:

@@ -16,6 +16,8 @@ public struct Augmentation: Sendable {
   public var rotate: ClosedRange<Double>?
   public var color: ColorJitter?
   public var blur: GaussianBlur?
+  /// A class of the mask: the window is one that a pixel of it, drawn uniformly, lies in before rotation; nil for any window.
+  public var focus: UInt8?
 
   public init(
     scale: ClosedRange<Double>? = nil, flip: Bool = false, crop: (height: Int, width: Int)? = nil,
@@ -37,7 +39,8 @@ public struct Augmentation: Sendable {
     let step: Int
 
     /// - Parameters:
-    ///   - stream: ``RandomStream/labeledAugmentation`` or ``RandomStream/unlabeledAugmentation``.
+    ///   - stream: ``RandomStream/labeledAugmentation``, ``RandomStream/unlabeledAugmentation`` or
+    ///     ``RandomStream/strongView``.
     ///   - slot: the global slot, whichever rank holds it.
     public init(_ philox: Philox, _ stream: RandomStream, slot: Int, step: Int) {
       (self.philox, self.stream, self.slot, self.step) = (philox, stream, slot, step)
@@ -59,7 +62,7 @@ public struct Augmentation: Sendable {
         index: quantity.rawValue, item: UInt32(truncatingIfNeeded: draws.slot),
         step: UInt32(truncatingIfNeeded: draws.step), stream: draws.stream)[0]
     }
-    let placement = placement(height: image.height, width: image.width, draw)
+    let placement = placement(height: image.height, width: image.width, focus: pixelInFocus(labels, draw), draw)
     let view = View(placement)
     let turned = rotate.map { RotatedView(placement, degrees: $0.at(draw(.angle))) }
     var pixels = turned?.pixels(image, normalization) ?? view.pixels(image, normalization)
@@ -78,10 +81,21 @@ public struct Augmentation: Sendable {
 
   /// What is drawn; the raw value is the first word of the counter.
   enum Quantity: UInt32 {
-    case scale, flip, top, left, angle, blur, color, brightness, contrast, saturation, hue
+    case scale, flip, top, left, angle, blur, color, brightness, contrast, saturation, hue, grey, focus
   }
 
-  private func placement(height: Int, width: Int, _ draw: (Quantity) -> UInt32) -> Placement {
+  /// The pixel of the mask that the window has to hold.
+  private func pixelInFocus(_ labels: LabelMap?, _ draw: (Quantity) -> UInt32) -> (y: Int, x: Int)? {
+    guard let focus, let labels else { return nil }
+    let pixels = labels.values.indices.filter { labels.values[$0] == focus }
+    guard !pixels.isEmpty else { return nil }
+    let pixel = pixels[Int((UInt64(draw(.focus)) &* UInt64(pixels.count)) >> 32)]
+    return (pixel / labels.width, pixel % labels.width)
+  }
+
+  private func placement(
+    height: Int, width: Int, focus: (y: Int, x: Int)?, _ draw: (Quantity) -> UInt32
+  ) -> Placement {
     var scaled = (height: height, width: width)
     if let scale {
       let factor = scale.at(draw(.scale))
@@ -89,13 +103,19 @@ public struct Augmentation: Sendable {
       scaled.width = max(1, Int((Double(width) * factor).rounded()))
     }
     let mirrored = flip && draw(.flip).unitInterval < 0.5
-    func offset(_ length: Int, in full: Int, _ quantity: Quantity) -> Int {
-      full > length ? Int((UInt64(draw(quantity)) &* UInt64(full - length + 1)) >> 32) : 0
+    /// The window's first pixel, which leaves the pixel `inside` in it.
+    func offset(_ length: Int, in full: Int, _ quantity: Quantity, inside: Int?) -> Int {
+      guard full > length else { return 0 }
+      let first = inside.map { max(0, $0 - length + 1) } ?? 0, last = min(full - length, inside ?? full)
+      return first + Int((UInt64(draw(quantity)) &* UInt64(last - first + 1)) >> 32)
     }
     let size = crop ?? scaled
+    let y = focus.map { $0.y * scaled.height / height }
+    let x = focus.map { $0.x * scaled.width / width }.map { mirrored ? scaled.width - 1 - $0 : $0 }
     return Placement(
-      source: (height, width), scaled: scaled, mirrored: mirrored, top: offset(size.height, in: scaled.height, .top),
-      left: offset(size.width, in: scaled.width, .left), height: size.height, width: size.width)
+      source: (height, width), scaled: scaled, mirrored: mirrored,
+      top: offset(size.height, in: scaled.height, .top, inside: y),
+      left: offset(size.width, in: scaled.width, .left, inside: x), height: size.height, width: size.width)
   }
 }
 

@@ -56,7 +56,7 @@ public struct ColorJitter: Sendable, Equatable {
   }
 
   /// Luma of ITU-R BT.601.
-  private static func grey(_ color: SIMD3<Float>) -> Float { 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] }
+  static func grey(_ color: SIMD3<Float>) -> Float { 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] }
 
   /// The colour of the same value and saturation (HSV) whose hue lies `turn` of the circle further.
   private static func turned(_ color: SIMD3<Float>, by turn: Float) -> SIMD3<Float> {

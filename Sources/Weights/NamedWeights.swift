@@ -107,10 +107,13 @@ public enum WeightsFormat: Sendable {
 }
 
 extension CheckpointFile {
-  /// The network of a checkpoint that an evaluation takes: the teacher once semi-supervised training has begun. Of a
-  /// file that is no checkpoint of a run, the student.
+  /// The network of a checkpoint that an evaluation takes: the teacher once it follows the student. Of a file that is no
+  /// checkpoint of a run, the student.
   public static func evaluatedNetwork(_ path: String) -> String {
-    guard case .int(let steps)? = (try? summary(path))?.attributes["semi_supervised_steps"] else { return "student" }
-    return steps > 0 ? "teacher" : "student"
+    guard let attributes = (try? summary(path))?.attributes else { return "student" }
+    if case .string(let network)? = attributes["evaluated_network"] { return network }
+    // Earlier checkpoints: the teacher follows from the first semi-supervised step on.
+    if case .int(let steps)? = attributes["semi_supervised_steps"], steps > 0 { return "teacher" }
+    return "student"
   }
 }

@@ -26,23 +26,12 @@ final class ReferenceTests: XCTestCase {
     ).yaml()
     let given = ["data.kind", "data.root", "data.labeled", "data.classes", "u2pl.enabled"]
     let computed = ["u2pl.low_rank": "3", "u2pl.capacity": "[50000" + String(repeating: ", 30000", count: 20) + "]"]
-    var section = ""
-    var paths: [String] = []
-    for line in written.split(separator: "\n") {
-      let parts = line.split(separator: ":", maxSplits: 1)
-      let key = parts[0].trimmingCharacters(in: .whitespaces)
-      guard parts.count == 2 else {
-        section = key
-        continue
-      }
-      let path = line.hasPrefix(" ") ? "\(section).\(key)" : key
-      paths.append(path)
-      let value = parts[1].trimmingCharacters(in: .whitespaces)
+    for (path, value) in keyed(written) {
       let entry = try XCTUnwrap(Configuration.reference.first { $0.path == path }, path)
       if !given.contains(path) { XCTAssertEqual(value, computed[path] ?? entry.standard, path) }
     }
     let documented = Configuration.reference.map(\.path).filter { !$0.hasPrefix("loss.ohem.") }
-    XCTAssertEqual(paths, documented)
+    XCTAssertEqual(keyed(written).map(\.path), documented)
   }
 
   func testEveryReferenceIsComplete() {

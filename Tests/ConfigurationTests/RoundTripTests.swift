@@ -16,18 +16,22 @@ final class RoundTripTests: XCTestCase {
       yaml: """
         run: {seed: 18446744073709551615, directory: "null"}
         data: {kind: shapes, root: "a \\"b\\" ü", labeled: 1, unlabeled: 2, validation: 3, classes: [a, "off", "1", "~"],
-          palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7}
+          palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7,
+          balance: 0.25}
         batch: {labeled: 1, unlabeled: 2}
         augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], rotate: [-7.5, 30], blur: 3,
-          blur_probability: 0.25, color: [0.1, 0.2, 0.3, 0.4], color_probability: 0.75, mix: off, mix_probability: 0.123}
+          blur_probability: 0.25, color: [0.1, 0.2, 0.3, 0.4], color_probability: 0.75, mix: off, mix_probability: 0.123,
+          mix_draw: image, cutmix_area: [0.1, 0.30000000000000004], strong: {color: [0.1, 0.2, 0.3, 0.4],
+          color_probability: 0.7, grey_probability: 0.2, blur: 4, blur_probability: 0.3}}
         model: {encoder: 34, encoder_width: 0.3, stem: classic, output_stride: 16, multi_grid: off, width: 8, features: 16,
           zero_init_residual: off, dilations: [1, 2, 3], dropout: 0, auxiliary: on, weights: "x: #y", strict: off}
-        optimizer: {learning_rate: 5e-324, head_factor: 3, momentum: 0, weight_decay: 0, power: 2, clip_norm: 2.5}
+        optimizer: {kind: adamw, learning_rate: 5e-324, head_factor: 3, momentum: 0, second_momentum: 0.5, weight_decay: 0,
+          schedule: cosine, power: 2, warmup_steps: 9, clip_norm: 2.5}
         schedule: {epochs: 5, steps_per_epoch: 6, supervised_epochs: 0}
         u2pl: {enabled: off, alpha0: 0.1, delta_p: 0.4, low_rank: 0, high_rank: 2, anchors: 1, negatives: 2,
-          temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, ema_decay: 0.9}
-        loss: {ohem: {threshold: 0.6, min_kept: 5}, class_weights: [1, 2.5, 0, 4], auxiliary_weight: 0.3}
-        teacher: {buffers: ema}
+          temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, threshold: class, weight: evidence, ema_decay: 0.9}
+        loss: {ohem: {threshold: 0.6, min_kept: 5}, class_weights: [1, 2.5, 0, 4], auxiliary_weight: 0.3, dice: 0.6}
+        teacher: {buffers: ema, start: beginning}
         checkpoint: {every_steps: 4, keep: 1}
         integrity: {every_steps: 7}
         watchdog: {seconds: 8}
@@ -44,14 +48,9 @@ final class RoundTripTests: XCTestCase {
     }
   }
 
-  /// Lines of the form `section.key: value`.
+  /// Settings of the form `section.key: value`.
   private func settings(_ value: Configuration) -> [String] {
-    var section = ""
-    return value.yaml().split(separator: "\n").compactMap { line in
-      if line.hasSuffix(":"), !line.hasPrefix(" ") { section = line.dropLast() + "." }
-      guard line.contains(": ") else { return nil }
-      return line.hasPrefix(" ") ? section + line.trimmingCharacters(in: .whitespaces) : String(line)
-    }
+    keyed(value.yaml()).map { "\($0.path): \($0.value)" }
   }
 
   func testDefaults() throws {

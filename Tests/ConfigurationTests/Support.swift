@@ -61,3 +61,15 @@ func withFolder<Result>(_ files: [String: String], _ body: (String) throws -> Re
   }
   return try body(folder.path)
 }
+
+/// The values of written YAML by their keys' paths, such as `augment.strong.blur`, in order.
+func keyed(_ yaml: String) -> [(path: String, value: String)] {
+  var sections: [Substring] = []
+  return yaml.split(separator: "\n").compactMap { line in
+    let depth = line.prefix { $0 == " " }.count / 2
+    let parts = line.drop { $0 == " " }.split(separator: ":", maxSplits: 1)
+    sections = sections.prefix(depth) + [parts[0]]
+    guard parts.count == 2 else { return nil }
+    return (sections.joined(separator: "."), parts[1].trimmingCharacters(in: .whitespaces))
+  }
+}

@@ -18,8 +18,8 @@ final class EvaluateTests: CommandTestCase {
   private func shown(_ output: String) throws -> [String] {
     let lines = output.split(separator: "\n")
     let first = try XCTUnwrap(lines.firstIndex { $0.hasPrefix("class") }, output)
-    let classes = lines[(first + 1)...].prefix { !$0.hasPrefix("mIoU") }
-      .compactMap { $0.split(separator: " ").dropLast(2).last.map(String.init) }
+    let classes = lines[(first + 1)...].prefix { !$0.hasPrefix("per ") }
+      .compactMap { $0.split(separator: " ").dropLast(4).last.map(String.init) }
     let last = try XCTUnwrap(output.firstMatch(of: /mIoU ([\d.]+) %  pixel accuracy ([\d.]+) %/), output)
     return classes + [String(last.1), String(last.2)]
   }

@@ -24,7 +24,7 @@ final class OptimizerTests: XCTestCase {
     let network = network()
     let parameters = network.parameters
     let count = parameters.values.count
-    let sgd = SGD(settings, parameters: parameters, totalSteps: 5)
+    let sgd = Optimizer(settings, parameters: parameters, totalSteps: 5)
     var isDecoder = [Bool](repeating: false, count: count)
     for entry in parameters.entries where entry.kind == .parameter && entry.name.hasPrefix("decoder.") {
       for i in entry.offset..<entry.offset + entry.count { isDecoder[i] = true }
@@ -55,11 +55,68 @@ final class OptimizerTests: XCTestCase {
 
   func testLearningRateFallsToNothing() throws {
     let settings = try configuration("optimizer: {learning_rate: 0.1}").optimizer
-    let sgd = SGD(settings, parameters: network().parameters, totalSteps: 1000)
+    let sgd = Optimizer(settings, parameters: network().parameters, totalSteps: 1000)
     XCTAssertEqual(sgd.learningRate(step: 0), 0.1)
     XCTAssertEqual(sgd.learningRate(step: 500), 0.1 * pow(0.5, 0.9), accuracy: 1e-15)
     XCTAssertEqual(sgd.learningRate(step: 999), 0.1 * pow(0.001, 0.9), accuracy: 1e-15)
     XCTAssertEqual(sgd.learningRate(step: 1000), 0)
+  }
+
+  /// Against torch.optim.AdamW's definition in double precision.
+  func testAdamW() throws {
+    let settings = try configuration(
+      """
+      optimizer: {kind: adamw, learning_rate: 0.02, head_factor: 3, momentum: 0.8, second_momentum: 0.95,
+        weight_decay: 0.05, schedule: cosine, warmup_steps: 2}
+      """
+    ).optimizer
+    let network = network(), parameters = network.parameters
+    let count = parameters.values.count
+    let optimizer = Optimizer(settings, parameters: parameters, totalSteps: 5)
+    XCTAssertEqual(optimizer.state.map(\.group), ["optimizer/momentum", "optimizer/second_moment"])
+    var values = parameters.values.map(Double.init)
+    var first = [Double](repeating: 0, count: count), second = first
+    for step in 0..<4 {
+      let gradient = uniform("gradient \(step)", count)
+      _ = parameters.gradients.update(fromContentsOf: gradient)
+      optimizer.update(network, step: step)
+      let rate = 0.02 * (1 + cos(Double.pi * Double(step) / 5)) / 2 * [0.5, 1, 1, 1][step]
+      XCTAssertEqual(optimizer.learningRate(step: step), rate, accuracy: 1e-15)
+      var worst = 0.0
+      for i in 0..<count {
+        let rate = i < network.firstDecoderParameter ? rate : 3 * rate, g = Double(gradient[i])
+        values[i] -= rate * 0.05 * values[i]
+        first[i] = 0.8 * first[i] + 0.2 * g
+        second[i] = 0.95 * second[i] + 0.05 * g * g
+        let (m, v) = (first[i] / (1 - pow(0.8, Double(step + 1))), second[i] / (1 - pow(0.95, Double(step + 1))))
+        values[i] -= rate * m / (v.squareRoot() + 1e-8)
+        worst = max(
+          worst, abs(Double(parameters.values[i]) - values[i]), abs(Double(optimizer.momentum[i]) - first[i]),
+          abs(Double(optimizer.secondMoment[i]) - second[i]))
+      }
+      XCTAssertLessThan(worst, 2e-6, "step \(step)")
+    }
+  }
+
+  /// The warm-up multiplies whatever the schedule gives.
+  func testSchedules() throws {
+    func rates(_ keys: String, _ steps: [Int]) throws -> [Double] {
+      let rate = LearningRate(
+        try configuration("optimizer: {learning_rate: 0.1, \(keys)}").optimizer, totalSteps: 100)
+      return steps.map { rate(step: $0) }
+    }
+    func check(_ found: [Double], _ expected: [Double], line: UInt = #line) {
+      for (a, b) in zip(found, expected) { XCTAssertEqual(a, b, accuracy: 1e-15, line: line) }
+    }
+    check(try rates("schedule: cosine", [0, 50, 100]), [0.1, 0.05, 0])
+    check(
+      try rates("warmup_steps: 10, power: 1", [0, 4, 9, 10, 50]), [0.1 * 0.1, 0.5 * 0.096, 0.091, 0.09, 0.05])
+    check(try rates("schedule: cosine, warmup_steps: 4", [1]), [0.5 * 0.05 * (1 + cos(Double.pi / 100))])
+  }
+
+  func testAveragingLimitByTheLengthOfTheRun() {
+    let limits = [10, 500, 1000, 5000, 50_000].map { ExponentialMovingAverage.limit(totalSteps: $0) }
+    for (a, b) in zip(limits, [0.9, 0.9, 0.95, 0.99, 0.999]) { XCTAssertEqual(a, b, accuracy: 1e-12) }
   }
 
   func testAveragingFactor() {
@@ -79,7 +136,7 @@ final class OptimizerTests: XCTestCase {
     _ = teacher.parameters.values.update(fromContentsOf: uniform("teacher", count))
     let values = teacher.parameters.values.map(Double.init), statistics = teacher.parameters.buffers.map(Double.init)
     let version = teacher.parameters.version
-    let sgd = SGD(
+    let sgd = Optimizer(
       try configuration("optimizer: {learning_rate: 0.1}").optimizer, parameters: student.parameters, totalSteps: 10)
     sgd.update(student, step: 0, average: (teacher.parameters, 0.75))
     XCTAssertNotEqual(teacher.parameters.version, version)
@@ -103,7 +160,7 @@ final class OptimizerTests: XCTestCase {
   func testFirstAverageIsACopy() throws {
     let (student, teacher) = (network(), network())
     _ = student.parameters.gradients.update(fromContentsOf: uniform("gradient", student.parameters.values.count))
-    let sgd = SGD(
+    let sgd = Optimizer(
       try configuration("optimizer: {learning_rate: 0.1}").optimizer, parameters: student.parameters, totalSteps: 10)
     sgd.update(student, step: 0, average: (teacher.parameters, 0))
     XCTAssertEqual(Array(teacher.parameters.values), Array(student.parameters.values))

@@ -27,12 +27,21 @@ final class StrongViewTests: XCTestCase {
   }
 
   private func view(_ mix: Configuration.Augment.Mix, probability: Double = 1) -> StrongView {
-    StrongView(mix: mix, probability: probability, philox: Philox(seed: 8))
+    view(mix) { $0.mixProbability = probability }
+  }
+
+  private func view(
+    _ mix: Configuration.Augment.Mix, _ change: (inout Configuration.Augment) -> Void
+  ) -> StrongView {
+    var settings = try! configuration("").augment
+    settings.mix = mix
+    change(&settings)
+    return StrongView(settings, philox: Philox(seed: 8))
   }
 
   private func serial(_ view: StrongView, step: Int) throws -> PseudoLabeled {
     var whole = batch(0..<count)
-    try view.apply(&whole, firstSlot: 0, step: step, ranks: .alone)
+    try view.apply(&whole, labeled: [], firstSlot: 0, step: step, ranks: .alone)
     return whole
   }
 
@@ -146,6 +155,37 @@ final class StrongViewTests: XCTestCase {
     XCTAssertEqual(Double(try mixedSteps(view(.cutmix, probability: 0.5), 200)), 100, accuracy: 35)
   }
 
+  func testAreaOfTheRectangleIsDrawn() throws {
+    let view = view(.cutmix) { ($0.mixProbability, $0.cutmixArea) = (1, 0.1...0.6) }
+    var shares: [Double] = []
+    for step in 0..<20 {
+      for (slot, mask) in replaced(try serial(view, step: step), "step \(step)").enumerated() {
+        let box = rectangle(mask, "step \(step), slot \(slot)")
+        // The height is a whole number: up to half a row of the box more or less.
+        let slack = Double(box.width) / 2 / Double(plane), share = Double(box.height * box.width) / Double(plane)
+        XCTAssertTrue(share >= 0.1 - slack && share <= 0.6 + slack, "step \(step), slot \(slot): \(share)")
+        shares.append(share)
+      }
+    }
+    // Uniform: mean 0.35, deviation of the mean of 240 0.01.
+    XCTAssertEqual(shares.reduce(0, +) / Double(shares.count), 0.35, accuracy: 0.05)
+    XCTAssertTrue(shares.min()! < 0.15 && shares.max()! > 0.55)
+  }
+
+  func testEachImageMayHaveItsOwnDraw() throws {
+    let original = batch(0..<count).confidence
+    let view = view(.cutmix) { ($0.mixProbability, $0.mixDraw) = (0.3, .image) }
+    let perStep = try (0..<50).map { step in
+      let mixed = try serial(view, step: step)
+      return (0..<count).count { slot in
+        mixed.confidence[slot * plane..<(slot + 1) * plane] != original[slot * plane..<(slot + 1) * plane]
+      }
+    }
+    // 600 draws at 0.3: 180, deviation 11.
+    XCTAssertEqual(Double(perStep.reduce(0, +)), 180, accuracy: 50)
+    XCTAssertTrue(perStep.contains { $0 > 0 && $0 < count }, "steps are mixed as a whole")
+  }
+
   /// The shares that ranks make by themselves are those of one rank with the whole batch; so the last sample of a rank
   /// was mixed with the first of the next.
   func testRanksMixTheGlobalBatch() throws {
@@ -153,10 +193,13 @@ final class StrongViewTests: XCTestCase {
     let mine = ranks.rank * count / ranks.size..<(ranks.rank + 1) * count / ranks.size
     for mix in [Configuration.Augment.Mix.cutmix, .classmix, .cutout, .off] {
       for (step, probability) in [(0, 1.0), (1, 1), (2, 0.5), (3, 0.5), (4, 0.5), (5, 0.5)] {
-        let view = view(mix, probability: probability)
+        let view = view(mix) {
+          $0.mixProbability = probability
+          if step >= 4 { ($0.mixDraw, $0.cutmixArea) = (.image, 0.2...0.7) }
+        }
         let whole = try serial(view, step: step)
         var share = batch(mine)
-        try view.apply(&share, firstSlot: mine.lowerBound, step: step, ranks: ranks)
+        try view.apply(&share, labeled: [], firstSlot: mine.lowerBound, step: step, ranks: ranks)
         let range = mine.lowerBound * plane..<mine.upperBound * plane
         XCTAssertEqual(share.labels, Array(whole.labels[range]), "\(mix), step \(step)")
         XCTAssertEqual(share.confidence, Array(whole.confidence[range]), "\(mix), step \(step)")

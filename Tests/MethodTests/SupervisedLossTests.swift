@@ -90,6 +90,44 @@ final class SupervisedLossTests: XCTestCase {
     }
   }
 
+  /// The mean cross-entropy plus the weight times 1 − mean over classes of 2 Σ p·y / (Σ p + Σ y), over the global batch.
+  func testDice() throws {
+    try requireDivisible()
+    let (report, before) = try firstStep(loss: "dice: 0.8")
+    let losses = try pixelLosses(before).main
+    let sums = try probabilities(before)
+    var overlap = [Double](repeating: 0, count: classes), size = overlap
+    for (label, p) in sums {
+      for c in 0..<classes { size[c] += p[c] }
+      overlap[label] += p[label]
+      size[label] += 1
+    }
+    let dice = 1 - (0..<classes).reduce(0) { $0 + 2 * overlap[$1] / size[$1] } / Double(classes)
+    let expected = losses.reduce(0) { $0 + $1.loss } / Double(losses.count) + 0.8 * dice
+    XCTAssertTrue(agree(report.supervised, expected, 1e-5), "\(report.supervised), by hand \(expected)")
+  }
+
+  /// Label and probabilities of every pixel that is not ignore.
+  private func probabilities(_ network: Segmenter) throws -> [(label: Int, p: [Double])] {
+    let x = Tensor(count: labeled, height: size, width: size, channels: 3)
+    for (n, image) in images.enumerated() { x.sample(n).update(from: image, count: image.count) }
+    let logits = try network.forward(
+      x, representation: false,
+      Pass(mode: .training, recordsForBackward: true, tree: SlotTree(labeled: labeled, unlabeled: 0), kind: .labeled)
+    ).logits
+    let pixels = UpsampledPixels(logits: logits, height: size, width: size)
+    return (0..<labeled).flatMap { sample in
+      let upsampled = pixels.upsampled(logits, sample: sample).map(Double.init)
+      return (0..<plane).compactMap { p -> (label: Int, p: [Double])? in
+        let label = labels[sample * plane + p]
+        guard label != ignoreLabel else { return nil }
+        let exps = (0..<classes).map { exp(upsampled[$0 * plane + p]) }
+        let sum = exps.reduce(0, +)
+        return (Int(label), exps.map { $0 / sum })
+      }
+    }
+  }
+
   /// PyTorch's weighted mean: Σ w_y · ce / Σ w_y.
   func testClassWeights() throws {
     try requireDivisible()

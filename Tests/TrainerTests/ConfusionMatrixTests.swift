@@ -27,6 +27,8 @@ final class ConfusionMatrixTests: XCTestCase {
     XCTAssertEqual(matrix.truthCounts, [4, 2, 0, 0])
     XCTAssertEqual(matrix.intersectionOverUnion, [2.0 / 5, 1.0 / 3, 0, nil])
     XCTAssertEqual(matrix.meanIntersectionOverUnion, (2.0 / 5 + 1.0 / 3 + 0) / 3)
+    XCTAssertEqual(matrix.dice.map { $0.map { Float($0) } }, [4.0 / 7, 2.0 / 4, 0, nil])
+    XCTAssertEqual(matrix.meanDice, (4.0 / 7 + 2.0 / 4) / 3, accuracy: 1e-15)
     XCTAssertEqual(matrix.accuracy, [0.5, 0.5, nil, nil])
     XCTAssertEqual(matrix.meanAccuracy, 0.5)
     XCTAssertEqual(matrix.pixelAccuracy, 0.5)

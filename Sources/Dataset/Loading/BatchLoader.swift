@@ -14,16 +14,18 @@ public final class BatchLoader: Sendable {
     let slots: Range<Int>
     let augmentation: Augmentation
     let firstStep: Int
+    let balance: ClassBalance?
 
     /// - Parameters:
     ///   - slots: the global slots of this list that this rank holds.
     ///   - firstStep: before it no image of the list is loaded.
+    ///   - balance: which slots are filled for a class instead; nil for none. For labeled images.
     public init(
       _ images: any ImageSet, _ sampler: GlobalSampler, slots: Range<Int>, augmentation: Augmentation,
-      firstStep: Int = 0
+      firstStep: Int = 0, balance: ClassBalance? = nil
     ) {
       (self.images, self.sampler, self.slots) = (images, sampler, slots)
-      (self.augmentation, self.firstStep) = (augmentation, firstStep)
+      (self.augmentation, self.firstStep, self.balance) = (augmentation, firstStep, balance)
     }
 
     func loadedSlots(step: Int) -> Range<Int> { step >= firstStep ? slots : 0..<0 }
@@ -47,9 +49,12 @@ public final class BatchLoader: Sendable {
       for step in steps {
         let batch = Result {
           let first = try labeled.loadedSlots(step: step).map { slot in
-            let index = labeled.sampler.index(step: step, slot: slot)
+            let drawn = labeled.balance?.draw(step: step, slot: slot)
+            let index = drawn?.index ?? labeled.sampler.index(step: step, slot: slot)
             let (image, labels) = try labeled.images.labeledImage(index)
-            let example = labeled.augmentation.apply(
+            var augmentation = labeled.augmentation
+            augmentation.focus = drawn?.label
+            let example = augmentation.apply(
               image, labels, normalization: normalization,
               draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
             return (example, labeled.images.source(index).image)

@@ -1,11 +1,13 @@
 import ArgumentParser
 import Configuration
+import Dataset
+import Distributed
 import Foundation
 import Trainer
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Evaluates a checkpoint on the validation list: IoU of each class, their mean, accuracies.",
+    abstract: "Evaluates a checkpoint on the validation list: IoU and Dice of each class, their means, accuracies.",
     discussion: """
       The configuration is the one in the checkpoint; --set changes keys, such as data.root or data.validation, and \
       --mode, --scales and --flip those of the section evaluate. docs/evaluation.md says what is averaged. For example:
@@ -25,7 +27,16 @@ struct Evaluate: ParsableCommand {
       "Also writes the confusion matrix, in the format its name ends in: .csv, .h5 or .hdf5.", valueName: "file"))
   var confusion: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Means are over groups of images, such as the slices of one patient, instead of over images: those whose names have "
+        + "the same match of this regular expression, or of its first parentheses.", valueName: "regex"))
+  var group: String?
+
   func validate() throws {
+    if let group {
+      do { _ = try Regex(group) } catch { throw ValidationError("--group '\(group)': \(error)") }
+    }
     if let confusion, ConfusionFile(path: confusion) == nil {
       throw ValidationError("--confusion \(confusion): the name has to end in .csv, .h5 or .hdf5")
     }
@@ -49,13 +60,18 @@ struct Evaluate: ParsableCommand {
       let start = ProcessInfo.processInfo.systemUptime
       var bar = ranks.rank == 0 ? ProgressBar(total: set.count, label: "evaluate") : nil
       // Ranks take turns, so that the first has done about as many as any.
-      let matrix = try evaluator.evaluate(network.segmenter, on: set) { bar?.advance(to: $0 * ranks.size) }
+      let cases = try ranks.together { try caseNames(set) }
+      var counts = CaseCounts(images: set.count, classes: configuration.data.classes)
+      let matrix = try evaluator.evaluate(network.segmenter, on: set, each: { counts.add($1, image: $0) }) {
+        bar?.advance(to: $0 * ranks.size)
+      }
       bar?.finish()
+      try counts.share(over: ranks)
       guard ranks.rank == 0 else { return }
       let names = configuration.data.classNames ?? (0..<matrix.classes).map(String.init)
       let seconds = ProcessInfo.processInfo.systemUptime - start
       report(
-        matrix, names,
+        matrix, counts.means(of: cases), names,
         how: "\(network.group), \(evaluator.inference.description), \(set.count) images, "
           + String(format: "%.1f s", seconds))
       guard let file else { return }
@@ -65,26 +81,52 @@ struct Evaluate: ParsableCommand {
           "checkpoint": .string(options.checkpoint), "network": .string(network.group),
           "evaluation": .string(evaluator.inference.description), "images": .int(Int64(set.count)),
           "mean_iou": .double(matrix.meanIntersectionOverUnion), "pixel_accuracy": .double(matrix.pixelAccuracy),
-          "mean_accuracy": .double(matrix.meanAccuracy),
+          "mean_accuracy": .double(matrix.meanAccuracy), "mean_dice": .double(matrix.meanDice),
         ])
       RankedProcess.say("confusion matrix: \(file.path)")
     }
   }
 
-  private func report(_ matrix: ConfusionMatrix, _ names: [String], how: String) {
+  /// The case that each image belongs to: itself, or its group.
+  private func caseNames(_ set: any ImageSet) throws -> [String] {
+    guard let group else { return (0..<set.count).map { "\($0)" } }
+    let expression = try Regex(group)
+    return try (0..<set.count).map { index in
+      let name = set.identifier(index)
+      guard let match = try expression.firstMatch(in: name) else {
+        throw ConfigurationFailure(
+          description:
+            "--group '\(group)' matches nothing in \(name)\(set.origin(index).map { " (\($0))" } ?? ""); every "
+            + "image has to be in a group")
+      }
+      let part = match.output.dropFirst().first { $0.substring != nil } ?? match.output[0]
+      return String(part.substring ?? "")
+    }
+  }
+
+  private func report(_ matrix: ConfusionMatrix, _ means: CaseMeans, _ names: [String], how: String) {
     func percent(_ value: Double?) -> String { value.map { String(format: "%.2f", $0 * 100) } ?? "–" }
     let width = max(10, names.map(\.count).max() ?? 0)
-    func row(_ name: String, _ iou: String, _ accuracy: String, _ pixels: String) {
+    func row(_ name: String, _ columns: String...) {
       RankedProcess.say(
-        name.padding(toLength: width, withPad: " ", startingAt: 0) + column(iou, 9) + column(accuracy, 13)
-          + column(pixels, 13))
+        name.padding(toLength: width, withPad: " ", startingAt: 0)
+          + zip(columns, [9, 9, 14, 13, 13]).map { column($0, $1) }.joined())
     }
-    row("class", "IoU %", "accuracy %", "pixels")
-    let (iou, accuracy, pixels) = (matrix.intersectionOverUnion, matrix.accuracy, matrix.truthCounts)
-    for (c, name) in names.enumerated() { row(name, percent(iou[c]), percent(accuracy[c]), "\(pixels[c])") }
+    let unit = group == nil ? "image" : "group"
+    row("class", "IoU %", "Dice %", "Dice/\(unit) %", "accuracy %", "pixels")
+    let (iou, dice, accuracy) = (matrix.intersectionOverUnion, matrix.dice, matrix.accuracy)
+    for (c, name) in names.enumerated() {
+      row(
+        name, percent(iou[c]), percent(dice[c]), percent(means.dice[c]), percent(accuracy[c]),
+        "\(matrix.truthCounts[c])")
+    }
+    let (ofIoU, ofDice) = (means.meanIntersectionOverUnion, means.meanDice)
+    RankedProcess.say(
+      "per \(unit): mIoU \(percent(ofIoU.mean)) ± \(percent(ofIoU.deviation)) %  Dice \(percent(ofDice.mean)) ± "
+        + "\(percent(ofDice.deviation)) %  (\(means.cases) \(unit)s)")
     RankedProcess.say(
       "mIoU \(percent(matrix.meanIntersectionOverUnion)) %  pixel accuracy \(percent(matrix.pixelAccuracy)) %  "
-        + "mean accuracy \(percent(matrix.meanAccuracy)) %  (\(how))")
+        + "mean accuracy \(percent(matrix.meanAccuracy)) %  Dice \(percent(matrix.meanDice)) %  (\(how))")
   }
 
   private func column(_ text: String, _ width: Int) -> String {

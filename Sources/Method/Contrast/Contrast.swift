@@ -9,8 +9,9 @@ package struct Contrast {
   package let gradient: Tensor?
   /// |A_c| of each class, over the global batch.
   package let anchors: [Int]
-  /// |N_c| of each class, over the global batch.
-  package let negatives: [Int]
+  /// Labeled and unlabeled pixels of N_c, over the global batch.
+  package let labeledNegatives: [Int]
+  package let unlabeledNegatives: [Int]
   /// The length of each class's queue after the new keys have entered.
   package let bank: [Int]
 }
@@ -55,9 +56,11 @@ extension StepContext {
     try Enqueue(self)(candidates, counts: counts.negatives, representation: views.teacher, into: bank)
     let (loss, gradient) = try ContrastiveLoss(self)(
       candidates, counts: counts.anchors, z: views.student, zTeacher: views.teacher, bank: bank)
-    func total(_ counts: [[Int]]) -> [Int] { (0..<classes).map { c in counts.reduce(0) { $0 + $1[c] } } }
+    func total(_ counts: ArraySlice<[Int]>) -> [Int] { (0..<classes).map { c in counts.reduce(0) { $0 + $1[c] } } }
     return Contrast(
-      loss: loss, gradient: gradient, anchors: total(counts.anchors), negatives: total(counts.negatives),
+      loss: loss, gradient: gradient, anchors: total(counts.anchors[...]),
+      labeledNegatives: total(counts.negatives.prefix(layout.labeled)),
+      unlabeledNegatives: total(counts.negatives.dropFirst(layout.labeled)),
       bank: bank.queues.map(\.count))
   }
 }

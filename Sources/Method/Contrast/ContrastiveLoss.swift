@@ -42,7 +42,7 @@ package struct ContrastiveLoss {
     var losses = [Double](repeating: 0, count: active.count * settings.anchors)
     var row = [Int](repeating: 0, count: classes)
     for (i, c) in active.enumerated() { row[c] = i }
-    let weight = settings.lambdaC / Double(classes * settings.anchors)
+    let weight = settings.lambdaC * context.trust / Double(classes * settings.anchors)
     losses.withUnsafeMutableBufferPointer { losses in
       let losses = losses.baseAddress!
       parallelFor(anchors.count) { i in

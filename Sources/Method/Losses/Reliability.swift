@@ -3,15 +3,17 @@ import Network
 
 /// Line 6 of docs/method.md: which pseudo-labels the teacher is sure of.
 package struct Reliability {
-  /// γ_t in nats, nil where every unlabeled pixel is ignored.
+  /// γ_t in nats, nil where every unlabeled pixel is ignored, and where thresholds are by class.
   package let gamma: Double?
+  /// γ_{t,c} in nats, nil for a class without pseudo-labels; empty where one γ_t is for all.
+  package let gammaOfClass: [Double?]
   /// α_t.
   package let alpha: Double
-  /// ŷ where H < γ_t, 255 elsewhere: N × H × W of this rank's unlabeled samples.
+  /// ŷ where H < γ_t, and labels that are known; 255 elsewhere: N × H × W of this rank's unlabeled samples.
   package let labels: [UInt8]
   /// Where H > γ_t, N × H × W; false where there was no pseudo-label.
   package let unreliable: [Bool]
-  /// Pixels that keep their pseudo-label, and all unlabeled pixels, over the global batch.
+  /// Pixels that keep their label, and all pixels of unlabeled images, over the global batch. Padding is none.
   package let reliableCount: Int
   package let pixelCount: Int
 }
@@ -25,43 +27,35 @@ package struct EntropyNotFinite: Error {
 
 extension StepContext {
   /// Line 6 of docs/method.md: H of the teacher's strong-view probabilities, and γ_t, the exact percentile 100 (1 − α_t) of
-  /// it over the unlabeled pixels of the global batch. Collective.
+  /// it over the pseudo-labels of the global batch, or of each class of them. Collective.
   ///
   /// - Parameters:
+  ///   - mixed: ŷ of the strong view.
   ///   - teacherLogits: N × h × w × C, labeled samples first.
   ///   - pixels: brings them to the size of the pseudo-labels.
-  ///   - pseudoLabels: ŷ of the strong view, N × H × W of the unlabeled samples.
   /// - Throws: ``NotOrderable`` on every rank when an entropy is not finite on any.
   func reliability(
-    of pseudoLabels: [UInt8], _ teacherLogits: Tensor, _ pixels: UpsampledPixels
+    of mixed: PseudoLabeled, _ teacherLogits: Tensor, _ pixels: UpsampledPixels
   ) throws -> Reliability {
     let entropy = pixels.entropy(teacherLogits, samples: unlabeledSamples)
     let alpha = configuration.u2pl.alpha0 * (1 - Double(epoch) / Double(schedule.epochs))
-    let considered = zip(entropy, pseudoLabels).filter { $1 != ignoreLabel }.map(\.0)
-    let gamma = try considered.withUnsafeBufferPointer { try ranks.percentile(100 * (1 - alpha), of: $0) }
-    var labels = pseudoLabels
-    var unreliable = [Bool](repeating: false, count: entropy.count)
-    guard let gamma else {
-      return Reliability(
-        gamma: nil, alpha: alpha, labels: labels, unreliable: unreliable, reliableCount: 0, pixelCount: 0)
-    }
-    var reliable = 0
-    for p in entropy.indices where labels[p] != ignoreLabel {
-      let h = Double(entropy[p])
-      unreliable[p] = h > gamma
-      if h >= gamma { labels[p] = ignoreLabel } else { reliable += 1 }
-    }
-    let totals = try ranks.sum([Int64(reliable), Int64(entropy.count)])
+    let thresholds = try ReliabilityThresholds(
+      configuration.u2pl.threshold, classes: classes, percentile: 100 * (1 - alpha), of: entropy, mixed, ranks: ranks)
+    let found = thresholds.apply(to: mixed, entropy: entropy)
+    // Padding is no pixel of an image; what CutOut has removed is.
+    let totals = try ranks.sum([Int64(found.reliable), Int64(thresholds.pixels + mixed.removed)])
     return Reliability(
-      gamma: gamma, alpha: alpha, labels: labels, unreliable: unreliable, reliableCount: Int(totals[0]),
-      pixelCount: Int(totals[1]))
+      gamma: thresholds.global, gammaOfClass: thresholds.ofClass ?? [], alpha: alpha, labels: found.labels,
+      unreliable: found.unreliable, reliableCount: Int(totals[0]), pixelCount: Int(totals[1]))
   }
 
-  /// Line 7 of docs/method.md: λ_u L_u, the mean cross-entropy over reliable pixels times all unlabeled pixels per reliable
-  /// one; 0 where none is reliable. Writes the gradient of the unlabeled samples. Collective.
+  /// Line 7 of docs/method.md: λ_u L_u, the mean cross-entropy over reliable pixels times all pixels of unlabeled images per
+  /// reliable one, times the trust in pseudo-labels; 0 where none is reliable. Writes the gradient of the unlabeled samples.
+  /// Collective.
   func unsupervisedLoss(_ head: Head, _ reliability: Reliability) throws -> Double {
     let reliable = Double(reliability.reliableCount)
-    let scale = reliability.reliableCount > 0 ? Double(reliability.pixelCount) / (reliable * reliable) : 0
+    let scale =
+      reliability.reliableCount > 0 ? trust * Double(reliability.pixelCount) / (reliable * reliable) : 0
     let sums = head.pixels.crossEntropy(
       head.logits, samples: unlabeledSamples, labels: reliability.labels, scale: Float(scale), gradient: head.gradient)
     return try globalSum(sums, .unlabeled) * scale
@@ -70,8 +64,8 @@ extension StepContext {
 
 extension Traffic {
   /// `reliability`.
-  package mutating func reliability() {
-    percentile()
+  package mutating func reliability(_ size: StepSize) {
+    for _ in 0..<(size.configuration.u2pl.threshold == .perClass ? size.classes : 1) { percentile() }
     allReduce(count: 2)
   }
 

@@ -14,13 +14,15 @@ struct Head {
 }
 
 extension StepContext {
-  /// Line 5 of docs/method.md: L_s of the main head, and of the auxiliary one times its weight. Writes the gradients of the
+  /// Line 5 of docs/method.md: L_s of the main head, with the Dice loss times its weight, and of the
+  /// auxiliary head times its weight. Writes the gradients of the
   /// labeled samples. Collective.
   ///
   /// - Parameter labels: N × H × W of this rank's labeled samples.
   func supervisedLoss(_ main: Head, auxiliary: Head?, labels: [UInt8]) throws -> Double {
     let settings = configuration.loss
-    let loss = try crossEntropy(main, labels, weights: settings.classWeights, times: 1)
+    var loss = try crossEntropy(main, labels, weights: settings.classWeights, times: 1)
+    if settings.dice > 0 { loss += try weightedDice(main, labels) }
     guard let auxiliary else { return loss }
     // Its statistics are over all images, its loss over the labeled ones.
     auxiliary.gradient.fill(0)
@@ -69,6 +71,10 @@ extension Traffic {
       }
       allReduce(count: size.classes)
       orderedReduce(count: 1)
+    }
+    if size.configuration.loss.dice > 0 {
+      orderedReduce(count: 2 * size.classes)
+      allReduce(count: size.classes)
     }
   }
 }

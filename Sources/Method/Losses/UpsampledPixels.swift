@@ -9,11 +9,11 @@ import Network
 package struct UpsampledPixels {
   let height: Int
   let width: Int
-  private let rows: BilinearAxis
-  private let columns: BilinearAxis
-  private let smallHeight: Int
-  private let smallWidth: Int
-  private let classes: Int
+  let rows: BilinearAxis
+  let columns: BilinearAxis
+  let smallHeight: Int
+  let smallWidth: Int
+  let classes: Int
 
   package init(logits: Tensor, height: Int, width: Int) {
     self.init(
@@ -31,7 +31,7 @@ package struct UpsampledPixels {
   }
 
   /// One row of upsampled logits, class-major, with what softmax needs of each pixel.
-  private struct Row {
+  struct Row {
     /// Upsampled logits minus the pixel's greatest, C × W; after `exponentiate`, their exponentials are in `exps`.
     let shifted: UnsafeMutablePointer<Float>
     let exps: UnsafeMutablePointer<Float>
@@ -42,7 +42,7 @@ package struct UpsampledPixels {
   }
 
   /// Computes every row of every sample and hands it to `body`, rows in parallel.
-  private func forEachRow(_ logits: Tensor, samples: Range<Int>, _ body: (_ sample: Int, _ y: Int, Row) -> Void) {
+  func forEachRow(_ logits: Tensor, samples: Range<Int>, _ body: (_ sample: Int, _ y: Int, Row) -> Void) {
     let (width, classes) = (self.width, self.classes)
     parallelFor(samples.count * height) { index in
       let sample = samples.lowerBound + index / height, y = index % height
@@ -195,10 +195,8 @@ package struct UpsampledPixels {
   ) -> [Double] {
     let weights = weights ?? [Float](repeating: 1, count: classes)
     let (width, height, classes) = (self.width, self.height, self.classes)
-    let narrow = smallWidth * classes
     var sums = [Double](repeating: 0, count: samples.count * height)
-    // The adjoint of upsampling in two steps, each in a fixed order: along x for every output row, then along y.
-    let along = Buffer(count: samples.count * height * narrow)
+    let along = RowGradients(samples: samples.count, self)
     sums.withUnsafeMutableBufferPointer { sums in
       let sums = sums.baseAddress!
       labels.withUnsafeBufferPointer { labels in
@@ -216,8 +214,6 @@ package struct UpsampledPixels {
           for x in 0..<width {
             row.sum[x] = label[x] == ignoreLabel ? 0 : scale * weights[Int(label[x])] / row.sum[x]
           }
-          let out = along.data + number * narrow
-          out.update(repeating: 0, count: narrow)
           for c in 0..<classes {
             let e = row.exps + c * width
             let truth = scale * weights[c]
@@ -225,28 +221,61 @@ package struct UpsampledPixels {
               e[x] = e[x] * row.sum[x] - (label[x] == UInt8(truncatingIfNeeded: c) ? truth : 0)
             }
           }
-          for x in 0..<width where label[x] != ignoreLabel {
-            let left = out + columns.lower[x] * classes, right = out + columns.upper[x] * classes
-            let f = columns.fraction[x]
-            for c in 0..<classes {
-              let g = row.exps[c * width + x]
-              left[c] += g * (1 - f)
-              right[c] += g * f
-            }
-          }
+          along.gather(row, of: number, where: label)
         }
       }
     }
+    along.write(to: gradient, samples: samples)
+    return (0..<samples.count).map { sums[$0 * height..<($0 + 1) * height].reduce(0, +) }
+  }
+}
+
+/// Gradients with respect to upsampled logits on their way to the h × w ones: the adjoint of upsampling in two steps, each in
+/// a fixed order, along x for every output row, then along y.
+struct RowGradients {
+  private let pixels: UpsampledPixels
+  private let narrow: Int
+  /// What each output row gives to the w × C logits of its blend.
+  private let along: Buffer
+
+  init(samples: Int, _ pixels: UpsampledPixels) {
+    self.pixels = pixels
+    narrow = pixels.smallWidth * pixels.classes
+    along = Buffer(count: samples * pixels.height * narrow)
+  }
+
+  /// Takes the gradients of one output row, which stand where its exponentials were; ignored pixels give none.
+  ///
+  /// - Parameter number: of the row, counted through the samples.
+  func gather(_ row: UpsampledPixels.Row, of number: Int, where label: UnsafePointer<UInt8>) {
+    let (classes, width, columns) = (pixels.classes, pixels.width, pixels.columns)
+    let out = along.data + number * narrow
+    out.update(repeating: 0, count: narrow)
+    for x in 0..<width where label[x] != ignoreLabel {
+      let left = out + columns.lower[x] * classes, right = out + columns.upper[x] * classes
+      let f = columns.fraction[x]
+      for c in 0..<classes {
+        let g = row.exps[c * width + x]
+        left[c] += g * (1 - f)
+        right[c] += g * f
+      }
+    }
+  }
+
+  /// - Parameters:
+  ///   - samples: of `gradient`, as many as were gathered.
+  ///   - adding: whether what `gradient` holds stays.
+  func write(to gradient: Tensor, samples: Range<Int>, adding: Bool = false) {
+    let (height, smallHeight) = (pixels.height, pixels.smallHeight)
     parallelFor(samples.count * smallHeight) { index in
       let (sample, y) = (index / smallHeight, index % smallHeight)
       let out = gradient.sample(samples.lowerBound + sample) + y * narrow
-      out.update(repeating: 0, count: narrow)
-      for (row, weight) in rows.contributions[y] {
+      if !adding { out.update(repeating: 0, count: narrow) }
+      for (row, weight) in pixels.rows.contributions[y] {
         let from = UnsafePointer(along.data + (sample * height + row) * narrow)
         for i in 0..<narrow { out[i] += from[i] * weight }
       }
     }
-    return (0..<samples.count).map { sums[$0 * height..<($0 + 1) * height].reduce(0, +) }
   }
 }
 

@@ -3,27 +3,45 @@ import Configuration
 import Foundation
 import Network
 
-/// Line 9 of docs/method.md: stochastic gradient descent in PyTorch's form, g ← g + wd·θ, v ← momentum·v + g,
-/// θ ← θ − lr·v, weight decay on every parameter; learning rate base · (1 − k/K)^power, times `head_factor` for the decoder
-/// and the auxiliary head.
-package final class SGD {
+/// Line 9 of docs/method.md: changes a network's parameters by their gradients, as PyTorch's optimisers do, with weight decay on every parameter:
+///
+/// - SGD: g ← g + wd·θ, v ← momentum·v + g, θ ← θ − lr·v
+/// - AdamW: θ ← θ − lr·wd·θ, m ← β₁·m + (1 − β₁)·g, v ← β₂·v + (1 − β₂)·g²,
+///   θ ← θ − lr·(m / (1 − β₁^k)) / (√(v / (1 − β₂^k)) + 1e-8), k counting steps from 1
+///
+/// lr is ``LearningRate``, times `head_factor` for the decoder.
+package final class Optimizer {
+  package let kind: Configuration.Optimizer.Kind
   private let settings: Configuration.Optimizer
-  private let totalSteps: Int
-  /// v, in the order of the network's parameters.
+  private let schedule: LearningRate
+  /// SGD's v, AdamW's m, in the order of the network's parameters.
   package let momentum: UnsafeMutableBufferPointer<Float>
+  /// AdamW's v; empty for SGD.
+  package let secondMoment: UnsafeMutableBufferPointer<Float>
 
   package init(_ settings: Configuration.Optimizer, parameters: Parameters, totalSteps: Int) {
+    kind = settings.kind
     self.settings = settings
-    self.totalSteps = totalSteps
-    momentum = .allocate(capacity: parameters.values.count)
+    schedule = LearningRate(settings, totalSteps: totalSteps)
+    let count = parameters.values.count
+    momentum = .allocate(capacity: count)
     momentum.initialize(repeating: 0)
+    secondMoment = .allocate(capacity: settings.kind == .adamw ? count : 0)
+    secondMoment.initialize(repeating: 0)
   }
 
-  deinit { momentum.deallocate() }
+  deinit {
+    momentum.deallocate()
+    secondMoment.deallocate()
+  }
 
   /// The encoder's learning rate in step k, counted from 0.
-  package func learningRate(step k: Int) -> Double {
-    settings.learningRate * pow(1 - Double(k) / Double(totalSteps), settings.power)
+  package func learningRate(step k: Int) -> Double { schedule(step: k) }
+
+  /// State of the optimizer by its group in a checkpoint, each in the order of the network's parameters.
+  package var state: [(group: String, values: UnsafeMutableBufferPointer<Float>)] {
+    let first = ("optimizer/momentum", momentum)
+    return kind == .adamw ? [first, ("optimizer/second_moment", secondMoment)] : [first]
   }
 
   /// One update from `network.parameters.gradients`; the teacher follows in the same pass over memory.
@@ -34,13 +52,19 @@ package final class SGD {
     let parameters = network.parameters
     let rate = learningRate(step: step)
     let boundary = network.firstDecoderParameter
-    apply(parameters, 0..<boundary, rate: Float(rate), average)
-    apply(parameters, boundary..<parameters.values.count, rate: Float(rate * settings.headFactor), average)
+    for (range, rate) in [
+      (0..<boundary, rate), (boundary..<parameters.values.count, rate * settings.headFactor),
+    ] {
+      switch kind {
+      case .sgd: descend(parameters, range, rate: Float(rate), average)
+      case .adamw: adapt(parameters, range, rate: rate, step: step, average)
+      }
+    }
     parameters.markChanged()
     average?.teacher.markChanged()
   }
 
-  private func apply(
+  private func descend(
     _ parameters: Parameters, _ range: Range<Int>, rate: Float, _ average: (teacher: Parameters, factor: Double)?
   ) {
     let values = parameters.values.baseAddress! + range.lowerBound
@@ -59,23 +83,30 @@ package final class SGD {
         average.teacher.values.baseAddress! + range.lowerBound, values, average.factor, piece)
     }
   }
-}
 
-/// Line 10 of docs/method.md: the teacher follows the student by an exponential moving average, θ_t ← a·θ_t + (1 − a)·θ_s.
-package enum ExponentialMovingAverage {
-  /// a = min(1 − 1/(j + 1), limit) in semi-supervised step j, counted from 0.
-  package static func factor(step j: Int, limit: Double) -> Double { min(1 - 1 / Double(j + 1), limit) }
-
-  /// The running statistics, where they follow too.
-  package static func updateBuffers(_ teacher: Parameters, from student: Parameters, factor a: Double) {
-    follow(teacher.buffers.baseAddress!, UnsafePointer(student.buffers.baseAddress!), a, teacher.buffers.indices)
-  }
-
-  @inline(__always)
-  fileprivate static func follow(
-    _ teacher: UnsafeMutablePointer<Float>, _ student: UnsafePointer<Float>, _ a: Double, _ range: Range<Int>
+  private func adapt(
+    _ parameters: Parameters, _ range: Range<Int>, rate: Double, step: Int,
+    _ average: (teacher: Parameters, factor: Double)?
   ) {
-    let (keep, take) = (Float(a), Float(1 - a))
-    for i in range { teacher[i] = keep * teacher[i] + take * student[i] }
+    let values = parameters.values.baseAddress! + range.lowerBound
+    let gradients = UnsafePointer(parameters.gradients.baseAddress! + range.lowerBound)
+    let first = momentum.baseAddress! + range.lowerBound, second = secondMoment.baseAddress! + range.lowerBound
+    let (keep1, take1) = (Float(settings.momentum), Float(1 - settings.momentum))
+    let (keep2, take2) = (Float(settings.secondMomentum), Float(1 - settings.secondMomentum))
+    let kept = Float(1 - rate * settings.weightDecay)
+    // What both moments, which start at 0, lack after k updates.
+    let k = Double(step + 1)
+    let size = Float(rate / (1 - pow(settings.momentum, k)))
+    let correction = Float(1 / (1 - pow(settings.secondMomentum, k)).squareRoot())
+    parallelRanges(range.count, grain: 1 << 13) { piece in
+      for i in piece {
+        first[i] = keep1 * first[i] + take1 * gradients[i]
+        second[i] = keep2 * second[i] + take2 * gradients[i] * gradients[i]
+        values[i] = kept * values[i] - size * first[i] / (second[i].squareRoot() * correction + 1e-8)
+      }
+      guard let average else { return }
+      ExponentialMovingAverage.follow(
+        average.teacher.values.baseAddress! + range.lowerBound, values, average.factor, piece)
+    }
   }
 }

@@ -4,8 +4,9 @@ import Configuration
 public struct Schedule: Sendable, Equatable {
   public let epochs: Int
   public let stepsPerEpoch: Int
-  /// The first step that uses unlabeled images; `totalSteps` where none does.
-  public let firstSemiSupervisedStep: Int
+  /// The first step that uses unlabeled images; `totalSteps` where none does. Where the run decides, the latest that may be,
+  /// until it has.
+  public package(set) var firstSemiSupervisedStep: Int
 
   public var totalSteps: Int { epochs * stepsPerEpoch }
 
@@ -15,12 +16,13 @@ public struct Schedule: Sendable, Equatable {
   public init(_ configuration: Configuration, labeledCount: Int, unlabeledCount: Int) {
     epochs = configuration.schedule.epochs
     func steps(_ count: Int, _ batch: Int) -> Int { (count + batch - 1) / batch }
-    stepsPerEpoch =
+    let perEpoch =
       configuration.schedule.stepsPerEpoch
       ?? max(1, steps(labeledCount, configuration.batch.labeled), steps(unlabeledCount, configuration.batch.unlabeled))
-    firstSemiSupervisedStep =
-      configuration.u2pl.enabled
-      ? configuration.schedule.supervisedEpochs * stepsPerEpoch : epochs * stepsPerEpoch
+    stepsPerEpoch = perEpoch
+    let all = configuration.schedule.epochs * perEpoch
+    let first = configuration.schedule.supervisedEpochs.map { $0 * perEpoch } ?? (all + 1) / 2
+    firstSemiSupervisedStep = configuration.u2pl.enabled ? first : all
   }
 
   public func epoch(ofStep step: Int) -> Int { step / stepsPerEpoch }

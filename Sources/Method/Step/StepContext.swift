@@ -14,6 +14,8 @@ package struct StepContext {
   package let philox: Philox
   /// Counted from 0.
   package let step: Int
+  /// Factor on L_u and L_c.
+  package var trust = 1.0
 
   package init(
     _ configuration: Configuration, schedule: Schedule, layout: BatchLayout, ranks: Communicator, philox: Philox,
@@ -48,9 +50,11 @@ package struct StepContext {
   }
 
   /// Images of the labeled examples, then of the unlabeled ones, as one batch.
-  func images(_ labeled: [Example], _ unlabeled: PseudoLabeled) -> Tensor {
+  ///
+  /// - Parameter pixels: of the unlabeled images; nil for those they have.
+  func images(_ labeled: [Example], _ unlabeled: PseudoLabeled, pixels: [Float]? = nil) -> Tensor {
     stacked(
-      labeled.map { ($0.pixels, 1) } + [(unlabeled.pixels, unlabeled.count)], height: unlabeled.height,
+      labeled.map { ($0.pixels, 1) } + [(pixels ?? unlabeled.pixels, unlabeled.count)], height: unlabeled.height,
       width: unlabeled.width)
   }
 

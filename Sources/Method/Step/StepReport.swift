@@ -6,7 +6,7 @@ public struct StepLosses: Sendable, Equatable {
   public let unsupervised: Double
   /// L_c, before λ_c; 0 in a supervised step.
   public let contrastive: Double
-  /// L = L_s + λ_u L_u + λ_c L_c.
+  /// L = L_s + λ_u L_u + λ_c L_c, the last times the trust in pseudo-labels.
   public let total: Double
 
   /// Of a step on labeled images alone.
@@ -38,39 +38,47 @@ public struct StepReport: Sendable {
   public let losses: StepLosses
   /// γ_t in nats, nil in a supervised step, and where every unlabeled pixel is ignored.
   public let gamma: Double?
+  /// γ_{t,c}, nil for a class without pseudo-labels; empty where one γ_t is for all.
+  public let gammaOfClass: [Double?]
   /// α_t, nil in a supervised step.
   public let alpha: Double?
   /// Pixels with a pseudo-label after filtering, over the global batch.
   public let reliable: Int
-  /// All unlabeled pixels of the global batch.
+  /// All pixels of unlabeled images of the global batch; padding is none.
   public let unlabeledPixels: Int
   /// Mean probability of the pseudo-labels before filtering; nil in a supervised step.
   public let confidence: Double?
+  /// What `unsupervised` holds as a factor, and λ_c L_c has in the loss; nil where pseudo-labels count in full.
+  public let weight: Double?
   /// The encoder's learning rate.
   public let learningRate: Double
   /// The L2 norm of the global gradient before clipping; nil where `optimizer.clip_norm` is.
   public let gradientNorm: Double?
-  /// |A_c|, |N_c| and the length of Q_c for each class; empty in a supervised step.
+  /// |A_c|, labeled and unlabeled pixels of N_c, and the length of Q_c for each class; empty in a supervised step.
   public let anchors: [Int]
-  public let negatives: [Int]
+  public let labeledNegatives: [Int]
+  public let unlabeledNegatives: [Int]
   public let bank: [Int]
 
   init(
     _ context: StepContext, _ losses: StepLosses, _ semiSupervised: SemiSupervised?, learningRate: Double,
-    gradientNorm: Double
+    gradientNorm: Double, weight: Double? = nil
   ) {
     step = context.step
     epoch = context.epoch
     self.losses = losses
     self.learningRate = learningRate
     self.gradientNorm = context.configuration.optimizer.clipNorm == nil ? nil : gradientNorm
+    self.weight = weight
     gamma = semiSupervised?.reliability.gamma
+    gammaOfClass = semiSupervised?.reliability.gammaOfClass ?? []
     alpha = semiSupervised?.reliability.alpha
     reliable = semiSupervised?.reliability.reliableCount ?? 0
     unlabeledPixels = semiSupervised?.reliability.pixelCount ?? 0
     confidence = semiSupervised?.confidence
     anchors = semiSupervised?.contrast.anchors ?? []
-    negatives = semiSupervised?.contrast.negatives ?? []
+    labeledNegatives = semiSupervised?.contrast.labeledNegatives ?? []
+    unlabeledNegatives = semiSupervised?.contrast.unlabeledNegatives ?? []
     bank = semiSupervised?.contrast.bank ?? []
   }
 
@@ -79,8 +87,11 @@ public struct StepReport: Sendable {
   public var unsupervised: Double { losses.unsupervised }
   public var contrastive: Double { losses.contrastive }
 
+  /// |N_c|.
+  public var negatives: [Int] { zip(labeledNegatives, unlabeledNegatives).map(+) }
+
   /// Share of unlabeled pixels that keep their pseudo-label.
   public var reliableShare: Double? {
-    unlabeledPixels > 0 && gamma != nil ? Double(reliable) / Double(unlabeledPixels) : nil
+    unlabeledPixels > 0 && alpha != nil ? Double(reliable) / Double(unlabeledPixels) : nil
   }
 }

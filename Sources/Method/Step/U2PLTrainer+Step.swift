@@ -10,30 +10,28 @@ extension U2PLTrainer {
   /// A step on labeled and unlabeled images.
   func semiSupervisedStep(_ batch: Batch) throws -> StepReport {
     hooks.ended(.data)
-    if semiSupervisedSteps == 0 { teacher.parameters.copy(from: student.parameters) }
+    startTeacher()
     let context = context()
 
     let weak = try context.weakView(batch.unlabeled, by: teacher)  // 1
     let confidence = try context.meanConfidence(weak)
     hooks.ended(.weakView)
-    let strong = try context.strongView(consume weak)  // 2
+    let strong = try context.strongView(consume weak, labeled: batch.labeled)  // 2
     let images = context.images(batch.labeled, strong)
+    let ofStudent = context.studentPixels(of: strong).map { context.images(batch.labeled, strong, pixels: $0) }
     hooks.ended(.mix)
 
     let pass = trainingPass(.all, network: 0, recordsForBackward: true)
     let labels = batch.labeled.flatMap(\.labels)
     let (losses, reliability, contrast, gradients) = try losses(  // 3 to 8
-      images, pass, labels: labels, pseudoLabels: strong.labels, context)
-    let a = ExponentialMovingAverage.factor(step: semiSupervisedSteps, limit: configuration.u2pl.emaDecay)
-    let gradientNorm = try learn(gradients, pass, losses, average: (teacher.parameters, a))  // 9, 10
-    if configuration.teacher.buffers == .ema {
-      ExponentialMovingAverage.updateBuffers(teacher.parameters, from: student.parameters, factor: a)
-    }
+      (ofStudent ?? images, images), pass, labels: labels, strong, context)
+    let gradientNorm = try learn(gradients, pass, losses, average: average(semiSupervised: true))  // 9, 10
+    followBuffers(semiSupervised: true)
     hooks.ended(.update)
     return StepReport(
       context, losses,
       StepReport.SemiSupervised(reliability: reliability, contrast: contrast, confidence: confidence),
-      learningRate: optimizer.learningRate(step: step), gradientNorm: gradientNorm)
+      learningRate: optimizer.learningRate(step: step), gradientNorm: gradientNorm, weight: trust)
   }
 
   /// A step of the first `supervised_epochs` epochs, or of the supervised-only baseline: L_s alone.
@@ -51,7 +49,8 @@ extension U2PLTrainer {
         gradients.main(output, pixels), auxiliary: gradients.auxiliary(output, pixels),
         labels: batch.labeled.flatMap(\.labels)))
     hooks.ended(.pixelLosses)
-    let gradientNorm = try learn(gradients, pass, losses, average: nil)
+    let gradientNorm = try learn(gradients, pass, losses, average: average(semiSupervised: false))
+    followBuffers(semiSupervised: false)
     hooks.ended(.update)
     return StepReport(
       context, losses, nil, learningRate: optimizer.learningRate(step: step), gradientNorm: gradientNorm)
@@ -59,21 +58,23 @@ extension U2PLTrainer {
 
   /// Lines 3 to 8. The outputs of both networks are released when it returns, before the backward pass.
   private func losses(
-    _ images: Tensor, _ pass: Pass, labels: [UInt8], pseudoLabels: [UInt8], _ context: StepContext
+    _ images: (student: Tensor, teacher: Tensor), _ pass: Pass, labels: [UInt8], _ strong: PseudoLabeled,
+    _ context: StepContext
   ) throws -> (StepLosses, Reliability, Contrast, OutputGradients) {
-    let output = try student.forward(images, pass)  // 3
+    let output = try student.forward(images.student, pass)  // 3
     hooks.ended(.studentForward)
-    let ofTeacher = try teacher.forward(images, trainingPass(.all, network: 1, recordsForBackward: false))  // 4
+    let ofTeacher = try teacher.forward(  // 4
+      images.teacher, trainingPass(.all, network: 1, recordsForBackward: false))
     hooks.ended(.teacherForward)
 
     let gradients = OutputGradients(output)
-    let pixels = UpsampledPixels(logits: output.logits, height: images.height, width: images.width)
+    let pixels = UpsampledPixels(logits: output.logits, height: strong.height, width: strong.width)
     let main = gradients.main(output, pixels)
     let supervised = try context.supervisedLoss(  // 5
       main, auxiliary: gradients.auxiliary(output, pixels), labels: labels)
     let reliability: Reliability
     do {
-      reliability = try context.reliability(of: pseudoLabels, ofTeacher.logits, pixels)  // 6
+      reliability = try context.reliability(of: strong, ofTeacher.logits, pixels)  // 6
     } catch let cause as NotOrderable {
       throw EntropyNotFinite(supervised: supervised, cause: cause)
     }
@@ -88,7 +89,7 @@ extension U2PLTrainer {
 
     let losses = StepLosses(
       supervised: supervised, unsupervised: unsupervised, contrastive: contrast.loss,
-      lambdaC: configuration.u2pl.lambdaC)
+      lambdaC: configuration.u2pl.lambdaC * context.trust)
     return (losses, reliability, contrast, gradients)
   }
 
@@ -115,7 +116,10 @@ extension U2PLTrainer {
   }
 
   private func context() -> StepContext {
-    StepContext(configuration, schedule: schedule, layout: layout, ranks: ranks, philox: philox, step: step)
+    var context = StepContext(
+      configuration, schedule: schedule, layout: layout, ranks: ranks, philox: philox, step: step)
+    context.trust = trust ?? 1
+    return context
   }
 
   private func trainingPass(_ kind: SlotKind, network: UInt32, recordsForBackward: Bool) -> Pass {

@@ -8,14 +8,16 @@ import Transforms
 public final class U2PLTrainer {
   public let configuration: Configuration
   public let ranks: Communicator
-  public let schedule: Schedule
+  public package(set) var schedule: Schedule
+  /// Factor on L_u and L_c, by evidence; nil where pseudo-labels count in full.
+  package var trust: Double?
   public let student: Segmenter
   public let teacher: Segmenter
   /// Steps done.
   public package(set) var step = 0
   /// Semi-supervised steps done; the teacher has started when there has been one.
   public package(set) var semiSupervisedSteps = 0
-  package let optimizer: SGD
+  package let optimizer: Optimizer
   /// Sums the student's gradients over the ranks.
   package var exchange: any GradientExchange
   package let bank: MemoryBank
@@ -45,7 +47,7 @@ public final class U2PLTrainer {
     teacher = Segmenter(shape, trainable: false)
     student.initialize(philox: philox, zeroResidual: configuration.model.zeroInitResidual)
     teacher.parameters.copy(from: student.parameters)
-    optimizer = SGD(configuration.optimizer, parameters: student.parameters, totalSteps: schedule.totalSteps)
+    optimizer = Optimizer(configuration.optimizer, parameters: student.parameters, totalSteps: schedule.totalSteps)
     exchange =
       switch configuration.reduction {
       case .ordered: BucketedAllReduce(student.parameters.gradients, ranks: ranks)
@@ -70,8 +72,8 @@ public final class U2PLTrainer {
         + "the \(ranks) ranks; start another number of ranks (-n), or \(advice.joined(separator: " "))")
   }
 
-  /// The network to evaluate: the teacher once semi-supervised training has begun, else the student.
-  public var evaluated: Segmenter { semiSupervisedSteps > 0 ? teacher : student }
+  /// Whether the next step learns from unlabeled images.
+  package var isSemiSupervised: Bool { schedule.isSemiSupervised(step: step) && trust ?? 1 > 0 }
 
   /// One step on this rank's share of the batch. Collective.
   ///
@@ -79,7 +81,7 @@ public final class U2PLTrainer {
   ///   nothing has changed but running statistics and the memory bank.
   public func step(_ batch: Batch) throws -> StepReport {
     precondition(batch.step == step)
-    let isSemiSupervised = schedule.isSemiSupervised(step: step)
+    let isSemiSupervised = self.isSemiSupervised
     let report = try isSemiSupervised ? semiSupervisedStep(batch) : supervisedStep(batch)
     if isSemiSupervised { semiSupervisedSteps += 1 }
     step += 1

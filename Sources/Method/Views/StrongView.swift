@@ -2,29 +2,41 @@ import Compute
 import Configuration
 import Distributed
 import Foundation
+import Transforms
 
 /// Line 2 of docs/method.md: mixing sample i with sample (i + 1) mod B_u of the global batch.
 package struct StrongView {
-  let mix: Configuration.Augment.Mix
-  let probability: Double
+  let settings: Configuration.Augment
   let philox: Philox
 
-  package init(mix: Configuration.Augment.Mix, probability: Double, philox: Philox) {
-    self.mix = mix
-    self.probability = probability
+  package init(_ settings: Configuration.Augment, philox: Philox) {
+    self.settings = settings
     self.philox = philox
   }
 
-  /// Mixes in place; one draw a step decides whether. Every rank calls it: the last slot's partner is the next rank's
-  /// first.
+  private var mix: Configuration.Augment.Mix { settings.mix }
+
+  /// Mixes in place; one draw a step, or one for each image, decides whether. Every rank calls it: the last slot's partner is
+  /// the next rank's first.
   ///
-  /// - Parameter firstSlot: global number of the first unlabeled slot here.
-  package func apply(_ batch: inout PseudoLabeled, firstSlot: Int, step: Int, ranks: Communicator) throws {
-    guard mix != .off, draw(0, slot: 0xFFFF_FFFF, step) < probability else { return }
-    let partners = mix == .cutout ? nil : try partnersOfAll(batch, ranks)
+  /// - Parameters:
+  ///   - firstSlot: global number of the first unlabeled slot here.
+  ///   - labeled: this rank's labeled images, which copy-paste takes from.
+  package func apply(
+    _ batch: inout PseudoLabeled, labeled: [Example], firstSlot: Int, step: Int, ranks: Communicator
+  ) throws {
+    guard mix != .off, settings.mixDraw == .image || isMixed(0xFFFF_FFFF, step) else { return }
+    let partners = mix == .cutout || mix == .copypaste ? nil : try partnersOfAll(batch, ranks)
     let plane = batch.plane
     for sample in 0..<batch.count {
       let slot = UInt32(firstSlot + sample)
+      if settings.mixDraw == .image, !isMixed(slot, step) { continue }
+      if mix == .copypaste {
+        // ⌊i·L/U⌋ of the global batch; ranks hold equal shares of both.
+        CopyPaste(philox: philox).apply(
+          &batch, sample: sample, slot: Int(slot), step: step, from: labeled[sample * labeled.count / batch.count])
+        continue
+      }
       let keep = mix == .classmix ? classMask(batch, sample, slot, step) : boxMask(batch, slot, step)
       let start = sample * plane
       for p in 0..<plane where !keep[p] {
@@ -34,11 +46,14 @@ package struct StrongView {
           batch.confidence[start + p] = partners.confidence[start + p]
         } else {
           for c in 0..<3 { batch.pixels[(start + p) * 3 + c] = 0 }
+          if batch.labels[start + p] != ignoreLabel { batch.removed += 1 }
           batch.labels[start + p] = ignoreLabel
         }
       }
     }
   }
+
+  private func isMixed(_ slot: UInt32, _ step: Int) -> Bool { draw(0, slot: slot, step) < settings.mixProbability }
 
   private func draw(_ index: UInt32, slot: UInt32, _ step: Int) -> Double {
     philox.words(index: index, item: slot, step: UInt32(step), stream: .mixing)[0].unitInterval
@@ -65,12 +80,14 @@ package struct StrongView {
     return partners
   }
 
-  /// False in a rectangle of half the area: width drawn from W/2 + 1 … W, height to match, place drawn.
+  /// False in a rectangle whose share a of the area is drawn: width drawn from ⌊a·W⌋ + 1 … W, height to match, place drawn.
   private func boxMask(_ batch: PseudoLabeled, _ slot: UInt32, _ step: Int) -> [Bool] {
     let (height, width) = (batch.height, batch.width)
-    let narrowest = min(width, width / 2 + 1)
+    let shares = settings.cutmixArea
+    let share = shares.lowerBound + (shares.upperBound - shares.lowerBound) * draw(4, slot: slot, step)
+    let narrowest = min(width, Int(share * Double(width)) + 1)
     let boxWidth = narrowest + Int(draw(1, slot: slot, step) * Double(width - narrowest + 1))
-    let boxHeight = min(height, Int((Double(height * width) / 2 / Double(boxWidth)).rounded()))
+    let boxHeight = min(height, Int((Double(height * width) * share / Double(boxWidth)).rounded()))
     let left = Int(draw(2, slot: slot, step) * Double(width - boxWidth + 1))
     let top = Int(draw(3, slot: slot, step) * Double(height - boxHeight + 1))
     var keep = [Bool](repeating: true, count: batch.plane)
@@ -97,11 +114,12 @@ package struct StrongView {
 }
 
 extension StepContext {
-  /// Line 2 of docs/method.md: what the student sees of the weak view. Collective.
-  func strongView(_ weak: consuming PseudoLabeled) throws -> PseudoLabeled {
-    let augment = configuration.augment
-    let mixing = StrongView(mix: augment.mix, probability: augment.mixProbability, philox: philox)
-    try mixing.apply(&weak, firstSlot: layout.localUnlabeled.lowerBound, step: step, ranks: ranks)
+  /// Line 2 of docs/method.md: the weak view, mixed. Collective.
+  ///
+  /// - Parameter labeled: this rank's labeled images, which copy-paste takes from.
+  func strongView(_ weak: consuming PseudoLabeled, labeled: [Example]) throws -> PseudoLabeled {
+    try StrongView(configuration.augment, philox: philox).apply(
+      &weak, labeled: labeled, firstSlot: layout.localUnlabeled.lowerBound, step: step, ranks: ranks)
     return weak
   }
 }
@@ -111,8 +129,10 @@ extension Traffic {
   package mutating func strongView(_ size: StepSize) {
     let augment = size.configuration.augment
     guard augment.mix == .cutmix || augment.mix == .classmix else { return }
+    // With a draw for each image, every rank has the next one's first sample at hand.
+    let probability = augment.mixDraw == .image ? 1 : augment.mixProbability
     for bytes in [3 * MemoryLayout<Float>.size, MemoryLayout<UInt8>.size, MemoryLayout<Float>.size] {
-      sendReceive(bytes: bytes * size.height * size.width, probability: augment.mixProbability)
+      sendReceive(bytes: bytes * size.height * size.width, probability: probability)
     }
   }
 }

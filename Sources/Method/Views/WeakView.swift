@@ -13,6 +13,10 @@ package struct PseudoLabeled {
   package var labels: [UInt8]
   /// The teacher's probability of ŷ.
   package var confidence: [Float]
+  /// Pixels of images that CutOut has taken away: they have no pseudo-label, but count among the images' pixels.
+  package var removed = 0
+  /// Where the label is a true one, of a labeled image that was pasted over this one.
+  package var isKnown: [Bool]
 
   package init(height: Int, width: Int, pixels: [Float], labels: [UInt8], confidence: [Float]) {
     self.height = height
@@ -20,6 +24,7 @@ package struct PseudoLabeled {
     self.pixels = pixels
     self.labels = labels
     self.confidence = confidence
+    isKnown = [Bool](repeating: false, count: labels.count)
   }
 
   var plane: Int { height * width }
@@ -34,15 +39,16 @@ extension StepContext {
       images, representation: false, .evaluation(samples: examples.count)
     ).logits
     let pixels = UpsampledPixels(logits: logits, height: images.height, width: images.width)
-    var view = PseudoLabeled(height: images.height, width: images.width, pixels: [], labels: [], confidence: [])
+    var samples: [Float] = [], labels: [UInt8] = [], confidences: [Float] = []
     for (sample, example) in examples.enumerated() {
       let (classes, confidence) = pixels.prediction(logits, sample: sample)
-      view.pixels += example.pixels
+      samples += example.pixels
       // Where the crop reaches beyond the image there is nothing to learn.
-      view.labels += zip(classes, example.labels).map { $1 == ignoreLabel ? ignoreLabel : $0 }
-      view.confidence += confidence
+      labels += zip(classes, example.labels).map { $1 == ignoreLabel ? ignoreLabel : $0 }
+      confidences += confidence
     }
-    return view
+    return PseudoLabeled(
+      height: images.height, width: images.width, pixels: samples, labels: labels, confidence: confidences)
   }
 
   /// The mean probability of all pseudo-labels, nil where there is none. Collective.

@@ -22,6 +22,12 @@ public struct ConfusionMatrix: Sendable, Equatable {
     for (t, p) in zip(truth, prediction) where t != ignoreLabel { counts[Int(t) * classes + Int(p)] += 1 }
   }
 
+  /// Pixels of another list of the same classes.
+  public mutating func add(_ other: ConfusionMatrix) {
+    precondition(classes == other.classes)
+    for i in counts.indices { counts[i] += other.counts[i] }
+  }
+
   /// Intersection over union of each class, nil for a class neither present nor predicted.
   public var intersectionOverUnion: [Double?] {
     (0..<classes).map { c in
@@ -36,6 +42,15 @@ public struct ConfusionMatrix: Sendable, Equatable {
   /// Mean over the classes that are present or predicted; 0 where there is none.
   public var meanIntersectionOverUnion: Double {
     let present = intersectionOverUnion.compactMap { $0 }
+    return present.isEmpty ? 0 : present.reduce(0, +) / Double(present.count)
+  }
+
+  /// Dice of each class, 2 · hits / (true + predicted pixels); nil for a class neither present nor predicted.
+  public var dice: [Double?] { intersectionOverUnion.map { $0.map { 2 * $0 / (1 + $0) } } }
+
+  /// Mean of ``dice`` over the classes that are present or predicted; 0 where there is none.
+  public var meanDice: Double {
+    let present = dice.compactMap { $0 }
     return present.isEmpty ? 0 : present.reduce(0, +) / Double(present.count)
   }
 

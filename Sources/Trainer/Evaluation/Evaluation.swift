@@ -29,12 +29,15 @@ public struct Evaluator {
 
   /// Collective; rank r takes images r, r + size, …
   ///
-  /// - Parameter progress: called on every rank after each of its images, with how many it has done.
+  /// - Parameters:
+  ///   - each: given the matrix of each image of this rank.
+  ///   - progress: called on every rank after each of its images, with how many it has done.
   /// - Throws: what reading an image throws, on the rank that reads it.
   public func evaluate(
-    _ network: Segmenter, on set: any ImageSet, progress: (Int) -> Void = { _ in }
+    _ network: Segmenter, on set: any ImageSet, each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in },
+    progress: (Int) -> Void = { _ in }
   ) throws -> ConfusionMatrix {
-    try evaluate(network, on: set, unless: nil, progress: progress)!
+    try evaluate(network, on: set, unless: nil, each: each, progress: progress)!
   }
 
   /// The same, but given up on all ranks when any is asked to leave. Collective.
@@ -42,7 +45,8 @@ public struct Evaluator {
   /// - Parameter isAsked: looked at every few seconds, on all ranks after as many images.
   /// - Returns: nil on every rank when it was true on any.
   func evaluate(
-    _ network: Segmenter, on set: any ImageSet, unless isAsked: (() -> Bool)?, progress: (Int) -> Void
+    _ network: Segmenter, on set: any ImageSet, unless isAsked: (() -> Bool)?,
+    each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in }, progress: (Int) -> Void
   ) throws -> ConfusionMatrix? {
     var matrix = ConfusionMatrix(classes: classes)
     var lastLook = (done: 0, time: ProcessInfo.processInfo.systemUptime)
@@ -52,7 +56,10 @@ public struct Evaluator {
       if first + ranks.rank < set.count {
         var (image, labels) = try set.labeledImage(first + ranks.rank)
         if let crop { (image, labels) = centered(image, labels, crop) }
-        matrix.add(truth: labels.values, prediction: try inference.classes(network, image))
+        var own = ConfusionMatrix(classes: classes)
+        own.add(truth: labels.values, prediction: try inference.classes(network, image))
+        each(first + ranks.rank, own)
+        matrix.add(own)
         progress(done + 1)
       }
       guard let isAsked, done + 1 == nextLook else { continue }

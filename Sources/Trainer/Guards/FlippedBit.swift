@@ -27,10 +27,9 @@ struct FlippedBit {
     guard trainer.ranks.rank == rank, trainer.step == step + 1 else { return }
     let network = group == "teacher" ? trainer.teacher : trainer.student
     guard let entry = network.parameters.entries.first(where: { $0.name == name }) else { return }
+    let state = trainer.optimizer.state.first { $0.group == group }?.values
     let values =
-      group == "optimizer/momentum"
-      ? UnsafeMutableBufferPointer(rebasing: trainer.optimizer.momentum[entry.range])
-      : network.parameters.storage(entry)
+      state.map { UnsafeMutableBufferPointer(rebasing: $0[entry.range]) } ?? network.parameters.storage(entry)
     values[0] = Float(bitPattern: values[0].bitPattern ^ 1)
   }
 }

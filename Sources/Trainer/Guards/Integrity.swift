@@ -29,16 +29,18 @@ package final class ReplicaGuard {
           Replica(name: "\(group)/\(entry.name)", bytes: UnsafeRawBufferPointer(network.parameters.storage(entry))))
       }
     }
-    for entry in trainer.student.parameters.entries where entry.kind == .parameter {
-      all.append(
-        Replica(
-          name: "optimizer/momentum/\(entry.name)",
-          bytes: UnsafeRawBufferPointer(UnsafeMutableBufferPointer(rebasing: trainer.optimizer.momentum[entry.range]))))
+    for (group, values) in trainer.optimizer.state {
+      for entry in trainer.student.parameters.entries where entry.kind == .parameter {
+        all.append(
+          Replica(
+            name: "\(group)/\(entry.name)",
+            bytes: UnsafeRawBufferPointer(UnsafeMutableBufferPointer(rebasing: values[entry.range]))))
+      }
     }
     return all
   }
 
-  /// Compares student, teacher, momentum and memory bank of all ranks by a 64-bit digest of each tensor, once a step.
+  /// Compares student, teacher, the optimizer's state and memory bank of all ranks by a 64-bit digest of each tensor, once a step.
   /// Collective.
   ///
   /// - Throws: ``TrainingError`` on every rank, naming the first tensor that differs and the ranks that hold other bits of it

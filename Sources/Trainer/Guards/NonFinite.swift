@@ -86,7 +86,9 @@ struct FinitenessGuard {
     if let (name, value) = terms.first(where: { !$0.1.isFinite }) {
       return ("the \(name) loss is \(value)", firstLayer() ?? afterTheLastNorm(name))
     }
-    if !isFinite(trainer.student.parameters.buffers) || semiSupervised && !isFinite(trainer.teacher.parameters.buffers)
+    let teacherTakesPart = trainer.isSemiSupervised
+    if !isFinite(trainer.student.parameters.buffers)
+      || teacherTakesPart && !isFinite(trainer.teacher.parameters.buffers)
     {
       return ("activations are not finite, though the loss is", firstLayer() ?? "")
     }
@@ -100,8 +102,6 @@ struct FinitenessGuard {
       "The first layer of the backward pass to have it is \(entry?.name ?? "none")"
     )
   }
-
-  private var semiSupervised: Bool { trainer.schedule.isSemiSupervised(step: trainer.step) }
 
   /// The first layer of a network, in forward order, that has anything that is not finite.
   private func firstLayer() -> String? {
@@ -164,10 +164,8 @@ extension U2PLTrainer {
   ///
   /// - Throws: ``TrainingError``, on every rank alike where their replicas are.
   func requireFiniteState() throws {
-    let parts = [
-      ("student", student.parameters.values), ("teacher", teacher.parameters.values),
-      ("optimizer/momentum", optimizer.momentum),
-    ]
+    let networks = [("student", student.parameters.values), ("teacher", teacher.parameters.values)]
+    let parts = networks + optimizer.state.map { ($0.group, $0.values) }
     for (group, values) in parts where !isFinite(values) {
       let entry = student.parameters.entries.first { entry in
         entry.kind == .parameter && !isFinite(UnsafeMutableBufferPointer(rebasing: values[entry.range]))

@@ -53,6 +53,30 @@ public struct DataSets: Sendable {
       try validation?.checkShare(of: ranks)
     }
   }
+
+  /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.
+  /// Collective.
+  ///
+  /// - Parameter folds: what is held out and so not drawn; nil for nothing.
+  func balance(
+    _ configuration: Configuration, philox: Philox, folds: HeldOutFolds?, ranks: Communicator
+  ) throws -> ClassBalance? {
+    let share = configuration.data.balance, classes = configuration.data.classes
+    guard share > 0 else { return nil }
+    var table = [Int64](repeating: 0, count: labeled.count * classes)
+    try ranks.together {
+      for index in stride(from: ranks.rank, to: labeled.count, by: ranks.size) {
+        Activity.advance()
+        let (_, labels) = try labeled.placing(index) { try labeled.labeledImage(index) }
+        for label in labels.values where label != LabelMap.ignore { table[index * classes + Int(label)] += 1 }
+      }
+    }
+    table = try ranks.sum(table)
+    return ClassBalance(
+      share: share,
+      pixels: (0..<labeled.count).map { Array(table[$0 * classes..<($0 + 1) * classes]) }, philox: philox,
+      folds: folds)
+  }
 }
 
 extension ImageSet {
@@ -67,18 +91,27 @@ extension ImageSet {
 
 extension BatchLoader {
   /// A loader of this rank's share of every batch from `firstStep` on.
-  package convenience init(_ sets: DataSets, _ trainer: U2PLTrainer, firstStep: Int) {
+  ///
+  /// - Parameters:
+  ///   - folds: what is held out of the labeled list; nil for nothing.
+  ///   - balance: of the run, from ``DataSets/balance(_:philox:folds:ranks:)``.
+  package convenience init(
+    _ sets: DataSets, _ trainer: U2PLTrainer, firstStep: Int, folds: HeldOutFolds? = nil, balance: ClassBalance? = nil
+  ) {
     let configuration = trainer.configuration, layout = trainer.layout, philox = trainer.philox
-    func sampler(_ set: any ImageSet, _ batch: Int, _ stream: RandomStream) -> GlobalSampler {
+    func sampler(
+      _ set: any ImageSet, _ batch: Int, _ stream: RandomStream, _ folds: HeldOutFolds? = nil
+    ) -> GlobalSampler {
       GlobalSampler(
-        count: set.count, batch: batch, shuffle: configuration.data.shuffle, philox: philox, stream: stream)
+        count: set.count, batch: batch, shuffle: configuration.data.shuffle, philox: philox, stream: stream,
+        folds: folds)
     }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled : nil
     let augmentation = Augmentation(configuration.augment)
     self.init(
       labeled: .init(
-        sets.labeled, sampler(sets.labeled, configuration.batch.labeled, .labeledOrder), slots: layout.localLabeled,
-        augmentation: augmentation),
+        sets.labeled, sampler(sets.labeled, configuration.batch.labeled, .labeledOrder, folds),
+        slots: layout.localLabeled, augmentation: augmentation, balance: balance),
       unlabeled: unlabeled.map {
         .init(
           $0, sampler($0, configuration.batch.unlabeled, .unlabeledOrder), slots: layout.localUnlabeled,
@@ -93,17 +126,7 @@ extension Augmentation {
     self.init(
       scale: augment.scale, flip: augment.flip, crop: augment.crop.map { ($0.height, $0.width) },
       rotate: augment.rotate,
-      color: augment.color.map {
-        ColorJitter(
-          brightness: $0.brightness, contrast: $0.contrast, saturation: $0.saturation, hue: $0.hue,
-          probability: augment.colorProbability)
-      },
+      color: augment.color.map { ColorJitter($0, probability: augment.colorProbability) },
       blur: augment.blur.map { GaussianBlur(radius: $0, probability: augment.blurProbability) })
-  }
-}
-
-extension Normalization {
-  init(_ configuration: Configuration) {
-    self.init(mean: configuration.data.mean.map { Float($0) }, std: configuration.data.std.map { Float($0) })
   }
 }

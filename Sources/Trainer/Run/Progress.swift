@@ -6,7 +6,7 @@ import Method
 /// Whole lines rather than one that is rewritten: under `mpirun` output passes through pipes into terminals, files and
 /// batch logs alike.
 struct Progress {
-  private let schedule: Schedule
+  var schedule: Schedule
   private let imagesPerSupervisedStep: Int
   private let imagesPerSemiSupervisedStep: Int
   private let lambdaC: Double
@@ -29,7 +29,7 @@ struct Progress {
   mutating func line(_ report: StepReport, seconds elapsed: Double, now: Double = ProcessInfo.processInfo.systemUptime)
     -> String?
   {
-    let semiSupervised = schedule.isSemiSupervised(step: report.step)
+    let semiSupervised = report.alpha != nil
     func smooth(_ value: Double?) -> Double { value.map { 0.95 * $0 + 0.05 * elapsed } ?? elapsed }
     if semiSupervised {
       semiSupervisedSeconds = smooth(semiSupervisedSeconds)
@@ -46,12 +46,12 @@ struct Progress {
       "epoch \(report.epoch + 1)/\(schedule.epochs)", "step \(report.step + 1)/\(schedule.totalSteps)",
       semiSupervised
         ? String(
-          format: "loss %.4f = %.4f + %.4f + %g·%.4f", report.loss, report.supervised, report.unsupervised, lambdaC,
-          report.contrastive)
+          format: "loss %.4f = %.4f + %.4f + %g·%.4f", report.loss, report.supervised, report.unsupervised,
+          lambdaC * (report.weight ?? 1), report.contrastive)
         : String(format: "loss %.4f", report.loss),
     ]
-    if let gamma = report.gamma, let share = report.reliableShare {
-      parts.append(String(format: "γ %.4f", gamma))
+    if let gamma = report.gamma { parts.append(String(format: "γ %.4f", gamma)) }
+    if let share = report.reliableShare {
       parts.append(String(format: "reliable %.1f %%", share * 100))
     }
     parts.append(String(format: "lr %.2e", report.learningRate))

@@ -23,8 +23,7 @@ public final class StepInstruments {
 
   /// Begins the time of the next step, which then counts the wait for its data.
   public func startClock() {
-    let isSemiSupervised = trainer.schedule.isSemiSupervised(step: trainer.step)
-    clock = PhaseClock(isSemiSupervised ? StepPhase.allCases : StepPhase.supervised, step: trainer.step)
+    clock = PhaseClock(trainer.isSemiSupervised ? StepPhase.allCases : StepPhase.supervised, step: trainer.step)
   }
 
   /// One step on this rank's share of the batch. Collective.

@@ -30,19 +30,21 @@ public final class TrainingRun {
     }
   }
 
-  private let configuration: Configuration
+  let configuration: Configuration
   let ranks: Communicator
   let directory: RunDirectory
-  private let sets: DataSets
-  private let trainer: U2PLTrainer
+  let sets: DataSets
+  let trainer: U2PLTrainer
   private let instruments: StepInstruments
   private let replicas: ReplicaGuard
+  /// What pseudo-labels count by; nil where they count in full.
+  let evidence: EvidenceKeeper?
   private let watchdog: Watchdog
-  private let log: RankLog
+  let log: RankLog
   /// On rank 0 under a launch.
   private let events: EventWriter?
   private let attributes: [String: AttributeValue]
-  private let say: (String) -> Void
+  let say: (String) -> Void
   private let flippedBit: FlippedBit?
   /// On rank 0.
   private(set) var records: RunRecords?
@@ -78,12 +80,17 @@ public final class TrainingRun {
     let sets = self.sets
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
+    try ranks.together {
+      try configuration.requireSeveralValues()
+      try configuration.requireFolds(of: sets.labeled.count)
+    }
     guard schedule.totalSteps <= Int(UInt32.max) else {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
     trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
     instruments = StepInstruments(trainer, fault: fault)
     replicas = ReplicaGuard(trainer)
+    evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
     try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
     log = try ranks.together {
       try directory.create()
@@ -105,13 +112,18 @@ public final class TrainingRun {
       }
       if let events { records?.tell(events) }
     }
+    for warning in configuration.warnings {
+      self.say("warning: \(warning)")
+      log.warn(warning)
+    }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
     self.say(
       "\(sets.labeled.count) labeled, \(unlabeled) unlabeled, \(sets.validation?.count ?? 0) validation images; "
         + "\(trainer.student.parameters.values.count) parameters; \(schedule.epochs) epochs of "
         + "\(schedule.stepsPerEpoch) steps, "
         + (configuration.u2pl.enabled
-          ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)" : "supervised only")
+          ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)"
+            + (configuration.schedule.supervisedEpochs == nil ? " at the latest" : "") : "supervised only")
         + "; \(directory.path)")
     events?.tell(
       .start(
@@ -127,7 +139,12 @@ public final class TrainingRun {
   public func run() throws { try withLastWords(train) }
 
   private func train() throws {
-    let loader = BatchLoader(sets, trainer, firstStep: trainer.step)
+    let folds = evidence?.folds
+    let balance = try sets.balance(configuration, philox: trainer.philox, folds: folds, ranks: ranks)
+    func startLoader() -> BatchLoader {
+      BatchLoader(sets, trainer, firstStep: trainer.step, folds: folds, balance: balance)
+    }
+    var loader = startLoader()
     defer { loader.stop() }
     var progress = Progress(trainer)
     if owesEvaluation { try evaluateAndSave(evenSo: true) }
@@ -144,6 +161,11 @@ public final class TrainingRun {
         say(events == nil ? line : ProgressLine.marked(line))
       }
       flippedBit?.apply(to: trainer)
+      if try measureEvidence() {
+        loader.stop()
+        loader = startLoader()
+        progress.schedule = trainer.schedule
+      }
       if let every = configuration.integrity.everySteps, trainer.step % every == 0 { try replicas.compare() }
       owesEvaluation = isEvaluationDue
       try evaluateAndSave(evenSo: false)
@@ -241,6 +263,7 @@ public final class TrainingRun {
       let path = try ranks.broadcast(found?.path ?? "", from: 0)
       if !path.isEmpty {
         try trainer.restore(found?.contents, path: path)
+        try evidence?.restore(found?.contents)
         resumedFrom = path
         try restoreEvaluation(found?.contents)
         var setAside: [String] = []
@@ -329,7 +352,7 @@ public final class TrainingRun {
     lastMatrix = matrix
     let epoch = trainer.step / trainer.schedule.stepsPerEpoch
     let meanIoU = matrix.meanIntersectionOverUnion
-    let network = trainer.semiSupervisedSteps > 0 ? "teacher" : "student"
+    let network = trainer.evaluatesTeacher ? "teacher" : "student"
     if best == nil || meanIoU > best!.meanIoU { best = (meanIoU, trainer.step) }
 
     var evaluation = JSONLine()
@@ -338,6 +361,8 @@ public final class TrainingRun {
     evaluation.add("pixel_accuracy", matrix.pixelAccuracy)
     evaluation.add("mean_accuracy", matrix.meanAccuracy)
     evaluation.add("iou", matrix.intersectionOverUnion)
+    evaluation.add("mean_dice", matrix.meanDice)
+    evaluation.add("dice", matrix.dice)
     evaluation.add("images", validation.count)
     evaluation.add("seconds", seconds)
     var line = JSONLine()
@@ -377,6 +402,7 @@ public final class TrainingRun {
         shape: [lastMatrix.classes, lastMatrix.classes], values: .int64(lastMatrix.counts))
     }
     if owesEvaluation { contents.attributes["evaluation_pending"] = .int(1) }
+    evidence?.add(to: &contents)
     records?.submit(step: trainer.step, best: best?.step == trainer.step, contents)
   }
 }

@@ -8,9 +8,9 @@ import Weights
 // What a run needs to go on, and how it lies in the file. There is no generator state: draws depend on the step.
 
 extension U2PLTrainer {
-  /// The whole state: `student/NAME` and `teacher/NAME` as PyTorch state_dicts, `optimizer/momentum/NAME`, `bank/vectors`
-  /// [stored, D] and `bank/queue/C` (numbers of these vectors, oldest first) where there are any. The same bits at any
-  /// rank count.
+  /// The whole state: `student/NAME` and `teacher/NAME` as PyTorch state_dicts, `optimizer/momentum/NAME`, with AdamW
+  /// `optimizer/second_moment/NAME`, `bank/vectors` [stored, D] and `bank/queue/C` (numbers of these vectors, oldest first)
+  /// where there are any. The same bits at any rank count.
   public func snapshot() -> CheckpointContents {
     var contents = CheckpointContents()
     contents.attributes["step"] = .int(Int64(step))
@@ -23,9 +23,13 @@ extension U2PLTrainer {
         contents.datasets["\(group)/\(entry.name)"] = network.parameters.stored(entry)
       }
     }
-    for entry in student.parameters.entries where entry.kind == .parameter {
-      contents.datasets["optimizer/momentum/\(entry.name)"] = StoredDataset(
-        shape: entry.shape, values: .float32(Array(optimizer.momentum[entry.range])))
+    contents.attributes["evaluated_network"] = .string(evaluatesTeacher ? "teacher" : "student")
+    contents.attributes["optimizer"] = .string(optimizer.kind.rawValue)
+    for (group, values) in optimizer.state {
+      for entry in student.parameters.entries where entry.kind == .parameter {
+        contents.datasets["\(group)/\(entry.name)"] = StoredDataset(
+          shape: entry.shape, values: .float32(Array(values[entry.range])))
+      }
     }
     let (vectors, queues) = bank.snapshot()
     // An empty queue is left out: h5diff does not count two empty datasets as equal.
@@ -52,13 +56,7 @@ extension U2PLTrainer {
         let stored = contents.datasets(in: group)
         try network.parameters.load(stored, strict: true, source: "\(path), group /\(group)")
       }
-      let momentum = contents.datasets(in: "optimizer/momentum")
-      for entry in student.parameters.entries where entry.kind == .parameter {
-        guard case .float32(let values)? = momentum[entry.name]?.values, values.count == entry.count else {
-          throw CheckpointError(description: "\(path): /optimizer/momentum/\(entry.name) is missing or misshapen")
-        }
-        for (i, value) in values.enumerated() { optimizer.momentum[entry.offset + i] = value }
-      }
+      try restoreOptimizer(contents, path)
       storedBank = try bankContents(contents, path)
       guard case .int(let step)? = contents.attributes["step"],
         case .int(let semiSupervised)? = contents.attributes["semi_supervised_steps"]
@@ -68,6 +66,27 @@ extension U2PLTrainer {
     }
     try shareState()
     try share(storedBank)
+  }
+
+  private func restoreOptimizer(_ contents: CheckpointContents, _ path: String) throws {
+    // Checkpoints that do not say so are of SGD.
+    var kind = Configuration.Optimizer.Kind.sgd.rawValue
+    if case .string(let stored)? = contents.attributes["optimizer"] { kind = stored }
+    guard kind == optimizer.kind.rawValue else {
+      throw CheckpointError(
+        description: "\(path) has the state of optimizer.kind \(kind), the configuration says "
+          + "\(optimizer.kind.rawValue); resume with --set optimizer.kind=\(kind), or begin anew from its weights with "
+          + "--set model.weights=\(path) and another --run")
+    }
+    for (group, state) in optimizer.state {
+      let stored = contents.datasets(in: group)
+      for entry in student.parameters.entries where entry.kind == .parameter {
+        guard case .float32(let values)? = stored[entry.name]?.values, values.count == entry.count else {
+          throw CheckpointError(description: "\(path): /\(group)/\(entry.name) is missing or misshapen")
+        }
+        for (i, value) in values.enumerated() { state[entry.offset + i] = value }
+      }
+    }
   }
 
   private func bankContents(_ contents: CheckpointContents, _ path: String) throws -> MemoryBank.NewKeys {
@@ -117,7 +136,7 @@ extension U2PLTrainer {
       network.parameters.counters = try ranks.broadcast(network.parameters.counters, from: 0)
       network.parameters.markChanged()
     }
-    try share(optimizer.momentum)
+    for (_, values) in optimizer.state { try share(values) }
     let numbers = try ranks.broadcast([Int64(step), Int64(semiSupervisedSteps)], from: 0)
     (step, semiSupervisedSteps) = (Int(numbers[0]), Int(numbers[1]))
   }

@@ -1,0 +1,54 @@
+import Configuration
+import Dataset
+import Method
+
+// What a configuration says that is allowed, but cannot work, or not as meant.
+
+extension Configuration {
+  /// Whether what pseudo-labels count by is measured on labeled images held out for a while.
+  var usesEvidence: Bool { u2pl.enabled && (schedule.supervisedEpochs == nil || u2pl.weight == .evidence) }
+
+  /// Batch norm of ASPP's pooled branch has one value an image and channel: with one image, mean and variance are of one number,
+  /// and what it puts out is the same whatever it sees.
+  ///
+  /// - Throws: ``TrainingError`` where a step's global batch is one image.
+  package func requireSeveralValues() throws {
+    guard batch.labeled == 1, !u2pl.enabled || usesEvidence || schedule.supervisedEpochs != 0 else { return }
+    throw TrainingError(
+      description:
+        "batch.labeled: 1 gives batch norm after the pooled branch of ASPP one value a channel in a supervised "
+        + "step, whose variance is 0: the network would learn nothing of it. Set batch.labeled to 2 or more, over all ranks"
+        + (u2pl.enabled ? ", or start without a supervised step: --set schedule.supervised_epochs=0" : ""))
+  }
+
+  /// - Throws: ``TrainingError`` where there are too few labeled images to hold out any.
+  func requireFolds(of labeledCount: Int) throws {
+    let least = 2 * HeldOutFolds.standardFolds
+    guard usesEvidence, labeledCount < least else { return }
+    throw TrainingError(
+      description: "schedule.supervised_epochs: auto and u2pl.weight: evidence hold out one labeled image of "
+        + "\(HeldOutFolds.standardFolds) for a while; \(labeledCount) are too few for that, \(least) are needed. Give "
+        + "schedule.supervised_epochs as a number, and u2pl.weight as full")
+  }
+
+  /// What to tell the user at the start of a run.
+  var warnings: [String] {
+    guard u2pl.enabled else { return [] }
+    var warnings: [String] = []
+    if u2pl.lowRank >= data.classes - 1 {
+      let what =
+        u2pl.lowRank >= data.classes
+        ? "no unlabeled pixel is ever a negative" : "an unlabeled pixel is a negative of its least probable class only"
+      warnings.append(
+        "u2pl.low_rank \(u2pl.lowRank) with \(data.classes) classes: \(what); "
+          + "--set u2pl.low_rank=\(U2PL.standardLowRank(classes: data.classes)) is the default for as many")
+    }
+    let strong = augment.strong
+    if teacher.buffers == .own, strong.color != nil || strong.greyProbability > 0 || strong.blur != nil {
+      warnings.append(
+        "augment.strong with teacher.buffers own: the teacher's running statistics are of images that the student's weights, "
+          + "which it averages, are not trained on; --set teacher.buffers=ema takes the student's")
+    }
+    return warnings
+  }
+}

@@ -1,0 +1,51 @@
+public import Compute
+
+/// Random changes of an image's look that leave every pixel where it is: colour jitter, loss of all colour, blur, in this
+/// order. Each may be off.
+public struct PhotometricChange: Sendable, Equatable {
+  public var color: ColorJitter?
+  /// Probability that an image becomes grey.
+  public var greyProbability: Double
+  public var blur: GaussianBlur?
+
+  public init(color: ColorJitter? = nil, greyProbability: Double = 0, blur: GaussianBlur? = nil) {
+    self.color = color
+    self.greyProbability = greyProbability
+    self.blur = blur
+  }
+
+  /// Whether it changes nothing.
+  public var isOff: Bool { color == nil && greyProbability == 0 && blur == nil }
+
+  /// Changes one image in place: a pure function of its arguments. Draws are Philox's at (quantity, slot, step).
+  ///
+  /// - Parameters:
+  ///   - pixels: height × width × 3, normalised.
+  ///   - covered: height × width: which of them are the image's; others stay as they are and count nowhere.
+  ///   - draws: of the global slot, whichever rank holds it.
+  public func apply(
+    _ pixels: inout [Float], covered: [Bool], width: Int, normalization: Normalization,
+    draws: Augmentation.Draws
+  ) {
+    let draw = { (quantity: Augmentation.Quantity) in
+      draws.philox.words(
+        index: quantity.rawValue, item: UInt32(truncatingIfNeeded: draws.slot),
+        step: UInt32(truncatingIfNeeded: draws.step), stream: draws.stream)[0]
+    }
+    if let color, draw(.color).unitInterval < color.probability { color.apply(&pixels, covered, normalization, draw) }
+    if draw(.grey).unitInterval < greyProbability { Self.makeGrey(&pixels, covered, normalization) }
+    if let blur, draw(.blur).unitInterval < blur.probability { blur.apply(&pixels, covered, width: width) }
+  }
+
+  /// Each channel becomes the pixel's luma.
+  private static func makeGrey(_ pixels: inout [Float], _ covered: [Bool], _ normalization: Normalization) {
+    let (mean, std) = (normalization.mean, normalization.std)
+    for at in covered.indices where covered[at] {
+      let luma = ColorJitter.grey(
+        SIMD3(
+          pixels[3 * at] * std[0] + mean[0], pixels[3 * at + 1] * std[1] + mean[1],
+          pixels[3 * at + 2] * std[2] + mean[2]))
+      for c in 0..<3 { pixels[3 * at + c] = (luma - mean[c]) / std[c] }
+    }
+  }
+}
