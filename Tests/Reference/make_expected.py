@@ -199,7 +199,7 @@ def pixels():
     y_hat = large.detach().argmax(1)
     y_hat[h >= gamma] = R.IGNORE
     again = logits.detach().clone().requires_grad_()
-    lu = R.unsupervised_loss(R.up(again, (33, 25)), y_hat)
+    lu = R.unsupervised_loss(R.up(again, (33, 25)), y_hat, y_hat.numel())
     lu.backward()
     write("MethodTests", "pixels.json", dict(logits="uniform('logits', [2,5,9,7]) * 4", labels="block_labels('y', 2, 33, 5, block=4)[:, :, :25]",
                               upsampled=probe(large), supervised=ls.item(), supervised_gradient=probe(logits.grad), entropy=probe(h),

@@ -340,10 +340,11 @@ def keep_hardest(logits, y, threshold, min_kept):
     return torch.where(probability > limit, IGNORE, y)
 
 
-def unsupervised_loss(logits, y_hat):
-    """lambda_u * L_u: the mean over reliable pixels times (all pixels / reliable pixels)."""
+def unsupervised_loss(logits, y_hat, pixels):
+    """lambda_u * L_u: the mean over reliable pixels times (pixels of images / reliable pixels). Padding is no pixel of an
+    image; what CutOut has removed is."""
     reliable = (y_hat != IGNORE).sum()
-    return F.cross_entropy(logits, y_hat, ignore_index=IGNORE) * (y_hat.numel() / reliable)
+    return F.cross_entropy(logits, y_hat, ignore_index=IGNORE) * (pixels / reliable)
 
 
 def nearest(x, size):
@@ -545,7 +546,9 @@ class Trainer:
             label = torch.cat((nearest(yl, small), nearest(y_hat, small)))
             unreliable = torch.cat((torch.zeros(len(xl), *small, dtype=torch.bool),
                                     nearest(considered & (h > gamma), small)))
-        lu = unsupervised_loss(up(logits[len(xl):], size), y_hat)
+        # Mixing moves padding with the image it belongs to.
+        of_images = pseudo != IGNORE if cfg["mix"] == "cutout" else considered
+        lu = unsupervised_loss(up(logits[len(xl):], size), y_hat, int(of_images.sum()))
         lc = contrastive_loss(rep, rep_t, logits_t.softmax(1), label, len(xl), unreliable, self.bank, cfg, self.k, report)
         loss = ls + lu + cfg["lambda_c"] * lc
         norm = self.learn(loss)
