@@ -1,3 +1,4 @@
+import Distributed
 import Files
 import Foundation
 import Liveness
