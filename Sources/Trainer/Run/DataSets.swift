@@ -67,7 +67,7 @@ public struct DataSets: Sendable {
     try ranks.together {
       for index in stride(from: ranks.rank, to: labeled.count, by: ranks.size) {
         Activity.advance()
-        let (_, labels) = try labeled.placing(index) { try labeled.labeledImage(index) }
+        let (_, labels) = try labeled.namingOrigin(of: index) { try labeled.labeledImage(index) }
         for label in labels.values where label != LabelMap.ignore { table[index * classes + Int(label)] += 1 }
       }
     }

@@ -1,3 +1,5 @@
+import Dataset
+import Distributed
 import Files
 import Foundation
 import Liveness
