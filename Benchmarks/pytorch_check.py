@@ -1,7 +1,7 @@
 """Compares pytorch_peer.py with expected numbers, in float64: `pytorch_peer.py --check DIR`.
 
-DIR holds first-step.json, steps.json and networks.json: what a program written for exactness has computed for networks
-and images that follow from their names.
+DIR holds first-step.json, steps.json and networks.json, which `Tests/Reference/make_expected.py peer DIR` writes: what a
+program written for exactness has computed for networks and images that follow from their names.
 """
 import json
 import math

@@ -7,7 +7,6 @@ import XCTest
 /// A thousand ways in which a newest checkpoint is damaged. Each has to be noticed, or to do no harm to a single value; and
 /// where it is noticed, a run has to find the checkpoint before it.
 final class CorruptionTests: DirectoryTestCase {
-  private let seed = UInt64(ProcessInfo.processInfo.environment["U2PL_FUZZ_SEED"] ?? "") ?? 5
   private let count = 1000
   /// Seconds that a damaged file may keep its reader busy.
   private let patience = 2.0
@@ -71,7 +70,7 @@ final class CorruptionTests: DirectoryTestCase {
     let kinds = ["flipped bytes", "truncation", "zeroed pages", "foreign pages", "shifted bytes"]
     var tally: [String: (noticed: Int, harmless: Int)] = [:]
     for number in 0..<count {
-      var draws = Generator(state: seed &* 1_000_003 &+ UInt64(number))
+      var draws = SeededDraws(number)
       var damaged = good
       let kind = kinds[number % kinds.count]
       switch number % kinds.count {
@@ -94,7 +93,7 @@ final class CorruptionTests: DirectoryTestCase {
         let place = Int.random(in: damaged.indices, using: &draws)
         if Bool.random(using: &draws) { damaged.remove(at: place) } else { damaged.insert(0, at: place) }
       }
-      let verdict = try resume(damaged, "\(kind), number \(number), seed \(seed)")
+      let verdict = try resume(damaged, "\(kind), number \(number)")
       switch verdict {
       case .noticed:
         XCTAssertTrue(damaged != good, "number \(number) was refused, and is as it was")
@@ -104,7 +103,7 @@ final class CorruptionTests: DirectoryTestCase {
     }
     for kind in kinds {
       let (noticed, harmless) = tally[kind] ?? (0, 0)
-      print("corruptions, seed \(seed): \(kind): \(noticed) noticed, \(harmless) harmless")
+      print("corruptions, seed \(TestSeed.value): \(kind): \(noticed) noticed, \(harmless) harmless")
       XCTAssertEqual(noticed + harmless, count / kinds.count)
       // A page of zeros that is zeroed, a page that is copied onto itself or onto one that is the same.
       XCTAssertLessThanOrEqual(harmless, kind.hasSuffix("pages") ? count / kinds.count / 2 : 0, kind)

@@ -22,7 +22,7 @@ final class DamageTests: DirectoryTestCase {
   func testFlippedBytes() throws {
     try CheckpointFile.write(sample(), to: path("a.h5"))
     let good = try bytes(path("a.h5"))
-    var generator = Generator(state: 1)
+    var generator = SeededDraws()
     var noticed = 0
     for _ in 0..<400 {
       var damaged = good

@@ -22,7 +22,7 @@ final class Fletcher32Tests: XCTestCase {
 
   func testItIsTheLibrarys() {
     XCTAssertEqual(fast([]), 0)
-    var draws = Generator(state: 9)
+    var draws = SeededDraws()
     // Around a row of 64 bytes, and around 340 rows, after which sums are reduced.
     let counts = Array(0...200) + [1000, 21_759, 21_760, 21_761, 21_824, 43_520, 43_583, 100_001, 1 << 20]
     for count in counts {

@@ -8,6 +8,7 @@ final class PhiloxTests: XCTestCase {
   private struct Draws: Decodable {
     let philox_zero: [String]
     let anchors, negatives: [Int]
+    let mixing, dropout: [Double]
     let splitmix_hashed_x: [String]
     let uniform_x: [Float]
   }
@@ -42,6 +43,17 @@ final class PhiloxTests: XCTestCase {
       Philox(seed: 5 << 32 + 9).index(below: 30_000, index: $0, item: 2, step: 0, stream: .negatives)
     }
     XCTAssertEqual(negatives, expected.negatives)
+    func units(_ philox: Philox, _ stream: RandomStream, step: UInt32, _ draws: [(item: UInt32, index: UInt32)])
+      -> [Double]
+    {
+      draws.map { philox.words(index: $0.index, item: $0.item, step: step, stream: stream)[0].unitInterval }
+    }
+    XCTAssertEqual(
+      units(Philox(seed: 7), .mixing, step: 3, [(0, 0), (1, 1), (2, 17), (0xFFFF_FFFF, 0)]), expected.mixing)
+    XCTAssertEqual(
+      units(
+        Philox(seed: 5 << 32 + 9), .dropout, step: 4, [(0, 0), (1, 1), (2, 1 << 31 | 3 << 20), (3, 5 << 20 | 255)]),
+      expected.dropout)
     XCTAssertEqual(hashed("x", 4).map { hex($0, 16) }, expected.splitmix_hashed_x)
     XCTAssertEqual(uniform("x", 4), expected.uniform_x)
   }

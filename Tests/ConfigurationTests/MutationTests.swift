@@ -4,19 +4,7 @@ import TestSupport
 import XCTest
 
 /// Damaged configurations are read or refused, never a crash; a crash ends the test process.
-final class MutationTests: XCTestCase {
-  /// SplitMix64; failures can be repeated by their number.
-  private struct Draws: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return z ^ (z >> 31)
-    }
-  }
-
+final class MutationTests: SeededTestCase {
   private let fragments = [
     "on", "off", "null", "~", "-1", "0", "1e309", "-1e309", ".nan", ".inf", "9223372036854775807",
     "-9223372036854775808",
@@ -28,7 +16,7 @@ final class MutationTests: XCTestCase {
     "\"\\uD800\"", "_", "1_0", "+", "2147483648", "4294967296", "0.1.2", "1e", "e1", "  ", "data:", "extend:", "mix:",
   ]
 
-  private func mutated(_ text: String, _ draws: inout Draws) -> String {
+  private func mutated(_ text: String, _ draws: inout SeededDraws) -> String {
     var scalars = Array(text.unicodeScalars)
     for _ in 0..<Int.random(in: 1...3, using: &draws) {
       let at = Int.random(in: 0...scalars.count, using: &draws)
@@ -65,7 +53,7 @@ final class MutationTests: XCTestCase {
     ]
     var taken = 0
     for number in 0..<count {
-      var draws = Draws(state: UInt64(number))
+      var draws = SeededDraws(number)
       let yaml = mutated(seeds[number % seeds.count], &draws)
       let argument = mutated(overrides.randomElement(using: &draws) ?? "", &draws)
       do {

@@ -6,7 +6,7 @@ import XCTest
 
 /// Damaged images, lists and packed files: an error that names the file, or what the file holds, never a crash, a hang, or other
 /// pixels than were written.
-final class FuzzTests: XCTestCase {
+final class FuzzTests: SeededTestCase {
   private func assertNames(_ path: String, _ error: any Error, _ number: Int) {
     guard let error = error as? DatasetError else { return XCTFail("input \(number): \(type(of: error)): \(error)") }
     XCTAssertTrue(error.description.hasPrefix(path), "input \(number): \(error)")

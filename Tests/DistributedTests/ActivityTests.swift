@@ -1,4 +1,4 @@
-// Ranks: 1 2 4
+// Ranks: 1 2 3 4
 import Distributed
 import Foundation
 import TestSupport

@@ -129,6 +129,8 @@ final class Command {
     environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
     environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
     environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
+    // There may be more threads than cores: those that wait let go of theirs.
+    environment["OMP_WAIT_POLICY"] = "passive"
     return environment
   }()
 

@@ -28,7 +28,7 @@ final class CommandLineFuzzTests: CommandTestCase {
     "--foll", "a=b=c",
   ]
 
-  private func mutated(_ line: [String], _ draws: inout Fuzz.Draws) -> [String] {
+  private func mutated(_ line: [String], _ draws: inout SeededDraws) -> [String] {
     var line = line
     for _ in 0..<Int.random(in: 1...2, using: &draws) {
       let at = Int.random(in: 0..<max(1, line.count), using: &draws)

@@ -1,9 +1,10 @@
 import Foundation
 import HDF5
+import TestSupport
 import XCTest
 
 /// A test with a directory of its own, in which it runs the program.
-class CommandTestCase: XCTestCase {
+class CommandTestCase: SeededTestCase {
   private(set) var directory = ""
 
   /// Seconds in which bad input has to end every rank.

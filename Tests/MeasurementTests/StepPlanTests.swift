@@ -25,7 +25,9 @@ final class StepPlanTests: XCTestCase {
     let sent = try StepBenchmark(settings, ranks: ranks).run(warmup: 1).bytesSent
     let plan = StepPlan(settings, height: 33, width: 33)
     let share = 4 / ranks.size
-    let expected = plan.traffic(ranks: ranks.size, labeled: share, unlabeled: share).reduce(0) { $0 + $1.traffic.handedBytes }
+    let expected = plan.traffic(ranks: ranks.size, labeled: share, unlabeled: share).reduce(0) {
+      $0 + $1.traffic.handedBytes
+    }
     XCTAssertEqual(Double(sent), expected, accuracy: 0.02 * expected)
   }
 

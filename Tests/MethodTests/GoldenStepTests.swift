@@ -1,79 +1,130 @@
-// Ranks: 1 2 4
-import Compute
+// Ranks: 1 2 3 4
 import Foundation
+import Network
 import TestSupport
+import Method
 import XCTest
 
-/// Training steps against the PyTorch reference in float64. Under mpirun the batch is spread over the ranks.
+/// Training steps against the PyTorch reference in float64: what every step reports, and gradients, parameters and
+/// running statistics after some. Under mpirun the batch is spread over the ranks.
 final class GoldenStepTests: XCTestCase {
   private let ranks = TestRanks.world
 
-  private func assertRelative(_ a: Double, _ b: Double, _ tolerance: Double, _ message: String) {
-    XCTAssertLessThanOrEqual(abs(a - b), tolerance * abs(b), "\(message): \(a), reference \(b)")
+  /// The published widths.
+  func testDefault() throws { try assertFollowsReference("default", .wide) }
+  /// ResNet-50's blocks, with the classic stem, multi-grid and output stride 16.
+  func testBottlenecks() throws { try assertFollowsReference("bottlenecks", .wide) }
+  func testTwoClasses() throws { try assertFollowsReference("two-classes", .narrow) }
+  /// Every entry of every gradient of the first of ten steps, in which the bank overflows and α falls.
+  func testTenSteps() throws { try assertFollowsReference("ten-steps", .narrow) }
+  /// CutMix in some steps, padding, dropout, a clipped gradient, a faster decoder, averaged buffers; on 3 ranks too.
+  func testCutMix() throws { try assertFollowsReference("cutmix", .narrow) }
+  /// ClassMix after an epoch of supervised steps; padding, dropout, auxiliary head, hard-example mining by rank, class
+  /// weights.
+  func testClassMix() throws { try assertFollowsReference("classmix", .narrow) }
+  /// CutOut, padding, hard-example mining by threshold, no limit on new keys, the classic stem, output stride 16.
+  func testCutOut() throws { try assertFollowsReference("cutout", .narrow) }
+
+  /// How far single precision may be from the reference; some ten times what was measured.
+  private struct Tolerance {
+    /// Of a number that a step reports, in units of its mean change from step to step over the case.
+    let report: Double
+    /// Of an entry of a gradient, or of a change of a parameter or statistic, in units of the tensor's root mean square:
+    /// after the first step, and after later ones, which start from parameters that differ in their rounding.
+    let first, later: Double
+
+    /// Few activations: none is so near to 0 that single precision puts it on the other side of ReLU's kink.
+    static let narrow = Tolerance(report: 0.02, first: 2e-3, later: 0.05)
+    /// Some of many activations are on the other side, and each moves entries of all layers before it.
+    static let wide = Tolerance(report: 0.05, first: 0.2, later: 0.2)
   }
 
-  func testStepsOfEachCase() throws {
-    for c in try loadExpected([ReferenceCase].self, "steps.json", in: .module) {
-      guard c.labeled % ranks.size == 0, c.unlabeled % ranks.size == 0 else { continue }
-      let trainer = try c.trainer(ranks)
-      let slow = c.name == "slow"
-      for (k, expected) in c.steps.enumerated() where k == 0 || slow {
-        let report = try trainer.step(
-          ReferenceCase.batch(
-            step: k, size: c.size, labeled: c.labeled, unlabeled: c.unlabeled, classes: c.config.classes, ranks))
-        let name = "\(c.name) step \(k)"
-        let tight = k == 0
-        assertRelative(report.supervised, expected.supervised, tight ? 1e-5 : 1e-4, "\(name) supervised")
-        assertRelative(report.gamma ?? .nan, expected.gamma, tight ? 1e-5 : 1e-4, "\(name) gamma")
-        assertRelative(report.unsupervised, expected.unsupervised, tight ? 1e-5 : 1e-3, "\(name) unsupervised")
-        assertRelative(report.contrastive, expected.contrastive, tight ? 1e-5 : 1e-2, "\(name) contrastive")
-        assertRelative(report.alpha ?? .nan, expected.alpha, 1e-12, "\(name) alpha")
-        guard tight else { continue }
-        assertRelative(report.loss, expected.loss, 1e-5, "\(name) loss")
-        XCTAssertEqual(report.reliable, expected.reliable, name)
-        XCTAssertEqual(report.anchors, expected.classes.map { $0[0] }, name)
-        XCTAssertEqual(report.negatives, expected.classes.map { $0[1] }, name)
-        XCTAssertEqual(report.bank, expected.classes.map { $0[2] }, name)
+  private func assertFollowsReference(_ name: String, _ tolerance: Tolerance) throws {
+    let reference = try ReferenceCase.load(name)
+    guard reference.labeled % ranks.size == 0, reference.unlabeled % ranks.size == 0 else {
+      throw XCTSkip(
+        "SKIPPED: \(reference.labeled) + \(reference.unlabeled) images do not divide over \(ranks.size) ranks")
+    }
+    let trainer = try ReferenceTrainer(reference, ranks)
+    var tensors = try ReferenceTensors(name)
+    let start = (student: Snapshot(trainer.student), teacher: Snapshot(trainer.teacher))
+    for (k, step) in reference.steps.enumerated() {
+      let place = "\(name), step \(k)"
+      assertReport(try trainer.step(k), step, reference, tolerance.report, place)
+      guard reference.recorded.contains(k) else { continue }
+      let entry = k == 0 ? tolerance.first : tolerance.later
+      let limit = k == reference.recorded[0] ? reference.gradient_entries : ReferenceTensors.entries
+      assertGradients(trainer.student, &tensors, limit: limit, entry, place)
+      for (network, parameters, before) in [
+        ("student", trainer.student, start.student), ("teacher", trainer.teacher, start.teacher),
+      ] {
+        assertChanges(parameters, since: before, steps: k + 1, &tensors, entry, "\(place), \(network)")
       }
+    }
+    func counters(_ network: Parameters) -> String { network.counters.map(String.init).joined(separator: " ") }
+    XCTAssertEqual(counters(trainer.student), reference.counters.student, "\(name): counters of the student")
+    XCTAssertEqual(counters(trainer.teacher), reference.counters.teacher, "\(name): counters of the teacher")
+    XCTAssertTrue(tensors.isAtEnd, "\(name): more is recorded than was compared")
+  }
+
+  /// Counts have to be equal, numbers to differ by no more than a small part of what they change by from step to step: so
+  /// a number that stands still, or is a step late, is found.
+  private func assertReport(
+    _ report: StepReport, _ step: ReferenceCase.Step, _ reference: ReferenceCase, _ tolerance: Double, _ place: String
+  ) {
+    for (name, expected) in step.counts { XCTAssertEqual(report.counts[name], expected, "\(place): \(name)") }
+    for (name, expected) in step.numbers {
+      guard let number = report.numbers[name] ?? nil, let expected else {
+        XCTAssertEqual(report.numbers[name] ?? nil, expected, "\(place): \(name)")
+        continue
+      }
+      // What follows from the schedule alone is exact.
+      let allowed = ["alpha", "learning rate"].contains(name) ? 1e-12 : tolerance * reference.meanChange(of: name)
+      XCTAssertEqual(number, expected, accuracy: allowed, "\(place): \(name)")
     }
   }
 
-  private struct FirstStep: Decodable {
-    let config: ReferenceCase.Settings
-    let size, labeled, unlabeled: Int
-    let gradient, student, teacher: [String: Probe]
-  }
-
-  func testGradientsAndParametersOfTheFirstStep() throws {
-    let c = try loadExpected(FirstStep.self, "first-step.json", in: .module)
-    guard c.labeled % ranks.size == 0 else { throw XCTSkip("2 + 2 images do not divide over \(ranks.size) ranks") }
-    let trainer = try ReferenceCase.trainer(
-      c.config, size: c.size, labeled: c.labeled, unlabeled: c.unlabeled, ranks)
-    _ = try trainer.step(
-      ReferenceCase.batch(
-        step: 0, size: c.size, labeled: c.labeled, unlabeled: c.unlabeled, classes: c.config.classes, ranks))
-
-    let parameters = trainer.student.parameters
-    let largest = c.gradient.values.map(\.norm).max()!
-    XCTAssertEqual(c.gradient.count, parameters.entries.count { $0.kind == .parameter })
+  private func assertGradients(
+    _ parameters: Parameters, _ tensors: inout ReferenceTensors, limit: Int?, _ tolerance: Double, _ place: String
+  ) {
+    var before = 0.0
     for entry in parameters.entries where entry.kind == .parameter {
-      let expected = try XCTUnwrap(c.gradient[entry.name], entry.name).norm
-      let norm = Probe(of: Array(parameters.gradient(entry))).norm
-      // A bias before batch norm has no gradient but rounding: relative to the largest there.
-      XCTAssertLessThanOrEqual(abs(norm - expected), max(1e-3 * expected, 1e-7 * largest), "gradient of \(entry.name)")
+      let (record, gradient) = (tensors.next(count: entry.count, limit: limit), parameters.gradient(entry))
+      // A bias before batch norm has no gradient but the rounding of its layer's, whose weight stands before it.
+      let rounding = entry.name.hasSuffix(".bias") ? 1e-5 * before : 0
+      before = record.rms
+      let worst = record.distance { Double(gradient[$0]) }
+      XCTAssertLessThanOrEqual(worst, tolerance * record.rms + rounding, "\(place): gradient of \(entry.name)")
     }
-    for (name, network, expected) in [("student", trainer.student, c.student), ("teacher", trainer.teacher, c.teacher)]
-    {
-      for entry in network.parameters.entries where entry.kind != .counter {
-        let probe = Probe(of: Array(network.parameters.storage(entry)))
-        // To 1e-5 of the tensor's norm, or of 1 where the norm is smaller: with lr = 0.01 one activation that float32
-        // puts on the other side of ReLU's kink moves a bias of the stem by up to that much.
-        let distance = try XCTUnwrap(expected[entry.name]).distance(to: probe, atLeast: 1)
-        XCTAssertLessThanOrEqual(distance, 1e-5, "\(name) \(entry.name)")
-      }
-      for entry in network.parameters.entries where entry.kind == .counter {
-        XCTAssertEqual(Double(network.parameters.counters[entry.offset]), expected[entry.name]?.norm, entry.name)
-      }
+  }
+
+  /// What parameters and running statistics have changed by. No change at all is never within the tolerance.
+  private func assertChanges(
+    _ parameters: Parameters, since start: Snapshot, steps: Int, _ tensors: inout ReferenceTensors,
+    _ tolerance: Double, _ place: String
+  ) {
+    for entry in parameters.entries where entry.kind != .counter {
+      let record = tensors.next(count: entry.count, limit: ReferenceTensors.entries)
+      let (now, before) = (parameters.storage(entry), start[entry])
+      // Every update rounds to the parameter's precision.
+      let rounding = record.rms > 0 ? Double(steps) * before.reduce(0) { max($0, Double(abs($1).ulp)) } : 0
+      let allowed = tolerance * record.rms + rounding
+      let worst = record.distance { Double(now[$0]) - Double(before[$0]) }
+      XCTAssertLessThanOrEqual(worst, allowed, "\(place): change of \(entry.name)")
+      XCTAssertTrue(record.rms == 0 || allowed < record.rms, "\(place): \(entry.name) might as well stand still")
     }
+  }
+}
+
+/// A copy of a network's parameters and running statistics.
+private struct Snapshot {
+  private let values, buffers: [Float]
+
+  init(_ parameters: Parameters) {
+    (values, buffers) = (Array(parameters.values), Array(parameters.buffers))
+  }
+
+  subscript(_ entry: ParameterEntry) -> [Float] {
+    Array(entry.kind == .parameter ? values[entry.range] : buffers[entry.range])
   }
 }

@@ -1,83 +1,169 @@
-import Configuration
-import Distributed
-import Foundation
-import Method
-import TestSupport
+import Compute
 import Transforms
+import Foundation
+import TestSupport
 
-/// A training run of the PyTorch reference: its settings, and how to feed the same images to the trainer.
+/// A training run of the PyTorch reference (Tests/Reference): its settings, what each of its steps reports, and tensors
+/// after some of them.
 struct ReferenceCase: Decodable {
   struct Settings: Decodable {
-    let depth, classes, width, features, epochs, steps_per_epoch, low_rank, high_rank, anchors, negatives: Int
-    let enqueue_per_step: Int
+    struct OHEM: Decodable {
+      let threshold: Double
+      let min_kept: Int
+    }
+    let depth, classes, width, features, output_stride, epochs, steps_per_epoch, supervised_epochs: Int
+    let low_rank, high_rank, anchors, negatives: Int
+    let enqueue_per_step: Int?
     let dilations, capacity: [Int]
-    let multi_grid: Bool
-    let dropout, lr, head_lr_factor, weight_decay, alpha0, delta_p, temperature, lambda_c, ema_decay: Double
+    let stem, mix, teacher_buffers: String
+    let multi_grid, auxiliary, padding: Bool
+    let encoder_width, dropout, mix_probability, lr, head_lr_factor, weight_decay, auxiliary_weight: Double
+    let alpha0, delta_p, temperature, lambda_c, ema_decay: Double
+    let clip_norm: Double?
+    let ohem: OHEM?
+    let class_weights: [Double]?
     let seed: UInt64
   }
   struct Step: Decodable {
-    let loss, supervised, unsupervised, contrastive, gamma, alpha: Double
+    let loss, supervised, unsupervised, contrastive, learning_rate: Double
+    let gamma, alpha, confidence, gradient_norm: Double?
     let reliable: Int
-    /// |A_c|, |N_c|, length of Q_c.
+    /// |A_c|, |N_c|, length of Q_c; empty in a supervised step.
     let classes: [[Int]]
+
+    var isSupervised: Bool { classes.isEmpty }
+    var numbers: [String: Double?] {
+      [
+        "loss": loss, "supervised": supervised, "unsupervised": unsupervised, "contrastive": contrastive,
+        "gamma": gamma, "confidence": confidence, "gradient norm": gradient_norm, "learning rate": learning_rate,
+        "alpha": alpha,
+      ]
+    }
+    var counts: [String: [Int]] {
+      [
+        "reliable": [reliable], "anchors": classes.map { $0[0] }, "negatives": classes.map { $0[1] },
+        "bank": classes.map { $0[2] },
+      ]
+    }
   }
   let name: String
   let config: Settings
   let size, labeled, unlabeled: Int
   let steps: [Step]
+  /// Steps after which tensors are recorded.
+  let recorded: [Int]
+  /// Entries recorded of each gradient after the first of these steps; nil for all.
+  let gradient_entries: Int?
+  /// `num_batches_tracked` after the last step.
+  let counters: Counters
+  struct Counters: Decodable { let student, teacher: String }
 
-  /// A trainer with the reference's weights and settings.
-  func trainer(_ ranks: Communicator) throws -> U2PLTrainer {
-    let trainer = try Self.trainer(config, size: size, labeled: labeled, unlabeled: unlabeled, ranks)
-    return trainer
+  static func load(_ name: String) throws -> ReferenceCase {
+    try loadExpected(ReferenceCase.self, "steps-\(name).json", in: .module)
   }
 
-  static func trainer(
-    _ c: Settings, size: Int, labeled: Int, unlabeled: Int, _ ranks: Communicator
-  ) throws -> U2PLTrainer {
-    let yaml = """
-      run: {seed: \(c.seed)}
-      data: {kind: shapes, labeled: 8, unlabeled: 8, classes: \(c.classes), shuffle: false, size: \(size)}
-      batch: {labeled: \(labeled), unlabeled: \(unlabeled)}
-      augment: off
-      model: {encoder: resnet\(c.depth), multi_grid: \(c.multi_grid), width: \(c.width), features: \(c.features),
-              dilations: \(c.dilations), dropout: \(c.dropout)}
-      optimizer: {learning_rate: \(c.lr), head_factor: \(c.head_lr_factor), weight_decay: \(c.weight_decay)}
-      schedule: {epochs: \(c.epochs), steps_per_epoch: \(c.steps_per_epoch), supervised_epochs: 0}
-      u2pl: {alpha0: \(c.alpha0), delta_p: \(c.delta_p), low_rank: \(c.low_rank), high_rank: \(c.high_rank),
-             anchors: \(c.anchors), negatives: \(c.negatives), temperature: \(c.temperature), capacity: \(c.capacity),
-             enqueue_per_step: \(c.enqueue_per_step), lambda_c: \(c.lambda_c), ema_decay: \(c.ema_decay)}
-      """
-    let configuration = try Configuration(yaml: yaml, source: "reference", overrides: [])
-    let schedule = Schedule(configuration, labeledCount: 8, unlabeledCount: 8)
-    let trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
-    fillNamed(trainer.student)
-    fillNamed(trainer.teacher)
-    return trainer
-  }
-
-  /// This rank's share of the reference's batch of a step.
-  static func batch(
-    step: Int, size: Int, labeled: Int, unlabeled: Int, classes: Int, _ ranks: Communicator
-  ) -> Batch {
-    func images(_ name: String, _ count: Int) -> [[Float]] {
-      let nchw = uniform(name, count * 3 * size * size).map { $0 * 2 }
-      let nhwc = channelsLast(nchw, [count, 3, size, size])
-      let one = 3 * size * size
-      return (0..<count).map { Array(nhwc[$0 * one..<($0 + 1) * one]) }
+  /// How much a number changes from step to step, in the mean over steps of the same kind; of a case of one step, a
+  /// thousandth of it.
+  func meanChange(of name: String) -> Double {
+    if steps.count == 1 { return 1e-3 * abs((steps[0].numbers[name] ?? nil) ?? 0) }
+    let changes = zip(steps, steps.dropFirst()).compactMap { before, after -> Double? in
+      guard before.isSupervised == after.isSupervised, let a = before.numbers[name] ?? nil,
+        let b = after.numbers[name] ?? nil
+      else { return nil }
+      return abs(b - a)
     }
-    let labels = blockLabels("yl\(step)", count: labeled, size: size, classes: classes)
+    return changes.isEmpty ? 0 : changes.reduce(0, +) / Double(changes.count)
+  }
+
+  /// One rank's share of the batch of a step, which the reference makes from the same names.
+  func batch(step: Int, rank: Int, ranks: Int) -> Batch {
+    func share(_ count: Int) -> Range<Int> { rank * count / ranks..<(rank + 1) * count / ranks }
     let plane = size * size
-    func share(_ count: Int) -> Range<Int> { ranks.rank * count / ranks.size..<(ranks.rank + 1) * count / ranks.size }
-    let xl = images("xl\(step)", labeled), xu = images("xu\(step)", unlabeled)
+    let labels = blockLabels("yl\(step)", count: labeled, size: size, classes: config.classes)
+    let padding = padding(step)
+    let (xl, xu) = (images("xl\(step)", labeled), images("xu\(step)", unlabeled))
     return Batch(
       step: step,
       labeled: share(labeled).map {
         Example(height: size, width: size, pixels: xl[$0], labels: Array(labels[$0 * plane..<($0 + 1) * plane]))
       },
-      unlabeled: share(unlabeled).map {
-        Example(height: size, width: size, pixels: xu[$0], labels: [UInt8](repeating: 0, count: plane))
+      unlabeled: share(unlabeled).map { image in
+        let isPadding = padding[image * plane..<(image + 1) * plane]
+        var pixels = xu[image]
+        for (p, isPadding) in isPadding.enumerated() where isPadding {
+          for c in 0..<3 { pixels[p * 3 + c] = 0 }
+        }
+        return Example(height: size, width: size, pixels: pixels, labels: isPadding.map { $0 ? 255 : 0 })
       },
       identifiers: [])
+  }
+
+  /// Pixels of `count` images, each H × W × 3.
+  private func images(_ name: String, _ count: Int) -> [[Float]] {
+    let shape = [count, 3, size, size], one = 3 * size * size
+    let pixels = channelsLast(uniform(name, count * one).map { $0 * 2 }, shape)
+    return (0..<count).map { Array(pixels[$0 * one..<($0 + 1) * one]) }
+  }
+
+  /// Where the unlabeled crops reach beyond their images, N × H × W: rows at the bottom and columns on the right.
+  private func padding(_ step: Int) -> [Bool] {
+    let cut = hashed("pad\(step)", 2 * unlabeled).map { config.padding ? Int($0 % UInt64(size / 3)) : 0 }
+    return (0..<unlabeled).flatMap { image in
+      (0..<size).flatMap { y in
+        (0..<size).map { x in y >= size - cut[2 * image] || x >= size - cut[2 * image + 1] }
+      }
+    }
+  }
+}
+
+/// Tensors of the reference after some steps: make_expected.py, `Recording`, says how they lie in the file.
+struct ReferenceTensors {
+  /// Entries that are kept of a tensor that has more, where nothing else is said.
+  static let entries = 64
+
+  /// What is kept of one tensor.
+  struct Record {
+    /// Root mean square of all entries.
+    let rms: Double
+    /// Entries at `positions` of the flattened tensor.
+    let entries: [Double]
+    let positions: [Int]
+    /// What entries are rounded to.
+    let unit: Double
+
+    /// The greatest difference from an entry here, beyond what rounding explains; infinite where one is not a number.
+    func distance(_ entry: (Int) -> Double) -> Double {
+      zip(positions, entries).reduce(0) { worst, expected in
+        let difference = abs(entry(expected.0) - expected.1) - unit / 2
+        return difference.isNaN ? .infinity : max(worst, difference)
+      }
+    }
+  }
+  private var bytes: Data
+
+  init(_ name: String) throws {
+    guard let url = Bundle.module.url(forResource: "Expected/steps-\(name).bin", withExtension: nil) else {
+      throw ComputeError(description: "no resource Expected/steps-\(name).bin")
+    }
+    bytes = try Data(contentsOf: url)
+  }
+
+  var isAtEnd: Bool { bytes.isEmpty }
+
+  /// - Parameters:
+  ///   - count: elements of the tensor.
+  ///   - limit: most entries that are kept; nil for all.
+  mutating func next(count: Int, limit: Int?) -> Record {
+    let n = min(limit ?? count, count)
+    let rms = Double(take(Float.self)), unit = Double(take(Float.self)) / 32767
+    let entries = (0..<n).map { _ in Double(take(Int16.self)) * unit }
+    return Record(
+      rms: rms, entries: entries, positions: (0..<n).map { $0 * (count - 1) / max(n - 1, 1) }, unit: unit)
+  }
+
+  private mutating func take<T: BitwiseCopyable>(_ type: T.Type) -> T {
+    let size = MemoryLayout<T>.size
+    defer { bytes = bytes.dropFirst(size) }
+    return bytes.withUnsafeBytes { $0.loadUnaligned(as: type) }
   }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import XCTest
 
 /// Damaged hostfiles: an error that names the file and the line, or hosts that stand in it, with slots that can be.
-final class HostfileFuzzTests: XCTestCase {
+final class HostfileFuzzTests: SeededTestCase {
   func testHostfiles() throws {
     let good = [
       "node01 slots=4 max_slots=8\nnode02 slots=4\n# a comment\n\nnode03 // another\n",

@@ -4,7 +4,7 @@ import HDF5
 import XCTest
 
 /// A test with a directory of its own, removed afterwards.
-open class DirectoryTestCase: XCTestCase {
+open class DirectoryTestCase: SeededTestCase {
   public private(set) var directory = ""
 
   open override func setUpWithError() throws {
@@ -70,21 +70,6 @@ open class DirectoryTestCase: XCTestCase {
       XCTFail("not a FileError: \(error)", file: file, line: line)
     }
     return ""
-  }
-}
-
-/// splitmix64, for damage that is the same in every run.
-public struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  public init(state: UInt64) { self.state = state }
-
-  public mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
   }
 }
 

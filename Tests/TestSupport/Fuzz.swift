@@ -5,25 +5,8 @@ import Synchronization
 /// Damaged input for parsers, the same in every run: what is done to which input follows from a seed and a number.
 ///
 /// An input that keeps its parser busy for ever ends the tests, with a line that says which it was; so does one that crashes it,
-/// and the last line that was printed tells the kind. `U2PL_FUZZ_SEED` and `U2PL_MUTATIONS` try other inputs, and more.
+/// and the last line that was printed tells the kind. ``TestSeed`` says how to try other inputs, and more.
 public final class Fuzz {
-  public static let seed = UInt64(ProcessInfo.processInfo.environment["U2PL_FUZZ_SEED"] ?? "") ?? 5
-
-  /// splitmix64.
-  public struct Draws: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ number: Int) { state = Fuzz.seed &* 0x9E37_79B9 &+ UInt64(number) &* 0xD134_2543_DE82_EF95 }
-    public mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return z ^ (z >> 31)
-    }
-    /// True once in `n`.
-    public mutating func one(in n: Int) -> Bool { Int.random(in: 0..<n, using: &self) == 0 }
-  }
-
   /// What became of an input.
   public enum Outcome { case taken, refused }
 
@@ -44,11 +27,11 @@ public final class Fuzz {
   public init(_ name: String) { self.name = name }
 
   /// Runs `body` for `count` numbers, each of which has `limit` seconds; says in the end how many inputs were taken.
-  public func run(_ count: Int, limit: Double = 5, _ body: (_ number: Int, _ draws: inout Draws) throws -> Outcome)
-    rethrows
-  {
+  public func run(
+    _ count: Int, limit: Double = 5, _ body: (_ number: Int, _ draws: inout SeededDraws) throws -> Outcome
+  ) rethrows {
     let count = Int(ProcessInfo.processInfo.environment["U2PL_MUTATIONS"] ?? "") ?? count
-    let title = "fuzz: \(name), seed \(Fuzz.seed)"
+    let title = "fuzz: \(name), seed \(TestSeed.value)"
     say("\(title): \(count) inputs")
     let done = DispatchSemaphore(value: 0)
     let watch = Thread { [clock] in
@@ -62,7 +45,7 @@ public final class Fuzz {
     watch.start()
     defer { done.signal() }
     for number in 0..<count {
-      var draws = Draws(number)
+      var draws = SeededDraws(number)
       clock.set(number)
       switch try body(number, &draws) {
       case .taken: taken += 1
@@ -87,7 +70,8 @@ public final class Fuzz {
 
   /// Bytes with one to three changes: flipped bits, bytes removed, repeated, inserted, overwritten with pieces of `dictionary`,
   /// zeroed, or cut off at the end.
-  public static func mutated(_ bytes: [UInt8], _ dictionary: [[UInt8]] = [], using draws: inout Draws) -> [UInt8] {
+  public static func mutated(_ bytes: [UInt8], _ dictionary: [[UInt8]] = [], using draws: inout SeededDraws) -> [UInt8]
+  {
     var bytes = bytes
     for _ in 0..<Int.random(in: 1...3, using: &draws) {
       let at = Int.random(in: 0...bytes.count, using: &draws)

@@ -236,8 +236,8 @@ final class FitTests: WeightsTestCase {
     var refused = 0, taken = 0
     let untouched = drawn(model)
     for number in 0..<60 {
-      var draws = hashed("mutation \(number)", 64)
-      func draw(_ count: Int) -> Int { Int(draws.removeLast() % UInt64(count)) }
+      var draws = SeededDraws(number)
+      func draw(_ count: Int) -> Int { Int.random(in: 0..<count, using: &draws) }
       var file = good
       for _ in 0...draw(3) {
         let i = draw(file.count)

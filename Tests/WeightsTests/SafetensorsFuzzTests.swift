@@ -27,7 +27,7 @@ final class SafetensorsFuzzTests: DirectoryTestCase {
     return file
   }
 
-  private func mutated(_ draws: inout Generator) -> [UInt8] {
+  private func mutated(_ draws: inout SeededDraws) -> [UInt8] {
     var file = small
     // Sometimes the parts lie in a way that no writer would choose.
     if Int.random(in: 0..<4, using: &draws) == 0 { file.tensors.shuffle(using: &draws) }
@@ -85,7 +85,7 @@ final class SafetensorsFuzzTests: DirectoryTestCase {
     ]
     var taken = 0
     for number in 0..<count {
-      var draws = Generator(state: UInt64(number))
+      var draws = SeededDraws(number)
       let bytes = mutated(&draws)
       try write(bytes, to: path("m.safetensors"))
       let start = ProcessInfo.processInfo.systemUptime
