@@ -110,8 +110,9 @@ public struct Augmentation: Sendable {
       return first + Int((UInt64(draw(quantity)) &* UInt64(last - first + 1)) >> 32)
     }
     let size = crop ?? scaled
-    let y = focus.map { $0.y * scaled.height / height }
-    let x = focus.map { $0.x * scaled.width / width }.map { mirrored ? scaled.width - 1 - $0 : $0 }
+    // Where the pixel's centre comes to lie.
+    let y = focus.map { (2 * $0.y + 1) * scaled.height / (2 * height) }
+    let x = focus.map { (2 * $0.x + 1) * scaled.width / (2 * width) }.map { mirrored ? scaled.width - 1 - $0 : $0 }
     return Placement(
       source: (height, width), scaled: scaled, mirrored: mirrored,
       top: offset(size.height, in: scaled.height, .top, inside: y),

@@ -163,7 +163,7 @@ final class ErrorTests: XCTestCase {
   func testWhatDoesNotGoTogether() {
     check(minimal + "u2pl: {capacity: [1, 2]}\n", at: "x.yaml:6:18", says: "a list of 2 for 3 classes")
     check(minimal + "u2pl: {low_rank: 20}\n", at: "x.yaml:6:18", says: "(20) must be below u2pl.high_rank (20)")
-    check(minimal + "u2pl: {high_rank: 2}\n", at: "x.yaml:6:19", says: "u2pl.low_rank (3) must be below")
+    check(minimal + "u2pl: {high_rank: 1}\n", at: "x.yaml:6:19", says: "u2pl.low_rank (1) must be below")
     check(
       minimal + "schedule: {epochs: 2, supervised_epochs: 3}\n", at: "x.yaml:6:42",
       says: "(3) must be at most schedule.epochs (2)")

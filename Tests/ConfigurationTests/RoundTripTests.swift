@@ -94,9 +94,11 @@ final class RoundTripTests: XCTestCase {
     try withFolder(["classes.txt": names]) { root in
       for file in files {
         let path = folder.appendingPathComponent(file).path
-        let value = try Configuration.load(path: path, overrides: ["data.root=\(root)"])
+        // A recipe is there to be extended by files that say which data it is for.
+        let data = file.hasPrefix("recipe") ? ["data.labeled=a", "data.unlabeled=b", "data.classes=classes.txt"] : []
+        let value = try Configuration.load(path: path, overrides: ["data.root=\(root)"] + data)
         try checkRoundTrip(value)
-        let twin = try Configuration.load(path: path, overrides: ["data.root=\(root)", "u2pl.enabled=off"])
+        let twin = try Configuration.load(path: path, overrides: ["data.root=\(root)", "u2pl.enabled=off"] + data)
         XCTAssertFalse(twin.u2pl.enabled)
         let text = try String(contentsOfFile: path, encoding: .utf8)
         XCTAssertTrue(text.hasPrefix("# "), "\(file) opens with how it is used")

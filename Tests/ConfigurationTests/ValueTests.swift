@@ -129,9 +129,9 @@ final class ValueTests: XCTestCase {
     XCTAssertEqual(try read("u2pl: {capacity: null}").u2pl.capacity, [50_000, 30_000, 30_000])
     XCTAssertEqual(try read("u2pl: {capacity: 400}").u2pl.capacity, [400, 400, 400])
     XCTAssertEqual(try read("u2pl: {capacity: [1, 2, 3]}").u2pl.capacity, [1, 2, 3])
-    XCTAssertEqual(try read("", "data.classes=2").u2pl.lowRank, 1)
     XCTAssertEqual(try read("", "data.classes=2", "u2pl.low_rank=0").u2pl.lowRank, 0)
-    XCTAssertEqual(try read("", "data.classes=4").u2pl.lowRank, 3)
+    let standard = try [2, 3, 4, 5, 7, 8, 21, 150].map { try read("", "data.classes=\($0)").u2pl.lowRank }
+    XCTAssertEqual(standard, [1, 1, 1, 2, 2, 3, 3, 3])
   }
 
   func testNullIsNoLimit() throws {

@@ -36,7 +36,7 @@ final class ClassBalanceTests: XCTestCase {
     var labels = [UInt8](repeating: 0, count: 60 * 80)
     for x in 70..<73 { labels[50 * 80 + x] = 1 }
     let image = RGBImage(height: 60, width: 80, pixels: [UInt8](repeating: 9, count: 60 * 80 * 3))
-    var augmentation = Augmentation(scale: 0.8...2, flip: true, crop: (20, 24))
+    var augmentation = Augmentation(scale: 1...2, flip: true, crop: (20, 24))
     func crops() -> [[UInt8]] {
       (0..<60).map { slot in
         augmentation.apply(
@@ -49,8 +49,8 @@ final class ClassBalanceTests: XCTestCase {
     XCTAssertLessThan(crops().count { $0.contains(1) }, 30)
     augmentation.focus = 1
     let focused = crops()
-    XCTAssertGreaterThanOrEqual(
-      focused.count { $0.contains(1) }, 58, "a pixel may vanish where the image shrinks")
+    // Of an image that shrinks a pixel may vanish; of one that grows, none.
+    XCTAssertEqual(focused.count { $0.contains(1) }, 60)
     let columns = Set(focused.compactMap { $0.firstIndex(of: 1).map { $0 % 24 } })
     XCTAssertGreaterThan(columns.count, 10, "it is always at the same place")
   }

@@ -1,3 +1,4 @@
+import Dataset
 import Distributed
 import Files
 import Foundation
