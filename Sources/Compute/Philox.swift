@@ -70,7 +70,7 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let dropout = RandomStream(rawValue: 21)
   /// Initial weights: index = element pair, item = hash of the parameter's name.
   public static let initialization = RandomStream(rawValue: 22)
-  /// The generated data set: index = which quantity, item = image.
+  /// The generated data set: index = number of the four words, item = image.
   public static let shapes = RandomStream(rawValue: 23)
   /// Which images of a list are labeled, or for validation: index = position in the list, item = 0, or 1.
   public static let listSplit = RandomStream(rawValue: 32)

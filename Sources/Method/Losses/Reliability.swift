@@ -11,7 +11,7 @@ package struct Reliability {
   package let labels: [UInt8]
   /// Where H > γ_t, N × H × W; false where there was no pseudo-label.
   package let unreliable: [Bool]
-  /// Pixels that keep their pseudo-label, and all unlabeled pixels, over the global batch.
+  /// Pixels that keep their pseudo-label, and all unlabeled pixels, over the global batch; both 0 where there is no γ_t.
   package let reliableCount: Int
   package let pixelCount: Int
 }

@@ -28,7 +28,7 @@ public struct StepReport: Sendable {
   struct SemiSupervised {
     let reliability: Reliability
     let contrast: Contrast
-    /// Mean probability of the pseudo-labels before filtering; nil where there is none.
+    /// Mean probability of the pseudo-labels before mixing; nil where there is none.
     let confidence: Double?
   }
 
@@ -36,15 +36,15 @@ public struct StepReport: Sendable {
   public let step: Int
   public let epoch: Int
   public let losses: StepLosses
-  /// γ_t in nats, nil in a supervised step, and where every unlabeled pixel is ignored.
+  /// γ_t in nats; nil in a supervised step, and where every unlabeled pixel is ignored.
   public let gamma: Double?
-  /// α_t, nil in a supervised step.
+  /// α_t; nil in a supervised step.
   public let alpha: Double?
-  /// Pixels with a pseudo-label after filtering, over the global batch.
+  /// Pixels with a pseudo-label after filtering, over the global batch; 0 where there is no γ_t.
   public let reliable: Int
-  /// All unlabeled pixels of the global batch.
+  /// All unlabeled pixels of the global batch; 0 where there is no γ_t.
   public let unlabeledPixels: Int
-  /// Mean probability of the pseudo-labels before filtering; nil in a supervised step.
+  /// Mean probability of the pseudo-labels before mixing; nil in a supervised step, and where there is none.
   public let confidence: Double?
   /// The encoder's learning rate.
   public let learningRate: Double
