@@ -44,8 +44,10 @@ package final class EventWriter: Sendable {
 
   /// Tells of an event, after those before it.
   package func tell(_ content: RunEvent.Content) {
+    // The step is the newest when this is told, not when the queue comes to it.
+    let newest = takeNewestStep()
     queue.async { [self] in
-      appendNewestStep()
+      if let newest { append(.step(newest)) }
       append(content)
     }
   }
@@ -76,16 +78,17 @@ package final class EventWriter: Sendable {
     _ = done.wait(timeout: .now() + seconds)
   }
 
-  // MARK: On the queue
-
-  private func appendNewestStep() {
-    let newest = steps.withLock { steps in
+  private func takeNewestStep() -> Int? {
+    steps.withLock { steps in
       defer { steps.newest = nil }
       if steps.newest != nil { (steps.isScheduled, steps.lastTold) = (false, .now()) }
       return steps.newest
     }
-    if let newest { append(.step(newest)) }
   }
+
+  // MARK: On the queue
+
+  private func appendNewestStep() { if let newest = takeNewestStep() { append(.step(newest)) } }
 
   private func append(_ content: RunEvent.Content) {
     var line = RunEvent(time: clock.now, attempt: attempt, rank: rank, content).line

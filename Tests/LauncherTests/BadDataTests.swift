@@ -151,7 +151,7 @@ final class BadDataTests: CommandTestCase {
     XCTAssertEqual(outcome.status, 1, outcome.summary)
     XCTAssertTrue(
       outcome.output.contains(
-        #/launch:   attempt 3, .* from step 2, to step 2: rank 1 on localhost ended with exit code 2: \S+\.txt, line 6: .*c\.jpg: /#
+        #/launch:   attempt 3, .* from step 2, to step 2: rank 1 on localhost ended with exit code 2: \S*c\.jpg: /#
       ), outcome.summary)
     XCTAssertTrue(
       outcome.output.contains("launch: given up: it has failed twice in the same way at the same step"), outcome.summary

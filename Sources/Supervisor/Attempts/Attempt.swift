@@ -244,10 +244,11 @@ final class Attempt {
     let last = events.lastWords(rank: report.exited?.rank)
     if let step = last?.words.step, step > steps ?? 0 { steps = step }
     let why = last.map { Self.firstLine($0.words.message) } ?? report.lastLine
-    guard let exited = report.exited else {
+    // mpirun loses its message about a rank now and then; the rank's own event is left.
+    guard let exited = report.exited ?? last.map({ ($0.rank, $0.words.code) }) else {
       return .failed(
         Failure(
-          rank: last?.rank, host: last?.words.host, code: code, words: last?.words,
+          code: code,
           text: "mpirun ended with exit code \(code): \(report.complaint ?? why ?? "it has not said why")"))
     }
     let place = "rank \(exited.rank)" + (plan.host(ofRank: exited.rank).map { " on \($0)" } ?? "")
