@@ -9,7 +9,7 @@
 # make chaos   kill a run under `u2pl launch` a hundred times, and see whether it ends as if nothing had happened
 # make bench   time per training step, phase by phase
 # make format  format all Swift sources
-# make lint    say what `make format` would change, and what it cannot mend
+# make lint    say what `make format` would change, what it cannot mend, and imports that Package.swift does not declare
 #
 # All of them install the Debian packages below first if any is missing (needs root).
 
@@ -69,3 +69,4 @@ format:
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests
+	@Scripts/check-imports

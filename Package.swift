@@ -23,7 +23,7 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
-    // C libraries: module maps and shims. Each is imported by the one module above it.
+    // C libraries: module maps and shims. Each is imported by one Swift module.
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CFiles"),
@@ -33,8 +33,8 @@ let package = Package(
     .target(name: "CParallel", linkerSettings: [.linkedLibrary("gomp")]),
     .target(name: "CSpawn"),
 
-    // The ladder: a module imports those above it, and declares each. `numeric` is for kernels alone: whatever reads what
-    // a user or a disk has written is compiled with Swift's checks.
+    // The ladder: a module imports those above it, and declares each (Scripts/check-imports). `numeric` is for kernels
+    // alone: whatever reads what a user or a disk has written is compiled with Swift's checks.
     .target(name: "Compute", dependencies: ["CParallel", "COpenBLAS"], swiftSettings: numeric),
     .target(name: "Files", dependencies: ["CFiles"]),
     .target(name: "HDF5", dependencies: ["CHDF5", "Files"]),
@@ -60,10 +60,9 @@ let package = Package(
       name: "Measurement",
       dependencies: [
         "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "HDF5", "Method", "Network", "RunLogs",
-        "Trainer",
-        "Transforms",
+        "Trainer", "Transforms",
       ]),
-    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "Files", "RunLogs"]),
+    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "RunLogs"]),
     .executableTarget(
       name: "Launcher",
       dependencies: [
@@ -74,7 +73,7 @@ let package = Package(
 
     .target(
       name: "TestSupport",
-      dependencies: ["Compute", "Configuration", "Distributed", "Files", "HDF5", "Network", "Transforms"],
+      dependencies: ["Compute", "Configuration", "Distributed", "Files", "HDF5", "Network"],
       path: "Tests/TestSupport"),
     .testTarget(
       name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
@@ -85,33 +84,30 @@ let package = Package(
     .testTarget(
       name: "NetworkTests", dependencies: ["Compute", "Network", "TestSupport"],
       resources: [.copy("Expected")]),
-    .testTarget(name: "TransformsTests", dependencies: ["Compute", "Transforms", "TestSupport"]),
+    .testTarget(name: "TransformsTests", dependencies: ["Compute", "Transforms"]),
     .testTarget(
-      name: "DatasetTests", dependencies: ["Compute", "Dataset", "Files", "HDF5", "Transforms", "TestSupport"]),
-    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "HDF5", "Weights", "TestSupport"]),
+      name: "DatasetTests", dependencies: ["Compute", "Dataset", "HDF5", "Transforms", "TestSupport"]),
+    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "HDF5", "Weights", "TestSupport"]),
     .testTarget(
       name: "WeightsTests",
-      dependencies: ["Checkpoint", "Compute", "Files", "HDF5", "Network", "Weights", "TestSupport"],
+      dependencies: ["Checkpoint", "Compute", "HDF5", "Network", "Weights", "TestSupport"],
       resources: [.copy("Expected")]),
     .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
     .testTarget(
       name: "MethodTests",
       dependencies: ["Compute", "Configuration", "Distributed", "Method", "Network", "Transforms", "TestSupport"],
       resources: [.copy("Expected")]),
-    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs", "TestSupport"]),
-    .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs", "TestSupport"]),
-    .testTarget(
-      name: "TrainerTests",
-      dependencies: ["Checkpoint", "HDF5", "Method", "Trainer", "TestSupport"]),
-    .testTarget(
-      name: "MeasurementTests", dependencies: ["Configuration", "Distributed", "Measurement", "Method", "TestSupport"]),
+    .testTarget(name: "RunLogsTests", dependencies: ["RunLogs"]),
+    .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs"]),
+    .testTarget(name: "TrainerTests", dependencies: ["Checkpoint", "HDF5", "Trainer"]),
+    .testTarget(name: "MeasurementTests", dependencies: ["Configuration", "Measurement", "TestSupport"]),
     .testTarget(name: "SupervisorTests", dependencies: ["RunLogs", "Supervisor", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
     .testTarget(
       name: "LauncherTests",
       dependencies: [
-        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Method", "Network",
-        "RunLogs", "Trainer", "Transforms", "Weights", "TestSupport",
+        "Checkpoint", "Compute", "Configuration", "Dataset", "HDF5", "Method", "Network", "Trainer", "Transforms",
+        "Weights", "TestSupport",
       ]),
   ]
 )

@@ -71,7 +71,7 @@ public struct RandomStream: RawRepresentable, Sendable, Hashable {
   public static let dropout = RandomStream(rawValue: 21)
   /// Initial weights: index = element pair, item = hash of the parameter's name.
   public static let initialization = RandomStream(rawValue: 22)
-  /// The generated data set: index = which quantity, item = image.
+  /// The generated data set: index = number of the four words, item = image.
   public static let shapes = RandomStream(rawValue: 23)
   /// What the student alone sees of unlabeled images: index = which quantity, item = global slot, step.
   public static let strongView = RandomStream(rawValue: 24)

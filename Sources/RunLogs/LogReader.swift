@@ -41,9 +41,6 @@ package final class LogReader {
     return entry
   }
 
-  /// Whether the file ends in the middle of a line.
-  package var endsInALine: Bool { !rest.isEmpty }
-
   /// Reads more of the file.
   ///
   /// - Returns: false when there is no more.

@@ -3,8 +3,8 @@
 /// Every rank has a link of its own that carries both directions at once.
 public struct Traffic: Sendable {
   public let ranks: Int
-  /// Whether the communicator of all ranks carries what is added, which `Communicator.bytesSent` counts, or one of its parts.
-  public var countsAsHanded = true
+  /// Whether the communicator of all ranks carries what is added, whose `bytesSent` counts it; false for one of its parts.
+  var countsAsHanded = true
   /// Messages that follow on each other: each waits for the one before.
   public private(set) var rounds = 0.0
   /// Bytes through the rank's link, in the direction that carries more.

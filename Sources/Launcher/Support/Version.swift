@@ -2,7 +2,7 @@ import Foundation
 
 /// The version of this program, for `--version`, logs and checkpoints.
 enum Version {
-  static let number = "0.1.0"
+  static let number = "0.2.0"
 
   static var text: String { commit.map { "\(number) (\($0.prefix(12)))" } ?? number }
 

@@ -19,18 +19,19 @@ public enum StepPhase: String, CaseIterable, Sendable {
 
 /// What others attach to a step at its named points: clocks, guards, faults that tests order. The method knows none of them.
 ///
-/// Every rank calls every point, in this order.
+/// Every rank calls the same points in the same order, so a hook may make collective calls at those that it can throw from.
 package protocol StepHooks: AnyObject {
   /// A phase has ended. The step begins with ``StepPhase/data``.
   func ended(_ phase: StepPhase)
 
-  /// The step goes on: called within long phases, at each sum over ranks.
+  /// The step goes on: called within forward and backward passes, at each sum of batch norm over ranks.
   func advanced()
 
   /// The gradient is the sum over all ranks; it has not been looked at.
   func gradientSummed(_ trainer: U2PLTrainer)
 
-  /// All that the update is made of is known. So far nothing has changed but running statistics and the memory bank.
+  /// All that the update is made of is known. So far nothing has changed but running statistics, the memory bank, and, in the
+  /// first semi-supervised step, the teacher, which has become a copy of the student.
   ///
   /// - Parameter gradientNorm: of the global gradient, before clipping.
   /// - Throws: what ends the step before the update, on every rank alike.

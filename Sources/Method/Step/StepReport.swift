@@ -28,7 +28,7 @@ public struct StepReport: Sendable {
   struct SemiSupervised {
     let reliability: Reliability
     let contrast: Contrast
-    /// Mean probability of the pseudo-labels before filtering; nil where there is none.
+    /// Mean probability of the pseudo-labels before mixing; nil where there is none.
     let confidence: Double?
   }
 
@@ -36,17 +36,17 @@ public struct StepReport: Sendable {
   public let step: Int
   public let epoch: Int
   public let losses: StepLosses
-  /// γ_t in nats, nil in a supervised step, and where every unlabeled pixel is ignored.
+  /// γ_t in nats; nil in a supervised step, and where every unlabeled pixel is ignored.
   public let gamma: Double?
   /// γ_{t,c}, nil for a class without pseudo-labels; empty where one γ_t is for all.
   public let gammaOfClass: [Double?]
-  /// α_t, nil in a supervised step.
+  /// α_t; nil in a supervised step.
   public let alpha: Double?
-  /// Pixels with a pseudo-label after filtering, over the global batch.
+  /// Pixels with a pseudo-label after filtering, over the global batch; 0 where there is no γ_t.
   public let reliable: Int
   /// All pixels of unlabeled images of the global batch; padding is none.
   public let unlabeledPixels: Int
-  /// Mean probability of the pseudo-labels before filtering; nil in a supervised step.
+  /// Mean probability of the pseudo-labels before mixing; nil in a supervised step, and where there is none.
   public let confidence: Double?
   /// What `unsupervised` holds as a factor, and λ_c L_c has in the loss; nil where pseudo-labels count in full.
   public let weight: Double?

@@ -26,7 +26,7 @@ public final class U2PLTrainer {
   /// What others attach to each step.
   package var hooks: any StepHooks = NoHooks()
 
-  /// Starts from `run.seed`; ``load(weights:)`` and ``restore(_:)`` replace what that gives. Collective.
+  /// Starts from `run.seed`; `load(weights:note:)` and `restore(_:path:)` of Trainer replace what that gives. Collective.
   ///
   /// - Throws: ``CollectiveFailure`` on every rank when they cannot share the batch, a library is missing, or a node has
   ///   no room for the memory bank.
@@ -78,7 +78,7 @@ public final class U2PLTrainer {
   /// One step on this rank's share of the batch. Collective.
   ///
   /// - Throws: ``EntropyNotFinite`` on every rank, and what ``StepHooks/beforeUpdate(_:gradientNorm:_:)`` throws. By then
-  ///   nothing has changed but running statistics and the memory bank.
+  ///   no parameter of the student has changed.
   public func step(_ batch: Batch) throws -> StepReport {
     precondition(batch.step == step)
     let isSemiSupervised = self.isSemiSupervised

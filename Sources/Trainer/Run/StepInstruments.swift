@@ -6,7 +6,7 @@ import Transforms
 /// What a run attaches to the steps of a trainer: the clock of their phases, the guard against numbers that are not finite, and
 /// the faults that tests order.
 ///
-/// Attached for as long as it lives; one at a time.
+/// Attached for as long as it lives: whoever trains keeps it, and steps by ``step(_:)``. One at a time.
 public final class StepInstruments {
   private let trainer: U2PLTrainer
   private let fault: InjectedFault
@@ -28,8 +28,8 @@ public final class StepInstruments {
 
   /// One step on this rank's share of the batch. Collective.
   ///
-  /// - Throws: ``NonFiniteNumber`` on every rank when a loss, an activation or the gradient is not finite, before anything has
-  ///   changed but running statistics and the memory bank.
+  /// - Throws: ``NonFiniteNumber`` on every rank when a loss, an activation or the gradient is not finite, before a parameter of
+  ///   the student has changed.
   public func step(_ batch: Batch) throws -> (report: StepReport, times: StepTimes) {
     var batch = batch
     fault.apply(to: &batch, trainer)

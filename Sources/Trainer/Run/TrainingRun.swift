@@ -202,9 +202,9 @@ public final class TrainingRun {
   /// Puts what ends the run into the log too.
   private func withLastWords(_ body: () throws -> Void) throws {
     do { try body() } catch let stopped as RunStopped { throw stopped } catch {
-      let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
-      // What is good is not cut short.
+      // What is good is not cut short; the report waits for it too.
       Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
+      let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
       records?.finishAfterFailure()
       log.error("\(error)", step: trainer.step)
       log.finish()
@@ -296,7 +296,7 @@ public final class TrainingRun {
       for path in skipped {
         try directory.setAside(skipped: path)
         let line =
-          "\(path) renamed to \(path).skipped: it counts no more among the newest; remove it when it is of no use"
+          "\(path) renamed to \(path).skipped: it is ignored from now on; remove it when it is of no use"
         say(line)
         log.info(line)
       }
