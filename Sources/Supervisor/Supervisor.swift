@@ -166,7 +166,8 @@ package final class Supervisor {
     if let hosts = line.hostfile { try Data(hosts.utf8).write(to: URL(fileURLWithPath: line.hostfilePath)) }
     log.say(line.text)
     let means = Attempt.Means(shell: shell, log: log, jobs: jobs, probeSeconds: options.probeSeconds) { [self] hosts in
-      HostTask(HostFacts.script, on: hosts, shell: shell, seconds: patience, environment: environment)
+      let script = HostFacts.script + "; " + Leftovers.rankCount(mark: mark)
+      return HostTask(script, on: hosts, shell: shell, seconds: patience, environment: environment)
     }
     let attempt = Attempt(
       line, events: EventReader(channel), hasComputed: history.lastStepAt != nil, means: means)

@@ -58,6 +58,16 @@ final class LaunchStandInTests: LaunchTestCase {
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 4\n"), outcome.summary)
   }
 
+  /// mpirun waits for ever for a daemon that was killed while it started: no rank is there, and none is coming.
+  func testAnAttemptThatStartsNoRank() throws {
+    let environment = try standIn("[ $attempt = 1 ] && exec sleep 600; start 0; step 0")
+    let outcome = try launched(launching("run", options: ["--probe-seconds", "1"]), environment: environment)
+    XCTAssertTrue(
+      outcome.output.contains(#/launch: attempt 1 has failed after 2\d s: mpirun has started no rank/#), outcome.summary
+    )
+    XCTAssertTrue(outcome.output.contains("launch: finished at attempt 2\n"), outcome.summary)
+  }
+
   /// Hosts that are silent for a while cost no restart.
   func testHostsThatAreSilentForAWhile() throws {
     try write("hosts", "nosuch.invalid slots=2\n")

@@ -40,6 +40,9 @@ final class Attempt {
   /// that is cut `mpirun` notices by itself, within 20 s.
   private static let longestInterval = 160.0
 
+  /// Seconds after which `mpirun` should have started ranks: longer than it takes to reach hundreds of hosts.
+  private var startPatience: Double { max(20, 6 * means.probeSeconds) }
+
   let plan: RankPlan
   private(set) var seconds = 0.0
   /// The step of the checkpoint that it went on from.
@@ -107,16 +110,18 @@ final class Attempt {
     /// Seconds between probes: longer each time as long as all hosts answer.
     var interval = probeSeconds, lastStep = start
     var lost: (host: String, reason: String)?
+    // mpirun waits for ever for a daemon that was killed while it started.
+    var isStarted = false, asksForRanks = false, rankless = 0
 
     while true {
       ChildProcess.wait(for: [mpirun] + (lookout?.children ?? []), seconds: 0.1)
       let now = ProcessInfo.processInfo.systemUptime
       mpirun.poll { stream, text in
         lastSign = now
-        take(stream, text)
+        isStarted = take(stream, text) || isStarted
       }
       for event in read(all: mpirun.end != nil) {
-        lastSign = now
+        (lastSign, isStarted) = (now, true)
         guard takesStep(event) else { continue }
         let isFirst = firstStepAt == nil
         if isFirst { firstStepAt = now }
@@ -141,6 +146,13 @@ final class Attempt {
       if let current = lookout, current.poll() {
         lookout = nil
         lastProbe = now
+        if asksForRanks {
+          let counts = plan.hosts.map { current.answers[$0].flatMap { Leftovers.parseRankCount($0.output) } }
+          rankless = !isStarted && counts.allSatisfy { $0 == 0 } ? rankless + 1 : 0
+          if rankless >= 2 { break }
+          isStarted = isStarted || counts.contains { $0 ?? 0 > 0 }
+          asksForRanks = false
+        }
         let silent = current.answers.filter { HostFacts($0.value.output) == nil }
         silences = silences.filter { silent[$0.key] != nil }.merging(silent.mapValues { _ in 1 }, uniquingKeysWith: +)
         interval = silent.isEmpty ? min(2 * interval, max(Self.longestInterval, probeSeconds)) : probeSeconds
@@ -149,6 +161,10 @@ final class Attempt {
           lost = (host, silent[host]!.reason)
           break
         }
+      }
+      if lookout == nil, !isStarted, now - start >= startPatience, now - lastProbe >= 2 {
+        lookout = means.probe(plan.hosts)
+        asksForRanks = true
       }
       // One that was silent is asked again soon.
       let pause = silences.isEmpty ? interval : min(2, probeSeconds)
@@ -160,26 +176,38 @@ final class Attempt {
     }
     mpirun.kill()
     let last = ProcessInfo.processInfo.systemUptime + 5
-    while mpirun.end == nil, ProcessInfo.processInfo.systemUptime < last { mpirun.poll(take); usleep(2000) }
-    mpirun.poll(take)
+    while mpirun.end == nil, ProcessInfo.processInfo.systemUptime < last {
+      mpirun.poll { _ = take($0, $1) }; usleep(2000)
+    }
+    mpirun.poll { _ = take($0, $1) }
     report.finish().forEach(log.passOnError)
     for event in read(all: true) { _ = takesStep(event) }
     seconds = ProcessInfo.processInfo.systemUptime - start
-    ending = judge(mpirun.end ?? .signal(SIGKILL), lost: lost)
+    ending = rankless >= 2 ? .failed(neverStarted) : judge(mpirun.end ?? .signal(SIGKILL), lost: lost)
   }
 
-  private func take(_ stream: ChildProcess.Stream, _ text: String) {
+  private var neverStarted: Failure {
+    Failure(
+      text:
+        "mpirun has started no rank within \(Supervisor.seconds(seconds)): a host may refuse its daemon, or the daemon has "
+        + "died while it started")
+  }
+
+  /// - Returns: whether it is from a rank.
+  private func take(_ stream: ChildProcess.Stream, _ text: String) -> Bool {
     if stream == .errors {
       log.keep(text)
       report.add(text).forEach(log.passOnError)
-      return
+      return false
     }
     if job == nil, let found = MPIJob(uri: text, process: process, host: ProcessInfo.processInfo.hostName) {
       job = found
       means.jobs.add(found)
-      return log.keep(text)
+      log.keep(text)
+      return false
     }
     log.passOn(text)
+    return true
   }
 
   /// What the ranks have told since the last time.

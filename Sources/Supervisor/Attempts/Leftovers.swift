@@ -19,6 +19,16 @@ package enum Leftovers {
       + jobs.map(removal).joined() + "echo u2pl-left $l"
   }
 
+  /// Prints `u2pl-ranks` with the number of marked ranks on a host.
+  package static func rankCount(mark: String) -> String {
+    "echo u2pl-ranks $(grep -las '[\(mark.prefix(1))]\(mark.dropFirst())' /proc/[0-9]*/environ | wc -l)"
+  }
+
+  /// What ``rankCount(mark:)`` has printed, nil where the host has not reported.
+  package static func parseRankCount(_ output: [String]) -> Int? {
+    output.last { $0.hasPrefix("u2pl-ranks ") }.flatMap { Int($0.dropFirst("u2pl-ranks ".count)) }
+  }
+
   /// Removes what an attempt has left in /dev/shm and /tmp.
   private static func removal(of job: MPIJob) -> String {
     let ranks = String(job.family << 16 | 1, radix: 16)
