@@ -19,8 +19,7 @@ package struct ReliabilityThresholds {
   /// - Throws: ``NotOrderable`` on every rank where an entropy is not a number.
   package init(
     _ kind: Configuration.U2PL.Threshold, classes: Int, percentile: Double, of entropy: [Float],
-    _ view: PseudoLabeled,
-    ranks: Communicator
+    _ view: PseudoLabeled, ranks: Communicator
   ) throws {
     func gamma(_ values: [Float]) throws -> Double? {
       try values.withUnsafeBufferPointer { try ranks.percentile(percentile, of: $0) }
@@ -45,7 +44,7 @@ package struct ReliabilityThresholds {
     }
   }
 
-  /// Takes the pseudo-labels with H ≥ γ.
+  /// Removes the pseudo-labels with H ≥ γ.
   ///
   /// - Returns: the labels that are left, where H > γ, and how many pixels here keep a label.
   package func apply(

@@ -110,7 +110,7 @@ final class Attempt {
     /// Seconds between probes: longer each time as long as all hosts answer.
     var interval = probeSeconds, lastStep = start
     var lost: (host: String, reason: String)?
-    // mpirun waits for ever for a daemon that was killed while it started.
+    // mpirun waits for ever for a daemon that was killed while it started: hosts are then asked whether any rank runs.
     var isStarted = false, asksForRanks = false, rankless = 0
 
     while true {
