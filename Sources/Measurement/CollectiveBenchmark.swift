@@ -70,9 +70,8 @@ public struct CollectiveBenchmark {
         augment: {crop: off, scale: off}
         model: {encoder: \(encoder)}
         u2pl: {capacity: 1000}
-        schedule: {epochs: 1, steps_per_epoch: 2, supervised_epochs: 0}
         """, source: "bench", overrides: [])
-    let times = try StepBenchmark(configuration, ranks: ranks).run(warmup: 1).times
+    let times = try StepBenchmark(configuration, ranks: ranks).run(steps: 1, warmup: 1).times
     trimStorage()
     return Double(try ranks.maximum([Int64(times[0].seconds * 1e6)])[0]) * 1e-6
   }

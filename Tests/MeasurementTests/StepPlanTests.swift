@@ -22,7 +22,7 @@ final class StepPlanTests: XCTestCase {
     let ranks = TestRanks.world
     try XCTSkipIf(ranks.size == 1, "one rank sends nothing; run it under mpirun")
     let settings = try settings("reduction: ordered")
-    let sent = try StepBenchmark(settings, ranks: ranks).run(warmup: 1).bytesSent
+    let sent = try StepBenchmark(settings, ranks: ranks).run(steps: 2, warmup: 1).bytesSent
     let plan = StepPlan(settings, height: 33, width: 33)
     let share = 4 / ranks.size
     let expected = plan.traffic(ranks: ranks.size, labeled: share, unlabeled: share).reduce(0) {

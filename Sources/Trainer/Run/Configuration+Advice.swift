@@ -6,7 +6,7 @@ import Method
 
 extension Configuration {
   /// Whether what pseudo-labels count by is measured on labeled images held out for a while.
-  var usesEvidence: Bool { u2pl.enabled && (schedule.supervisedEpochs == nil || u2pl.weight == .evidence) }
+  package var usesEvidence: Bool { u2pl.enabled && (schedule.supervisedEpochs == nil || u2pl.weight == .evidence) }
 
   /// Batch norm of ASPP's pooled branch has one value an image and channel: with one image, mean and variance are of one number,
   /// and what it puts out is the same whatever it sees.
@@ -22,7 +22,7 @@ extension Configuration {
   }
 
   /// - Throws: ``TrainingError`` where there are too few labeled images to hold out any.
-  func requireFolds(of labeledCount: Int) throws {
+  package func requireFolds(of labeledCount: Int) throws {
     let least = 2 * HeldOutFolds.standardFolds
     guard usesEvidence, labeledCount < least else { return }
     throw TrainingError(

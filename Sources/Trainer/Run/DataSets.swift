@@ -58,7 +58,7 @@ public struct DataSets: Sendable {
   /// Collective.
   ///
   /// - Parameter folds: what is held out and so not drawn; nil for nothing.
-  func balance(
+  package func balance(
     _ configuration: Configuration, philox: Philox, folds: HeldOutFolds?, ranks: Communicator
   ) throws -> ClassBalance? {
     let share = configuration.data.balance, classes = configuration.data.classes

@@ -36,15 +36,7 @@ final class EvidenceKeeper {
   /// - Returns: the fold and what it showed, nil where nothing was due; and what it has led to.
   func measure(_ labeled: any ImageSet) throws -> (fold: Int, matrix: ConfusionMatrix, event: Evidence.Event)? {
     guard trainer.step % folds.window == 0, let fold = folds.fold(step: trainer.step - 1) else { return nil }
-    let inference = Inference(trainer.configuration), ranks = trainer.ranks
-    var matrix = ConfusionMatrix(classes: trainer.configuration.data.classes)
-    let images = folds.images(of: fold)
-    for place in stride(from: ranks.rank, to: images.count, by: ranks.size) {
-      Activity.advance()
-      let (image, labels) = try labeled.labeledImage(images[place])
-      matrix.add(truth: labels.values, prediction: try inference.classes(trainer.evaluated, image))
-    }
-    matrix = ConfusionMatrix(classes: matrix.classes, counts: try ranks.sum(matrix.counts))
+    let matrix = try trainer.confusion(on: labeled, folds.images(of: fold))
     let event = evidence.observe(matrix, window: folds.window(ofStep: trainer.step - 1), step: trainer.step)
     tellTrainer()
     return (fold, matrix, event)
@@ -95,5 +87,19 @@ final class EvidenceKeeper {
       evidence.measured[fold] = values.contains { $0 < 0 } ? nil : ConfusionMatrix(classes: classes, counts: values)
     }
     tellTrainer()
+  }
+}
+
+extension U2PLTrainer {
+  /// What the network that would be evaluated says of some labeled images, whole, shared out over the ranks. Collective.
+  package func confusion(on labeled: any ImageSet, _ images: [Int]) throws -> ConfusionMatrix {
+    let inference = Inference(configuration)
+    var matrix = ConfusionMatrix(classes: configuration.data.classes)
+    for place in stride(from: ranks.rank, to: images.count, by: ranks.size) {
+      Activity.advance()
+      let (image, labels) = try labeled.labeledImage(images[place])
+      matrix.add(truth: labels.values, prediction: try inference.classes(evaluated, image))
+    }
+    return ConfusionMatrix(classes: matrix.classes, counts: try ranks.sum(matrix.counts))
   }
 }
