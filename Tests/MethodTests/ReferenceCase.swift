@@ -18,26 +18,45 @@ struct ReferenceCase: Decodable {
     let stem, mix, teacher_buffers: String
     let multi_grid, auxiliary, padding: Bool
     let encoder_width, dropout, mix_probability, lr, head_lr_factor, weight_decay, auxiliary_weight: Double
-    let alpha0, delta_p, temperature, lambda_c, ema_decay: Double
+    let alpha0, delta_p, temperature, lambda_c: Double
+    let ema_decay: Decay
     let clip_norm: Double?
     let ohem: OHEM?
     let class_weights: [Double]?
     let seed: UInt64
+    // Cases that were computed before a term was there do not name it.
+    let dice, weight: Double?
+    let threshold, optimizer, schedule, teacher_start: String?
+    let warmup_steps: Int?
+  }
+  /// A number, or `auto`.
+  struct Decay: Decodable, CustomStringConvertible {
+    let description: String
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      if let number = try? container.decode(Double.self) {
+        description = "\(number)"
+      } else {
+        description = try container.decode(String.self)
+      }
+    }
   }
   struct Step: Decodable {
     let loss, supervised, unsupervised, contrastive, learning_rate: Double
     let gamma, alpha, confidence, gradient_norm: Double?
+    let gamma_of_class: [Double?]?
     let reliable: Int
     /// |A_c|, |N_c|, length of Q_c; empty in a supervised step.
     let classes: [[Int]]
 
     var isSupervised: Bool { classes.isEmpty }
     var numbers: [String: Double?] {
-      [
+      let ofClass = (gamma_of_class ?? []).enumerated().map { ("gamma of class \($0)", $1) }
+      return [
         "loss": loss, "supervised": supervised, "unsupervised": unsupervised, "contrastive": contrastive,
         "gamma": gamma, "confidence": confidence, "gradient norm": gradient_norm, "learning rate": learning_rate,
         "alpha": alpha,
-      ]
+      ].merging(ofClass) { $1 }
     }
     var counts: [String: [Int]] {
       [
@@ -62,17 +81,17 @@ struct ReferenceCase: Decodable {
     try loadExpected(ReferenceCase.self, "steps-\(name).json", in: .module)
   }
 
-  /// How much a number changes from step to step, in the mean over steps of the same kind; of a case of one step, a
+  /// How much a number changes from step to step, in the mean over steps of the same kind; where no two such steps have it, a
   /// thousandth of it.
   func meanChange(of name: String) -> Double {
-    if steps.count == 1 { return 1e-3 * abs((steps[0].numbers[name] ?? nil) ?? 0) }
     let changes = zip(steps, steps.dropFirst()).compactMap { before, after -> Double? in
       guard before.isSupervised == after.isSupervised, let a = before.numbers[name] ?? nil,
         let b = after.numbers[name] ?? nil
       else { return nil }
       return abs(b - a)
     }
-    return changes.isEmpty ? 0 : changes.reduce(0, +) / Double(changes.count)
+    guard changes.isEmpty else { return changes.reduce(0, +) / Double(changes.count) }
+    return 1e-3 * abs(steps.lazy.compactMap { $0.numbers[name] ?? nil }.first ?? 0)
   }
 
   /// One rank's share of the batch of a step, which the reference makes from the same names.

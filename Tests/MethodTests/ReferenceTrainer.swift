@@ -21,6 +21,7 @@ struct ReferenceTrainer {
     self.reference = reference
     fillNamed(trainer.student)
     fillNamed(trainer.teacher)
+    trainer.trust = reference.config.weight
   }
 
   var student: Parameters { trainer.student.parameters }
@@ -35,10 +36,11 @@ struct ReferenceTrainer {
 extension StepReport {
   /// Under the names of ``ReferenceCase/Step/numbers``.
   var numbers: [String: Double?] {
-    [
+    let ofClass = gammaOfClass.enumerated().map { ("gamma of class \($0)", $1) }
+    return [
       "loss": loss, "supervised": supervised, "unsupervised": unsupervised, "contrastive": contrastive, "gamma": gamma,
       "confidence": confidence, "gradient norm": gradientNorm, "learning rate": learningRate, "alpha": alpha,
-    ]
+    ].merging(ofClass) { $1 }
   }
 
   /// Under the names of ``ReferenceCase/Step/counts``.
@@ -61,14 +63,16 @@ extension ReferenceCase {
               output_stride: \(c.output_stride), multi_grid: \(c.multi_grid), width: \(c.width), features: \(c.features),
               dilations: \(c.dilations), auxiliary: \(c.auxiliary), dropout: \(c.dropout)}
       optimizer: {learning_rate: \(c.lr), head_factor: \(c.head_lr_factor), weight_decay: \(c.weight_decay),
-                  clip_norm: \(optional(c.clip_norm, "null"))}
-      loss: {ohem: \(ohem), class_weights: \(optional(c.class_weights, "null")), auxiliary_weight: \(c.auxiliary_weight)}
-      teacher: {buffers: \(c.teacher_buffers)}
+                  clip_norm: \(optional(c.clip_norm, "null")), kind: \(c.optimizer ?? "sgd"),
+                  schedule: \(c.schedule ?? "poly"), warmup_steps: \(c.warmup_steps ?? 0)}
+      loss: {ohem: \(ohem), class_weights: \(optional(c.class_weights, "null")), auxiliary_weight: \(c.auxiliary_weight),
+             dice: \(c.dice ?? 0)}
+      teacher: {buffers: \(c.teacher_buffers), start: \(c.teacher_start ?? "pseudo_labels")}
       schedule: {epochs: \(c.epochs), steps_per_epoch: \(c.steps_per_epoch), supervised_epochs: \(c.supervised_epochs)}
       u2pl: {alpha0: \(c.alpha0), delta_p: \(c.delta_p), low_rank: \(c.low_rank), high_rank: \(c.high_rank),
              anchors: \(c.anchors), negatives: \(c.negatives), temperature: \(c.temperature), capacity: \(c.capacity),
              enqueue_per_step: \(optional(c.enqueue_per_step, "null")), lambda_c: \(c.lambda_c),
-             ema_decay: \(c.ema_decay)}
+             ema_decay: \(c.ema_decay), threshold: \(c.threshold ?? "global")}
       """
   }
 }

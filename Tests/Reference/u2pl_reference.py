@@ -101,7 +101,7 @@ def philox(key, counter):
     return c.astype(np.uint32)
 
 
-STREAM_ANCHOR, STREAM_NEGATIVE, STREAM_ENQUEUE, STREAM_MIXING, STREAM_DROPOUT = 1, 2, 3, 20, 21
+STREAM_ANCHOR, STREAM_NEGATIVE, STREAM_ENQUEUE, STREAM_MIXING, STREAM_DROPOUT, STREAM_COPY_PASTE = 1, 2, 3, 20, 21, 25
 
 
 def draw_unit(seed, stream, step, item, index):
@@ -330,6 +330,16 @@ def supervised_loss(logits, y, weights=None):
     return F.cross_entropy(logits, y, weights, ignore_index=IGNORE)
 
 
+def dice_loss(logits, y, classes):
+    """1 - the mean over the classes in the labels of 2 sum(p * [y = c]) / (sum(p) + sum([y = c])), sums over the pixels
+    of the global batch that are not IGNORE.  logits at [H,W]."""
+    counts = y != IGNORE
+    p = logits.softmax(1).permute(0, 2, 3, 1)[counts]
+    truth = F.one_hot(y[counts], classes).to(p.dtype)
+    score = 2 * (p * truth).sum(0) / (p.sum(0) + truth.sum(0))
+    return 1 - score[truth.sum(0) > 0].mean()
+
+
 def keep_hardest(logits, y, threshold, min_kept):
     """Online hard-example mining: y without the pixels whose true class has a probability above both
     the threshold and the min_kept-th smallest of the global batch.  logits at [H,W]."""
@@ -386,15 +396,27 @@ class StrongView:
         chosen = sorted(present, key=lambda c: (self._draw(slot, 16 + c), c))[:len(present) // 2]
         return torch.isin(y, torch.tensor(chosen, dtype=y.dtype))
 
-    def apply(self, x, y):
-        """x [N,3,H,W], y [N,H,W] -> the same, mixed."""
+    def pasted(self, slot, y):
+        """bool [h, w], true where the labeled image's y is one of half (rounded up) of its classes."""
+        present = [int(c) for c in y.unique() if c != IGNORE]
+        draw = lambda c: float(draw_unit(self.seed, STREAM_COPY_PASTE, self.step, slot, [c])[0])
+        chosen = sorted(present, key=lambda c: (draw(c), c))[:(len(present) + 1) // 2]
+        return torch.isin(y, torch.tensor(chosen, dtype=y.dtype))
+
+    def apply(self, x, y, xl, yl):
+        """x [N,3,H,W], y [N,H,W], and labeled images -> x and y mixed, and bool [N,H,W]: where y is now a true label."""
+        known = torch.zeros(y.shape, dtype=torch.bool)
         if not self.happens:
-            return x, y
+            return x, y, known
+        if self.kind == "copypaste":
+            partner = [i * len(xl) // len(x) for i in range(len(x))]
+            known = torch.stack([self.pasted(i, yl[p]) for i, p in enumerate(partner)])
+            return torch.where(known.unsqueeze(1), xl[partner], x), torch.where(known, yl[partner], y), known
         keep = torch.stack([self.half_of_the_classes(i, y[i]) if self.kind == "classmix" else self.box(i, *y[i].shape)
                             for i in range(len(y))])
         if self.kind == "cutout":
-            return torch.where(keep.unsqueeze(1), x, 0), torch.where(keep, y, IGNORE)
-        return torch.where(keep.unsqueeze(1), x, x.roll(-1, 0)), torch.where(keep, y, y.roll(-1, 0))
+            return torch.where(keep.unsqueeze(1), x, 0), torch.where(keep, y, IGNORE), known
+        return torch.where(keep.unsqueeze(1), x, x.roll(-1, 0)), torch.where(keep, y, y.roll(-1, 0)), known
 
 
 class MemoryBank:
@@ -463,7 +485,11 @@ class Trainer:
         groups = [dict(params=self.student.encoder.parameters(), lr=cfg["lr"]),
                   dict(params=heads, lr=cfg["lr"] * cfg["head_lr_factor"])]
         self.base = [g["lr"] for g in groups]
-        self.optimizer = torch.optim.SGD(groups, lr=cfg["lr"], momentum=0.9, weight_decay=cfg["weight_decay"])
+        if cfg["optimizer"] == "adamw":
+            self.optimizer = torch.optim.AdamW(groups, lr=cfg["lr"], betas=(0.9, 0.999), eps=1e-8,
+                                               weight_decay=cfg["weight_decay"])
+        else:
+            self.optimizer = torch.optim.SGD(groups, lr=cfg["lr"], momentum=0.9, weight_decay=cfg["weight_decay"])
         self.bank = MemoryBank(cfg["capacity"], cfg["features"], dtype)
         self.k, self.j = 0, 0  # steps done, semi-supervised ones among them
 
@@ -471,7 +497,10 @@ class Trainer:
         """pad: bool [N,H,W], where the unlabeled crops reach beyond their images; None for nowhere."""
         cfg = self.cfg
         self.epoch, total = self.k // cfg["steps_per_epoch"], cfg["epochs"] * cfg["steps_per_epoch"]
-        factor = (1 - self.k / total) ** 0.9
+        self.total = total
+        factor = ((1 + math.cos(math.pi * self.k / total)) / 2 if cfg["schedule"] == "cosine"
+                  else (1 - self.k / total) ** 0.9)
+        factor *= min(1, (self.k + 1) / cfg["warmup_steps"]) if cfg["warmup_steps"] else 1
         for g, lr in zip(self.optimizer.param_groups, self.base):
             g["lr"] = lr * factor
         self.student.set_draws(cfg["seed"], self.k, 0), self.teacher.set_draws(cfg["seed"], self.k, 1)
@@ -494,6 +523,8 @@ class Trainer:
 
         weights = cfg["class_weights"]
         loss = term(logits, None if weights is None else torch.tensor(weights, dtype=self.dtype))
+        if cfg["dice"] > 0:
+            loss = loss + cfg["dice"] * dice_loss(up(logits, size), yl, cfg["classes"])
         return loss if auxiliary is None else loss + cfg["auxiliary_weight"] * term(auxiliary, None)
 
     def learn(self, loss):
@@ -510,17 +541,45 @@ class Trainer:
         self.optimizer.step()
         return norm
 
+    def follow(self, j, buffers):
+        """The teacher's average in its step j; of the running statistics too where `buffers`."""
+        limit = self.cfg["ema_decay"]
+        decay = min(1 - 1 / (j + 1), max(0.9, 1 - 50 / self.total) if limit == "auto" else limit)
+        average = lambda t, s: t.mul_(decay).add_(s, alpha=1 - decay)
+        with torch.no_grad():
+            for t, s in zip(self.teacher.parameters(), self.student.parameters()):
+                average(t, s)
+            for t, s in zip(self.teacher.buffers(), self.student.buffers()) if buffers else ():
+                if t.is_floating_point():
+                    average(t, s)
+
+    def thresholds(self, h, y_hat, considered, a):
+        """gamma [N,H,W], the entropy at which each pixel is unreliable, and what to report of it: one percentile of all the
+        considered pixels, or of those of each class."""
+        q = 100 * (1 - a)
+        if self.cfg["threshold"] == "global":
+            gamma = percentile(h[considered].numpy(), q)
+            return torch.full_like(h, gamma), dict(gamma=float(gamma))
+        gamma, found = torch.full_like(h, math.inf), []
+        for c in range(self.cfg["classes"]):
+            of_class = considered & (y_hat == c)
+            found.append(float(percentile(h[of_class].numpy(), q)) if of_class.any() else None)
+            gamma[of_class] = math.inf if found[-1] is None else found[-1]
+        return gamma, dict(gamma_of_class=found)
+
     def supervised_step(self, xl, yl):
         self.student.train()
         logits, _, auxiliary = self.student.forward_student(xl, representation=False)
         loss = self.supervised(logits, auxiliary, yl)
         norm = self.learn(loss)
+        if self.cfg["teacher_start"] == "beginning":
+            self.follow(self.k, buffers=True)
         return dict(loss=loss.item(), supervised=loss.item(), unsupervised=0.0, contrastive=0.0, reliable=0,
                     gradient_norm=norm)
 
     def semi_supervised_step(self, xl, yl, xu, pad, report):
         cfg, size = self.cfg, yl.shape[-2:]
-        if self.j == 0:
+        if self.j == 0 and cfg["teacher_start"] == "pseudo_labels":
             self.teacher.load_state_dict(self.student.state_dict())
         self.teacher.eval()
         with torch.no_grad():  # the weak view
@@ -529,7 +588,7 @@ class Trainer:
             if pad is not None:
                 pseudo[pad] = IGNORE
             confidence = prob.max(1).values[pseudo != IGNORE].mean().item()
-        xu, y_hat = StrongView(cfg, self.k).apply(xu, pseudo)
+        xu, y_hat, known = StrongView(cfg, self.k).apply(xu, pseudo, xl, yl)
         x = torch.cat((xl, xu))
         self.student.train()
         logits, rep, auxiliary = self.student.forward_student(x)
@@ -539,31 +598,25 @@ class Trainer:
             logits_t, rep_t = self.teacher(x)
             h = entropy(up(logits_t[len(xl):], size).softmax(1))
             a = alpha(cfg["alpha0"], self.epoch, cfg["epochs"])
-            considered = y_hat != IGNORE
-            gamma = percentile(h[considered].numpy(), 100 * (1 - a))
-            y_hat = torch.where(h >= gamma, IGNORE, y_hat)
+            labeled = y_hat != IGNORE
+            considered = labeled & ~known
+            gamma, reported = self.thresholds(h, y_hat, considered, a)
+            y_hat = torch.where(considered & (h >= gamma), IGNORE, y_hat)
             small = logits.shape[-2:]
             label = torch.cat((nearest(yl, small), nearest(y_hat, small)))
             unreliable = torch.cat((torch.zeros(len(xl), *small, dtype=torch.bool),
                                     nearest(considered & (h > gamma), small)))
         # Mixing moves padding with the image it belongs to.
-        of_images = pseudo != IGNORE if cfg["mix"] == "cutout" else considered
-        lu = unsupervised_loss(up(logits[len(xl):], size), y_hat, int(of_images.sum()))
+        of_images = pseudo != IGNORE if cfg["mix"] == "cutout" else labeled
+        trust = 1 if cfg["weight"] is None else cfg["weight"]
+        lu = trust * unsupervised_loss(up(logits[len(xl):], size), y_hat, int(of_images.sum()))
         lc = contrastive_loss(rep, rep_t, logits_t.softmax(1), label, len(xl), unreliable, self.bank, cfg, self.k, report)
-        loss = ls + lu + cfg["lambda_c"] * lc
+        loss = ls + lu + cfg["lambda_c"] * trust * lc
         norm = self.learn(loss)
-        decay = min(1 - 1 / (self.j + 1), cfg["ema_decay"])
-        follow = lambda t, s: t.mul_(decay).add_(s, alpha=1 - decay)
-        with torch.no_grad():
-            for t, s in zip(self.teacher.parameters(), self.student.parameters()):
-                follow(t, s)
-            if cfg["teacher_buffers"] == "ema":
-                for t, s in zip(self.teacher.buffers(), self.student.buffers()):
-                    if t.is_floating_point():
-                        follow(t, s)
+        self.follow(self.k if cfg["teacher_start"] == "beginning" else self.j, buffers=cfg["teacher_buffers"] == "ema")
         self.j += 1
         return dict(loss=loss.item(), supervised=ls.item(), unsupervised=lu.item(), contrastive=lc.item(),
-                    gamma=float(gamma), alpha=a, reliable=int((y_hat != IGNORE).sum()), confidence=confidence,
+                    **reported, alpha=a, reliable=int((y_hat != IGNORE).sum()), confidence=confidence,
                     gradient_norm=norm)
 
 
@@ -572,7 +625,8 @@ DEFAULTS = dict(depth=18, classes=6, width=64, features=64, dilations=[2, 4, 6],
                 head_lr_factor=1, weight_decay=1e-4, clip_norm=None, ohem=None, class_weights=None, auxiliary_weight=0.4,
                 teacher_buffers="own", epochs=4, steps_per_epoch=3, supervised_epochs=0, alpha0=0.2, delta_p=0.1,
                 low_rank=2, high_rank=5, anchors=32, negatives=16, temperature=0.5, enqueue_per_step=200, lambda_c=0.1,
-                ema_decay=0.99, seed=7, padding=False)
+                ema_decay=0.99, seed=7, padding=False, dice=0, threshold="global", weight=None, optimizer="sgd",
+                schedule="poly", warmup_steps=0, teacher_start="pseudo_labels")
 
 
 def batch(cfg, size, nl, nu, step, dtype):
