@@ -42,6 +42,13 @@ extension Configuration {
         "loss.class_weights has \(weights.count) numbers\(weights.contains { $0 > 0 } ? "" : ", none above 0,") for "
           + "\(data.classes) classes; write one for each, or null")
     }
+    let follows = [("supervised_teacher", semantics.supervisedTeacher), ("teacher_copy", semantics.teacherCopy)]
+    if u2pl.enabled, teacher.start == .beginning, let row = follows.first(where: { $0.1 == .published }) {
+      throw ConfigurationError(
+        place("semantics.\(row.0)", "semantics", "teacher.start"),
+        "semantics.\(row.0) published is of a teacher that does not follow the student before pseudo-labels begin, and "
+          + "teacher.start is beginning; set teacher.start to pseudo_labels, or semantics.\(row.0) to equations")
+    }
     if augment.scale != nil, augment.crop == nil {
       throw ConfigurationError(
         place("augment.scale", "augment.crop"),

@@ -13,6 +13,7 @@ public struct Configuration: Sendable, Equatable {
   public var u2pl = U2PL()
   public var loss = Loss()
   public var teacher = Teacher()
+  public var semantics = Semantics()
   public var checkpoint = Checkpoint()
   public var integrity = Integrity()
   public var watchdog = Watchdog()

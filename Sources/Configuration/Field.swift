@@ -69,9 +69,10 @@ extension Field {
   ///
   /// - Parameters:
   ///   - start: the section's values before any key is read.
-  ///   - off: its values when it is given as `off`; nil when it cannot be.
+  ///   - words: its values when one of these is given in its place, such as `off`.
   init<Part: Section>(
-    section name: String, _ part: WritableKeyPath<Owner, Part>, start: @escaping (Owner) -> Part, off: Part? = nil
+    section name: String, _ part: WritableKeyPath<Owner, Part>, start: @escaping (Owner) -> Part,
+    words: [String: Part] = [:]
   ) {
     self.name = name
     references = Part.fields.flatMap(\.references).map { $0.below(name) }
@@ -81,12 +82,15 @@ extension Field {
       var item = section.mapping?[name]?.value ?? Item(content: .mapping(.init()), place: section.place.file)
       // What a section that only overrides made lacks, the file lacks.
       if item.mapping != nil, item.place.line == nil { item.place = section.place.file }
-      if let off, item.isOff || item.mapping?.overOff == true { value = off }
+      let ofWord = item.sectionWord.flatMap { words[$0] }
+      if let ofWord { value = ofWord }
       if item.mapping != nil || item.isNull {
         try value.read(from: item, path: path)
-      } else if off == nil || !item.isOff {
+      } else if ofWord == nil {
+        let others = words.keys.sorted().joined(separator: " or ")
         throw ConfigurationError(
-          item.place, "\(path): expected keys indented below it\(off == nil ? "" : ", or off"), found \(item.summary)")
+          item.place,
+          "\(path): expected keys indented below it\(others.isEmpty ? "" : ", or \(others)"), found \(item.summary)")
       }
       owner[keyPath: part] = value
     }

@@ -15,8 +15,8 @@ struct Item: Sendable {
       var value: Item
     }
     var entries: [Entry] = []
-    /// Whether these keys were set over a section given as `off`, so that keys not given stay off.
-    var overOff = false
+    /// The word, such as `off`, that was given for the section these keys were set over: keys not given are as it says.
+    var over: String?
 
     subscript(key: String) -> Entry? { entries.first { $0.key == key } }
   }
@@ -48,8 +48,10 @@ extension Item {
   var isNull: Bool { plainText.map { ["", "~", "null", "Null", "NULL"].contains($0) } ?? false }
 
   /// The switch this is, in any of YAML 1.1's spellings.
-  var bool: Bool? {
-    switch text?.lowercased() {
+  var bool: Bool? { text.flatMap(Self.bool) }
+
+  fileprivate static func bool(_ text: String) -> Bool? {
+    switch text.lowercased() {
     case "on", "yes", "true": true
     case "off", "no", "false": false
     default: nil
@@ -57,6 +59,12 @@ extension Item {
   }
 
   var isOff: Bool { bool == false }
+
+  /// The word given in the place of a section, or of the one that its keys were set over; `off` in any spelling is `off`.
+  var sectionWord: String? {
+    guard let word = text ?? mapping?.over else { return nil }
+    return Self.bool(word) == false ? "off" : word
+  }
 
   /// For messages: such as `the text 'high'`.
   var summary: String {
@@ -81,10 +89,10 @@ extension Item {
     var merged = Mapping()
     switch content {
     case .mapping(let lower): merged = lower
-    case .scalar: merged.overOff = isOff
+    case .scalar(let word, _): merged.over = word
     case .list: break
     }
-    merged.overOff = merged.overOff || upper.overOff
+    merged.over = upper.over ?? merged.over
     for entry in upper.entries {
       if let index = merged.entries.firstIndex(where: { $0.key == entry.key }) {
         // A section whose keys are all commented out changes nothing.

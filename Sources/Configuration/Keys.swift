@@ -6,13 +6,16 @@ extension Configuration: Section {
       Field(section: "run", \.run, start: { _ in Run() }),
       Field(section: "data", \.data, start: { _ in Data() }),
       Field(section: "batch", \.batch, start: { _ in Batch() }),
-      Field(section: "augment", \.augment, start: { _ in Augment() }, off: .off),
+      Field(section: "augment", \.augment, start: { _ in Augment() }, words: ["off": .off]),
       Field(section: "model", \.model, start: { _ in Model() }),
       Field(section: "optimizer", \.optimizer, start: { _ in Optimizer() }),
       Field(section: "schedule", \.schedule, start: { _ in Schedule() }),
       Field(section: "u2pl", \.u2pl, start: { U2PL(classes: $0.data.classes) }),
       Field(section: "loss", \.loss, start: { _ in Loss() }),
       Field(section: "teacher", \.teacher, start: { _ in Teacher() }),
+      Field(
+        section: "semantics", \.semantics, start: { _ in Semantics() },
+        words: ["equations": Semantics(), "published": .published]),
       Field(section: "checkpoint", \.checkpoint, start: { _ in Checkpoint() }),
       Field(section: "integrity", \.integrity, start: { _ in Integrity() }),
       Field(section: "watchdog", \.watchdog, start: { _ in Watchdog() }),
@@ -91,7 +94,7 @@ extension Configuration.Augment: Section {
       Field(
         "cutmix_area", \.cutmixArea, in: .init(), .shares,
         "Share of the image that the rectangle of `cutmix` and `cutout` takes, drawn uniformly between the two."),
-      Field(section: "strong", \.strong, start: { _ in Strong() }, off: Strong()),
+      Field(section: "strong", \.strong, start: { _ in Strong() }, words: ["off": Strong()]),
     ]
   }
 }

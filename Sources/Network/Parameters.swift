@@ -88,10 +88,16 @@ public final class Parameters {
 
   /// Takes over all values, statistics and counts of a network of the same structure.
   public func copy(from other: Parameters) {
-    precondition(values.count == other.values.count && buffers.count == other.buffers.count)
-    _ = values.update(fromContentsOf: other.values)
+    precondition(buffers.count == other.buffers.count)
+    copyValues(from: other)
     _ = buffers.update(fromContentsOf: other.buffers)
     counters = other.counters
+  }
+
+  /// What training changes by gradients, without running statistics.
+  public func copyValues(from other: Parameters) {
+    precondition(values.count == other.values.count)
+    _ = values.update(fromContentsOf: other.values)
     markChanged()
   }
 }

@@ -32,6 +32,10 @@ final class RoundTripTests: XCTestCase {
           temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, threshold: class, weight: evidence, ema_decay: 0.9}
         loss: {ohem: {threshold: 0.6, min_kept: 5}, class_weights: [1, 2.5, 0, 4], auxiliary_weight: 0.3, dice: 0.6}
         teacher: {buffers: ema, start: beginning}
+        semantics: {rectangle: published, padding: published, percentiles: published, unreliable: published,
+          anchors: published, labeled_negatives: published, unlabeled_negatives: published, new_keys: published,
+          anchor_class: published, contrast_mean: published, supervised_teacher: published, teacher_copy: published,
+          anchor_ema: on}
         checkpoint: {every_steps: 4, keep: 1}
         integrity: {every_steps: 7}
         watchdog: {seconds: 8}

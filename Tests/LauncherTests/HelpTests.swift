@@ -46,7 +46,13 @@ final class HelpTests: CommandTestCase {
         ["-o, --output <dir>", "--labeled", "--unlabeled", "--validation", "--size", "--classes", "--seed", "voc"]
       ),
       (["bench"], ["step"]),
-      (["bench", "step"], ["--config <file>", "--set <key=value>", "--encoder", "--crop", "--labeled", "--unlabeled", "--width", "--steps", "--threads"]),
+      (
+        ["bench", "step"],
+        [
+          "--config <file>", "--set <key=value>", "--encoder", "--crop", "--labeled", "--unlabeled", "--width",
+          "--steps", "--threads",
+        ]
+      ),
     ]
     for (command, says) in commands {
       let outcome = try run(command + ["--help"], limit: patience)

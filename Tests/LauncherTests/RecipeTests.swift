@@ -66,6 +66,29 @@ final class RecipeTests: CommandTestCase {
       training("few", settings + ["data.labeled=7"]), at: [nil], saying: "7 are too few for that, 8 are needed")
   }
 
+  /// As the published program: what it says of that, also on more than one rank, and a resumed run that ends alike.
+  func testPublishedSemantics() throws {
+    let settings = everything + ["teacher.start=pseudo_labels", "semantics=published", "semantics.anchor_ema=on"]
+    let outcome = try train("published", settings)
+    XCTAssertTrue(
+      outcome.output.contains("warning: semantics: as the published program in one process: rectangle, padding, "),
+      outcome.output)
+    XCTAssertTrue(outcome.output.contains("outside the promise of the same bits"), outcome.output)
+    for step in [4, 8] {
+      try train("from\(step)", settings, options: ["--resume", checkpoint("published", step: step)])
+      XCTAssertTrue(
+        FileManager.default.contentsEqual(
+          atPath: checkpoint("published", step: steps), andPath: checkpoint("from\(step)", step: steps)))
+    }
+    try train("equations", everything + ["teacher.start=pseudo_labels"])
+    XCTAssertFalse(
+      FileManager.default.contentsEqual(
+        atPath: checkpoint("published", step: steps), andPath: checkpoint("equations", step: steps)))
+    try train("on2", settings, ranks: 2)
+    try assertRefused(
+      training("run", everything + ["semantics=published"]), at: [nil], saying: "set teacher.start to pseudo_labels")
+  }
+
   /// Each part has to change what is computed, or the test above shows nothing of it.
   func testEachPartTakesPart() throws {
     try train("all", everything)

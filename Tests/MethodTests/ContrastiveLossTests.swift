@@ -107,7 +107,7 @@ final class ContrastiveLossTests: XCTestCase {
       layout: layout, ranks: ranks, philox: Philox(seed: seed), step: step)
     return try ContrastiveLoss(context)(
       candidates, counts: try candidates.globalCounts(layout, ranks: ranks).anchors, z: tensor("student", layout),
-      zTeacher: tensor("teacher", layout), bank: try bank(c).0)
+      zTeacher: tensor("teacher", layout), memory: ContrastMemory(bank: try bank(c).0))
   }
 
   private func check(_ c: Case) throws {
@@ -186,7 +186,7 @@ final class ContrastiveLossTests: XCTestCase {
   }
 
   /// Anchors and negatives of labeled and unlabeled pixels as defined, pixel by pixel in double precision.
-  func testCandidates() {
+  func testCandidates() throws {
     let (classes, lowRank, highRank, deltaP) = (5, 2, 4, 0.25)
     let logits = Tensor(count: 2, height: 6, width: 7, channels: classes)
     for (i, value) in uniform("candidate logits", logits.elements).enumerated() { logits.data[i] = 3 * value }
@@ -197,9 +197,11 @@ final class ContrastiveLossTests: XCTestCase {
       return ignored ? ignoreLabel : UInt8(draws[i] >> 8 % UInt64(classes))
     }
     let unreliable = (0..<84).map { $0 >= 42 && labels[$0] == ignoreLabel && draws[$0] % 2 == 0 }
+    let settings = try configuration(
+      classes: classes, "u2pl: {low_rank: \(lowRank), high_rank: \(highRank), delta_p: \(deltaP)}"
+    ).u2pl
     let candidates = Candidates(
-      logits: logits, labels: labels, unreliable: unreliable, labeledCount: 1, deltaP: Float(deltaP),
-      lowRank: lowRank, highRank: highRank)
+      logits: logits, Candidates.Maps(labels: labels, unreliable: unreliable, labeledCount: 1), settings)
     var found = 0
     for sample in 0..<2 {
       for c in 0..<classes {

@@ -31,6 +31,12 @@ final class GoldenStepTests: XCTestCase {
   /// AdamW along a cosine with warm-up, thresholds by class, averaged buffers.
   func testAdamW() throws { try assertFollowsReference("adamw", .narrow) }
 
+  /// Every row in which the published program differs from the equations, in supervised steps, in the epoch in which the teacher
+  /// is the student, and after it.
+  func testPublished() throws { try assertFollowsReference("published", .narrow) }
+  /// Positives averaged over steps.
+  func testAnchorEMA() throws { try assertFollowsReference("anchor-ema", .narrow) }
+
   /// How far single precision may be from the reference; some ten times what was measured.
   private struct Tolerance {
     /// Of a number that a step reports, in units of its mean change from step to step over the case.

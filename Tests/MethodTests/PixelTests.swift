@@ -74,10 +74,13 @@ final class PixelTests: XCTestCase {
   func testRankOfEachClass() throws {
     var ranks = [Float](repeating: -1, count: logits.elements)
     for rank in 0..<classes {
+      var settings = try configuration(classes: classes, "").u2pl
+      (settings.lowRank, settings.highRank) = (rank, rank + 1)
       let candidates = Candidates(
-        logits: logits, labels: [UInt8](repeating: ignoreLabel, count: 126),
-        unreliable: [Bool](repeating: true, count: 126), labeledCount: 0, deltaP: 0.3, lowRank: rank,
-        highRank: rank + 1)
+        logits: logits,
+        Candidates.Maps(
+          labels: [UInt8](repeating: ignoreLabel, count: 126), unreliable: [Bool](repeating: true, count: 126),
+          labeledCount: 0), settings)
       for sample in 0..<2 {
         for c in 0..<classes {
           for pixel in candidates.negatives[sample][c] {

@@ -28,6 +28,8 @@ struct ReferenceCase: Decodable {
     let dice, weight: Double?
     let threshold, optimizer, schedule, teacher_start: String?
     let warmup_steps: Int?
+    let published: [String]?
+    let anchor_ema: Bool?
   }
   /// A number, or `auto`.
   struct Decay: Decodable, CustomStringConvertible {

@@ -68,6 +68,7 @@ extension ReferenceCase {
       loss: {ohem: \(ohem), class_weights: \(optional(c.class_weights, "null")), auxiliary_weight: \(c.auxiliary_weight),
              dice: \(c.dice ?? 0)}
       teacher: {buffers: \(c.teacher_buffers), start: \(c.teacher_start ?? "pseudo_labels")}
+      semantics: {\((c.published ?? []).map { $0 + ": published, " }.joined())anchor_ema: \(c.anchor_ema ?? false)}
       schedule: {epochs: \(c.epochs), steps_per_epoch: \(c.steps_per_epoch), supervised_epochs: \(c.supervised_epochs)}
       u2pl: {alpha0: \(c.alpha0), delta_p: \(c.delta_p), low_rank: \(c.low_rank), high_rank: \(c.high_rank),
              anchors: \(c.anchors), negatives: \(c.negatives), temperature: \(c.temperature), capacity: \(c.capacity),

@@ -48,7 +48,7 @@ final class ReliabilityTests: XCTestCase {
     if let known { own.isKnown[known] = true }
     let before = own.labels
     let thresholds = try ReliabilityThresholds(
-      .perClass, classes: classes, percentile: 70, of: entropy(mine), own, ranks: ranks)
+      try configuration(classes: classes, "u2pl: {threshold: class}"), alpha: 0.3, of: entropy(mine), own, ranks: ranks)
     XCTAssertNil(thresholds.global)
     let gammas = try XCTUnwrap(thresholds.ofClass)
     XCTAssertNil(gammas[4])

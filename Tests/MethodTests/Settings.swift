@@ -40,10 +40,12 @@ enum SharedBatch {
     let logits = Tensor(count: slots.count, height: 1, width: 1, channels: classes)
     logits.fill(0)
     var candidates = Candidates(
-      logits: logits, labels: [UInt8](repeating: 255, count: slots.count),
-      unreliable: [Bool](repeating: false, count: slots.count), labeledCount: layout.localLabeled.count, deltaP: 0,
-      lowRank: 0, highRank: 0)
+      logits: logits,
+      Candidates.Maps(
+        labels: [UInt8](repeating: 255, count: slots.count), unreliable: [Bool](repeating: false, count: slots.count),
+        labeledCount: layout.localLabeled.count), try! configuration(classes: classes, "").u2pl)
     candidates.anchors = slots.map { slot in (0..<classes).map { anchors(slot, $0) } }
+    candidates.centers = candidates.anchors
     candidates.negatives = slots.map { slot in (0..<classes).map { negatives(slot, $0) } }
     return candidates
   }

@@ -145,6 +145,13 @@ CASES = {
                   33, 4, 8, 30, [0, 27, 29], 64),
     "adamw": (dict(SMALL, optimizer="adamw", schedule="cosine", warmup_steps=3, threshold="class", padding=True,
                    teacher_buffers="ema", head_lr_factor=3), 33, 4, 4, 5, [0, 2, 4], 64),
+    # Every row in which the published program differs.
+    "published": (dict(SMALL, lr=2e-4, mix="cutmix", padding=True, dropout=0.1, low_rank=1, high_rank=6, alpha0=0.4,
+                       enqueue_per_step=20, steps_per_epoch=2, supervised_epochs=1,
+                       published=["rectangle", "padding", "percentiles", "unreliable", "anchors", "labeled_negatives",
+                                  "unlabeled_negatives", "new_keys", "anchor_class", "contrast_mean",
+                                  "supervised_teacher", "teacher_copy"]), 33, 4, 8, 6, [1, 2, 3, 5], 64),
+    "anchor-ema": (dict(SMALL, anchor_ema=True), 33, 4, 4, 4, [0, 3], 64),
 }
 
 

@@ -374,7 +374,7 @@ class StrongView:
     """Mixing of unlabeled image i with i + 1 (the last with the first), of its pseudo-labels alike."""
 
     def __init__(self, cfg, step):
-        self.kind, self.seed, self.step = cfg["mix"], cfg["seed"], step
+        self.kind, self.seed, self.step, self.published = cfg["mix"], cfg["seed"], step, "rectangle" in cfg["published"]
         self.happens = self.kind != "off" and self._draw(0xFFFFFFFF, 0) < cfg["mix_probability"]
 
     def _draw(self, slot, index):
@@ -383,8 +383,9 @@ class StrongView:
     def box(self, slot, h, w):
         """bool [h, w], true outside a rectangle of half the area."""
         narrowest = min(w, w // 2 + 1)
-        bw = narrowest + int(self._draw(slot, 1) * (w - narrowest + 1))
-        bh = min(h, int(math.floor(h * w / 2 / bw + 0.5)))
+        widest = max(narrowest, w - 1) if self.published else w
+        bw = narrowest + int(self._draw(slot, 1) * (widest - narrowest + 1))
+        bh = min(h, int(np.round(h * w / 2 / bw) if self.published else math.floor(h * w / 2 / bw + 0.5)))
         left, top = int(self._draw(slot, 2) * (w - bw + 1)), int(self._draw(slot, 3) * (h - bh + 1))
         keep = torch.ones(h, w, dtype=torch.bool)
         keep[top:top + bh, left:left + bw] = False
@@ -430,20 +431,29 @@ class MemoryBank:
         self.queue[cls] = torch.cat((self.queue[cls], keys))[-self.capacity[cls]:]
 
 
-def contrastive_loss(rep, rep_teacher, prob, label, labeled, unreliable, bank, cfg, step, report=None):
-    """rep, rep_teacher [N,D,h,w]; prob [N,C,h,w]; label [N,h,w] with IGNORE (ground truth, then pseudo-labels);
-    labeled: number of labeled images, which come first; unreliable bool [N,h,w], false on labeled images."""
+def contrastive_loss(rep, rep_teacher, prob, label, pseudo, labeled, unreliable, bank, cfg, step, report=None,
+                     positives=None):
+    """rep, rep_teacher [N,D,h,w]; prob [N,C,h,w]; label [N,h,w] with IGNORE (ground truth, then the pseudo-labels of pixels
+    that may be anchors); pseudo [N,h,w]: pseudo-labels before any was taken away; labeled: number of labeled images, which
+    come first; unreliable bool [N,h,w], false on labeled images; positives: of the step before by class, all 0 at first, where
+    they are averaged over steps.  cfg["published"]: which rows follow the published program."""
     n, c = prob.shape[:2]
+    published = cfg["published"]
     z, zt = rep.permute(0, 2, 3, 1).reshape(-1, rep.shape[1]), rep_teacher.permute(0, 2, 3, 1).reshape(-1, rep.shape[1])
     rank = class_rank(prob)
     is_labeled = (torch.arange(n) < labeled).view(-1, 1, 1)
-    total, terms = torch.zeros((), dtype=rep.dtype), []
+    total, terms, anchors, centers = torch.zeros((), dtype=rep.dtype), [], [], []
     for k in range(c):
         anchor = ((label == k) & (prob[:, k] > cfg["delta_p"])).flatten()
-        negative = torch.where(is_labeled, (label != k) & (label != IGNORE) & (rank[:, k] < cfg["low_rank"]),
-                               unreliable & (rank[:, k] >= cfg["low_rank"]) & (rank[:, k] < cfg["high_rank"])).flatten()
+        of_labeled = (label != k) & (label != IGNORE) & (rank[:, k] < cfg["low_rank"])
+        of_unlabeled = unreliable & (rank[:, k] >= cfg["low_rank"]) & (rank[:, k] < cfg["high_rank"])
+        if "labeled_negatives" in published:
+            of_labeled &= label == k
+        if "unlabeled_negatives" in published:
+            of_unlabeled &= pseudo == k
+        negative = torch.where(is_labeled, of_labeled, of_unlabeled).flatten()
         keys = zt[negative]
-        limit = cfg["enqueue_per_step"]
+        limit = None if "new_keys" in published else cfg["enqueue_per_step"]
         if limit is not None and len(keys) > limit:  # keep `limit` of them, in pixel order, drawn without regard to who holds them
             score = philox((cfg["seed"] & 0xFFFFFFFF, cfg["seed"] >> 32), np.stack(
                 [np.arange(len(keys)), np.full(len(keys), k), np.full(len(keys), step),
@@ -454,17 +464,34 @@ def contrastive_loss(rep, rep_teacher, prob, label, labeled, unreliable, bank, c
         where = anchor.nonzero().flatten()
         if report is not None:
             report.append((len(where), int(negative.sum()), len(bank.queue[k])))
+        anchors.append(where)
+        centers.append((label == k).flatten().nonzero().flatten() if "anchors" in published else where)
+    present = [k for k in range(c) if len(centers[k]) > 0]
+    if "contrast_mean" in published and len(present) < 2:
+        return total
+    m, nn_, now = cfg["anchors"], cfg["negatives"], {}
+    for i, k in enumerate(present):
+        ka = i if "anchor_class" in published else k
+        where = anchors[ka]
         if len(where) == 0 or len(bank.queue[k]) == 0:
             continue
-        m, nn_ = cfg["anchors"], cfg["negatives"]
-        a = z[where[torch.from_numpy(draw_indices(cfg["seed"], STREAM_ANCHOR, step, k, m, len(where)))]]
-        positive = zt[where].mean(0)
+        a = z[where[torch.from_numpy(draw_indices(cfg["seed"], STREAM_ANCHOR, step, ka, m, len(where)))]]
+        positive = zt[centers[ka]].mean(0)
+        if positives is not None:
+            if positives.any():
+                keep = min(1 - 1 / step, 0.999)
+                positive = keep * positives[k] + (1 - keep) * positive
+            now[k] = positive
         q = bank.queue[k][torch.from_numpy(
             draw_indices(cfg["seed"], STREAM_NEGATIVE, step, k, m * nn_, len(bank.queue[k])))].view(m, nn_, -1)
         keys_all = torch.cat((positive.view(1, 1, -1).expand(m, 1, -1), q), 1)
         logits = F.cosine_similarity(a.unsqueeze(1), keys_all, dim=2, eps=1e-8) / cfg["temperature"]
         terms.append(F.cross_entropy(logits, torch.zeros(m, dtype=torch.long)))
-    return sum(terms, total) / c
+    if positives is not None and now:
+        positives.zero_()
+        for k, positive in now.items():
+            positives[k] = positive
+    return sum(terms, total) / (len(present) if "contrast_mean" in published else c)
 
 
 class Trainer:
@@ -491,6 +518,7 @@ class Trainer:
         else:
             self.optimizer = torch.optim.SGD(groups, lr=cfg["lr"], momentum=0.9, weight_decay=cfg["weight_decay"])
         self.bank = MemoryBank(cfg["capacity"], cfg["features"], dtype)
+        self.positives = torch.zeros(cfg["classes"], cfg["features"], dtype=dtype) if cfg["anchor_ema"] else None
         self.k, self.j = 0, 0  # steps done, semi-supervised ones among them
 
     def step(self, xl, yl, xu, pad=None, report=None):
@@ -541,10 +569,23 @@ class Trainer:
         self.optimizer.step()
         return norm
 
+    def is_student(self):
+        """Whether the teacher is the student, as in the published program in the first semi-supervised epoch: the copy shares
+        the student's memory, so that the update moves both."""
+        return "teacher_copy" in self.cfg["published"] and self.epoch == self.cfg["supervised_epochs"]
+
+    def percentile(self, h, q):
+        """Of entropies; the published program's are single-precision numbers."""
+        if "percentiles" in self.cfg["published"]:
+            return float(np.float32(np.percentile(h.numpy().astype(np.float32), np.float64(q))))
+        return percentile(h.numpy(), q)
+
     def follow(self, j, buffers):
         """The teacher's average in its step j; of the running statistics too where `buffers`."""
         limit = self.cfg["ema_decay"]
         decay = min(1 - 1 / (j + 1), max(0.9, 1 - 50 / self.total) if limit == "auto" else limit)
+        if self.is_student():
+            decay = 0
         average = lambda t, s: t.mul_(decay).add_(s, alpha=1 - decay)
         with torch.no_grad():
             for t, s in zip(self.teacher.parameters(), self.student.parameters()):
@@ -558,12 +599,12 @@ class Trainer:
         considered pixels, or of those of each class."""
         q = 100 * (1 - a)
         if self.cfg["threshold"] == "global":
-            gamma = percentile(h[considered].numpy(), q)
+            gamma = self.percentile(h[considered], q)
             return torch.full_like(h, gamma), dict(gamma=float(gamma))
         gamma, found = torch.full_like(h, math.inf), []
         for c in range(self.cfg["classes"]):
             of_class = considered & (y_hat == c)
-            found.append(float(percentile(h[of_class].numpy(), q)) if of_class.any() else None)
+            found.append(float(self.percentile(h[of_class], q)) if of_class.any() else None)
             gamma[of_class] = math.inf if found[-1] is None else found[-1]
         return gamma, dict(gamma_of_class=found)
 
@@ -571,6 +612,10 @@ class Trainer:
         self.student.train()
         logits, _, auxiliary = self.student.forward_student(xl, representation=False)
         loss = self.supervised(logits, auxiliary, yl)
+        if "supervised_teacher" in self.cfg["published"]:
+            self.teacher.train()
+            with torch.no_grad():
+                self.teacher(xl)
         norm = self.learn(loss)
         if self.cfg["teacher_start"] == "beginning":
             self.follow(self.k, buffers=True)
@@ -579,13 +624,17 @@ class Trainer:
 
     def semi_supervised_step(self, xl, yl, xu, pad, report):
         cfg, size = self.cfg, yl.shape[-2:]
-        if self.j == 0 and cfg["teacher_start"] == "pseudo_labels":
+        published = cfg["published"]
+        if self.is_student():
+            for t, s in zip(self.teacher.parameters(), self.student.parameters()):
+                t.data.copy_(s.data)
+        elif "teacher_copy" not in published and self.j == 0 and cfg["teacher_start"] == "pseudo_labels":
             self.teacher.load_state_dict(self.student.state_dict())
         self.teacher.eval()
         with torch.no_grad():  # the weak view
             prob = up(self.teacher(xu, representation=False)[0], size).softmax(1)
             pseudo = prob.argmax(1)
-            if pad is not None:
+            if pad is not None and "padding" not in published:
                 pseudo[pad] = IGNORE
             confidence = prob.max(1).values[pseudo != IGNORE].mean().item()
         xu, y_hat, known = StrongView(cfg, self.k).apply(xu, pseudo, xl, yl)
@@ -600,17 +649,26 @@ class Trainer:
             a = alpha(cfg["alpha0"], self.epoch, cfg["epochs"])
             labeled = y_hat != IGNORE
             considered = labeled & ~known
+            if "percentiles" in published:
+                h = h.float()
             gamma, reported = self.thresholds(h, y_hat, considered, a)
+            mixed = y_hat
             y_hat = torch.where(considered & (h >= gamma), IGNORE, y_hat)
             small = logits.shape[-2:]
-            label = torch.cat((nearest(yl, small), nearest(y_hat, small)))
-            unreliable = torch.cat((torch.zeros(len(xl), *small, dtype=torch.bool),
-                                    nearest(considered & (h > gamma), small)))
+            may_be_anchors = y_hat
+            if "anchors" in published:
+                certain = known | (h <= self.percentile(h[considered], 100 * a))
+                may_be_anchors = torch.where(certain, mixed, IGNORE)
+            label = torch.cat((nearest(yl, small), nearest(may_be_anchors, small)))
+            pseudo_small = torch.cat((nearest(yl, small), nearest(mixed, small)))
+            above = h >= gamma if "unreliable" in published else h > gamma
+            unreliable = torch.cat((torch.zeros(len(xl), *small, dtype=torch.bool), nearest(considered & above, small)))
         # Mixing moves padding with the image it belongs to.
         of_images = pseudo != IGNORE if cfg["mix"] == "cutout" else labeled
         trust = 1 if cfg["weight"] is None else cfg["weight"]
         lu = trust * unsupervised_loss(up(logits[len(xl):], size), y_hat, int(of_images.sum()))
-        lc = contrastive_loss(rep, rep_t, logits_t.softmax(1), label, len(xl), unreliable, self.bank, cfg, self.k, report)
+        lc = contrastive_loss(rep, rep_t, logits_t.softmax(1), label, pseudo_small, len(xl), unreliable, self.bank, cfg,
+                              self.k, report, self.positives)
         loss = ls + lu + cfg["lambda_c"] * trust * lc
         norm = self.learn(loss)
         self.follow(self.k if cfg["teacher_start"] == "beginning" else self.j, buffers=cfg["teacher_buffers"] == "ema")
@@ -626,7 +684,7 @@ DEFAULTS = dict(depth=18, classes=6, width=64, features=64, dilations=[2, 4, 6],
                 teacher_buffers="own", epochs=4, steps_per_epoch=3, supervised_epochs=0, alpha0=0.2, delta_p=0.1,
                 low_rank=2, high_rank=5, anchors=32, negatives=16, temperature=0.5, enqueue_per_step=200, lambda_c=0.1,
                 ema_decay=0.99, seed=7, padding=False, dice=0, threshold="global", weight=None, optimizer="sgd",
-                schedule="poly", warmup_steps=0, teacher_start="pseudo_labels")
+                schedule="poly", warmup_steps=0, teacher_start="pseudo_labels", published=[], anchor_ema=False)
 
 
 def batch(cfg, size, nl, nu, step, dtype):

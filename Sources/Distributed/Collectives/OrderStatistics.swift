@@ -63,9 +63,15 @@ extension Communicator {
   /// - Parameters:
   ///   - q: 0 … 100.
   ///   - local: this rank's non-negative, finite numbers; possibly none.
+  ///   - interpolate: what lies between two order statistics, by the distance from the lower, below 1.
   /// - Returns: nil when no rank holds a number.
   /// - Throws: ``NotOrderable`` on every rank when any holds a NaN, an infinite or a negative number.
-  public func percentile(_ q: Double, of local: UnsafeBufferPointer<Float>) throws -> Double? {
+  public func percentile(
+    _ q: Double, of local: UnsafeBufferPointer<Float>,
+    interpolate: (_ low: Float, _ high: Float, _ fraction: Double) -> Double = {
+      Double($0) + (Double($1) - Double($0)) * $2
+    }
+  ) throws -> Double? {
     var bad: Int64 = 0
     for value in local where !(value >= 0 && value.isFinite) { bad += 1 }
     let totals = try sum([Int64(local.count), bad])
@@ -82,7 +88,7 @@ extension Communicator {
     // Computed even where it is not used, so that every rank makes the same calls in every step.
     let next = try successor(of: low, in: local)
     let high = isRepeated ? low : next
-    return Double(low) + (Double(high) - Double(low)) * fraction
+    return interpolate(low, high, fraction)
   }
 }
 

@@ -1,4 +1,5 @@
 import Compute
+import Configuration
 import Distributed
 import Network
 
@@ -7,54 +8,77 @@ package struct Candidates {
   /// For each local sample and class, pixels in row-major order.
   package var anchors: [[[Int32]]]
   package var negatives: [[[Int32]]]
+  /// Pixels that a class's positive is the mean over: its anchors, unless `semantics.anchors` is published.
+  package var centers: [[[Int32]]]
 
-  /// - Parameters:
-  ///   - logits: the teacher's, N × h × w × C, labeled samples first.
-  ///   - labels: ground truth or ŷ at h × w, 255 = ignore.
-  ///   - unreliable: H > γ_t at h × w; false on labeled samples.
+  /// What is known of each pixel at h × w, labeled samples first.
+  package struct Maps {
+    /// y, then the ŷ that unlabeled pixels may be anchors of; 255 = ignore.
+    package var labels: [UInt8]
+    /// H > γ_t; false on labeled samples.
+    package var unreliable: [Bool]
+    /// ŷ before line 6 took any away. Read on unlabeled samples, where `semantics.unlabeled_negatives` is published.
+    package var pseudoLabels: [UInt8]
+    package var labeledCount: Int
+
+    package init(labels: [UInt8], unreliable: [Bool], pseudoLabels: [UInt8] = [], labeledCount: Int) {
+      (self.labels, self.unreliable) = (labels, unreliable)
+      (self.pseudoLabels, self.labeledCount) = (pseudoLabels, labeledCount)
+    }
+  }
+
+  /// - Parameter logits: the teacher's, N × h × w × C, labeled samples first.
   package init(
-    logits: Tensor, labels: [UInt8], unreliable: [Bool], labeledCount: Int, deltaP: Float, lowRank: Int, highRank: Int
+    logits: Tensor, _ maps: Maps, _ settings: Configuration.U2PL, _ semantics: Configuration.Semantics = .init()
   ) {
     let (classes, pixels, samples) = (logits.channels, logits.pixels, logits.count)
+    let (lowRank, highRank, deltaP) = (settings.lowRank, settings.highRank, Float(settings.deltaP))
+    let ofOwnClass = semantics.unlabeledNegatives == .published
     let empty = [[Int32]](repeating: [], count: classes)
     var anchors = [[[Int32]]](repeating: empty, count: samples)
-    var negatives = anchors
+    var negatives = anchors, centers = anchors
     anchors.withUnsafeMutableBufferPointer { anchors in
       negatives.withUnsafeMutableBufferPointer { negatives in
-        nonisolated(unsafe) let anchors = anchors, negatives = negatives
-        parallelFor(samples) { sample in
-          var anchorLists = empty, negativeLists = empty
-          let isLabeled = sample < labeledCount
-          withUnsafeTemporaryAllocation(of: Float.self, capacity: classes) { exps in
-            for p in 0..<pixels {
-              let index = sample * pixels + p
-              let label = labels[index]
-              if isLabeled ? label == ignoreLabel : label == ignoreLabel && !unreliable[index] { continue }
-              let z = UnsafePointer(logits.sample(sample) + p * classes)
-              if label != ignoreLabel {
-                if probability(of: Int(label), z, classes, exps.baseAddress!) > deltaP {
-                  anchorLists[Int(label)].append(Int32(p))
+        centers.withUnsafeMutableBufferPointer { centers in
+          nonisolated(unsafe) let anchors = anchors, negatives = negatives, centers = centers
+          parallelFor(samples) { sample in
+            var anchorLists = empty, negativeLists = empty, centerLists = empty
+            let isLabeled = sample < maps.labeledCount
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: classes) { exps in
+              for p in 0..<pixels {
+                let index = sample * pixels + p
+                let label = maps.labels[index]
+                if label == ignoreLabel && (isLabeled || !maps.unreliable[index]) { continue }
+                let z = UnsafePointer(logits.sample(sample) + p * classes)
+                if label != ignoreLabel {
+                  centerLists[Int(label)].append(Int32(p))
+                  if probability(of: Int(label), z, classes, exps.baseAddress!) > deltaP {
+                    anchorLists[Int(label)].append(Int32(p))
+                  }
                 }
-              }
-              if isLabeled {
-                for c in 0..<classes where c != Int(label) && rank(of: c, z, classes) < lowRank {
-                  negativeLists[c].append(Int32(p))
-                }
-              } else if unreliable[index] {
-                for c in 0..<classes {
-                  let rank = rank(of: c, z, classes)
-                  if rank >= lowRank && rank < highRank { negativeLists[c].append(Int32(p)) }
+                if isLabeled {
+                  guard semantics.labeledNegatives == .equations else { continue }
+                  for c in 0..<classes where c != Int(label) && rank(of: c, z, classes) < lowRank {
+                    negativeLists[c].append(Int32(p))
+                  }
+                } else if maps.unreliable[index] {
+                  for c in 0..<classes where !ofOwnClass || c == Int(maps.pseudoLabels[index]) {
+                    let rank = rank(of: c, z, classes)
+                    if rank >= lowRank && rank < highRank { negativeLists[c].append(Int32(p)) }
+                  }
                 }
               }
             }
+            anchors[sample] = anchorLists
+            negatives[sample] = negativeLists
+            centers[sample] = semantics.anchors == .published ? centerLists : anchorLists
           }
-          anchors[sample] = anchorLists
-          negatives[sample] = negativeLists
         }
       }
     }
     self.anchors = anchors
     self.negatives = negatives
+    self.centers = centers
   }
 
   /// How many candidates each global slot has of each class: [slot][class], known to every rank.

@@ -16,6 +16,17 @@ package struct Contrast {
   package let bank: [Int]
 }
 
+/// What line 8 of docs/method.md keeps from step to step.
+package struct ContrastMemory {
+  package let bank: MemoryBank
+  /// nil unless `semantics.anchor_ema` is on.
+  package let positives: AveragedPositives?
+
+  package init(bank: MemoryBank, positives: AveragedPositives? = nil) {
+    (self.bank, self.positives) = (bank, positives)
+  }
+}
+
 /// What both networks say of one batch, labeled samples first.
 struct Views {
   /// z, the student's representation, N × h × w × D.
@@ -33,10 +44,11 @@ extension StepContext {
   ///   - labels: N × H × W of the labeled samples.
   ///   - reliability: of the unlabeled samples.
   ///   - pixels: H × W.
+  ///   - memory: what earlier steps have left; takes what this one adds.
   func contrast(
-    _ views: Views, labels: [UInt8], _ reliability: Reliability, _ pixels: UpsampledPixels, bank: MemoryBank
+    _ views: Views, labels: [UInt8], _ reliability: Reliability, _ pixels: UpsampledPixels, memory: ContrastMemory
   ) throws -> Contrast {
-    let settings = configuration.u2pl
+    let bank = memory.bank
     let (height, width) = (views.student.height, views.student.width)
     let rows = nearestIndices(source: pixels.height, target: height)
     let columns = nearestIndices(source: pixels.width, target: width)
@@ -47,15 +59,20 @@ extension StepContext {
       }
     }
     let labeledCount = layout.localLabeled.count
+    let labeledPixels = labeledCount * height * width
     let candidates = Candidates(
-      logits: views.teacherLogits, labels: nearest(labels) + nearest(reliability.labels),
-      unreliable: [Bool](repeating: false, count: labeledCount * height * width) + nearest(reliability.unreliable),
-      labeledCount: labeledCount, deltaP: Float(settings.deltaP), lowRank: settings.lowRank, highRank: settings.highRank
-    )
+      logits: views.teacherLogits,
+      Candidates.Maps(
+        labels: nearest(labels) + nearest(reliability.anchorLabels),
+        unreliable: [Bool](repeating: false, count: labeledPixels) + nearest(reliability.unreliable),
+        pseudoLabels: semantics.unlabeledNegatives == .published
+          ? [UInt8](repeating: ignoreLabel, count: labeledPixels) + nearest(reliability.pseudoLabels) : [],
+        labeledCount: labeledCount),
+      configuration.u2pl, semantics)
     let counts = try candidates.globalCounts(layout, ranks: ranks)
     try Enqueue(self)(candidates, counts: counts.negatives, representation: views.teacher, into: bank)
     let (loss, gradient) = try ContrastiveLoss(self)(
-      candidates, counts: counts.anchors, z: views.student, zTeacher: views.teacher, bank: bank)
+      candidates, counts: counts.anchors, z: views.student, zTeacher: views.teacher, memory: memory)
     func total(_ counts: ArraySlice<[Int]>) -> [Int] { (0..<classes).map { c in counts.reduce(0) { $0 + $1[c] } } }
     return Contrast(
       loss: loss, gradient: gradient, anchors: total(counts.anchors[...]),
@@ -69,6 +86,7 @@ extension Traffic {
   /// `contrast` without the memory bank: counts of candidates, centroids, and the losses of anchors of every class.
   package mutating func contrast(_ size: StepSize) {
     allReduce(count: 2 * size.slots * size.classes)
+    if size.configuration.semantics.anchors == .published { allReduce(count: size.classes) }
     orderedReduce(count: size.classes * size.configuration.model.features)
     orderedReduce(count: size.classes * size.configuration.u2pl.anchors)
   }

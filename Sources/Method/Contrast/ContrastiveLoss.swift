@@ -11,12 +11,20 @@ package struct ContrastiveLoss {
 
   package init(_ context: StepContext) { self.context = context }
 
+  /// Anchors and positive of one class, and the class whose queue they meet: the same, unless `semantics.anchor_class` is
+  /// published.
+  private struct Term {
+    let anchors: Int
+    let queue: Int
+  }
+
   /// One draw of an anchor that this rank holds.
   private struct Anchor {
     let sample: Int
     let pixel: Int
     let index: Int
-    let classNumber: Int
+    /// Number of its term.
+    let term: Int
   }
 
   /// Collective.
@@ -27,29 +35,32 @@ package struct ContrastiveLoss {
   ///   - zTeacher: the teacher's.
   /// - Returns: L_c, and the gradient of λ_c L_c with respect to z, nil where no class has both anchors and negatives.
   package func callAsFunction(
-    _ candidates: Candidates, counts: [[Int]], z: Tensor, zTeacher: Tensor, bank: MemoryBank
+    _ candidates: Candidates, counts: [[Int]], z: Tensor, zTeacher: Tensor, memory: ContrastMemory
   ) throws -> (loss: Double, gradient: Tensor?) {
-    let settings = context.configuration.u2pl
+    let settings = context.configuration.u2pl, bank = memory.bank
     let classes = bank.capacities.count
     let totals = (0..<classes).map { c in counts.reduce(0) { $0 + $1[c] } }
-    let active = (0..<classes).filter { totals[$0] > 0 && bank.queues[$0].count > 0 }
-    guard !active.isEmpty else { return (0, nil) }
+    let centers = try centerCounts(candidates, anchors: totals)
+    let present = centers.indices.filter { centers[$0] > 0 }
+    let terms = terms(present: present).filter { totals[$0.anchors] > 0 && bank.queues[$0.queue].count > 0 }
+    let mean = context.semantics.contrastMean
+    guard !terms.isEmpty, mean == .equations || present.count > 1 else { return (0, nil) }
+    let share = mean == .published ? present.count : classes
 
-    let centroids = try centroids(candidates, totals, zTeacher)
-    let anchors = drawAnchors(candidates, counts, totals, active)
+    let positives = positives(of: terms, try centroids(candidates, centers, zTeacher), memory)
+    let anchors = drawAnchors(candidates, counts, totals, terms)
     let features = z.channels
     let gradients = Buffer(count: max(1, anchors.count * features))
-    var losses = [Double](repeating: 0, count: active.count * settings.anchors)
-    var row = [Int](repeating: 0, count: classes)
-    for (i, c) in active.enumerated() { row[c] = i }
-    let weight = settings.lambdaC * context.trust / Double(classes * settings.anchors)
+    var losses = [Double](repeating: 0, count: terms.count * settings.anchors)
+    let weight = settings.lambdaC * context.trust / Double(share * settings.anchors)
     losses.withUnsafeMutableBufferPointer { losses in
       let losses = losses.baseAddress!
       parallelFor(anchors.count) { i in
         let anchor = anchors[i]
-        losses[row[anchor.classNumber] * settings.anchors + anchor.index] = anchorLoss(
-          anchor, z.sample(anchor.sample) + anchor.pixel * features, centroids[anchor.classNumber], bank,
-          weight: Float(weight), gradient: gradients.data + i * features)
+        losses[anchor.term * settings.anchors + anchor.index] = anchorLoss(
+          z.sample(anchor.sample) + anchor.pixel * features, positives[anchor.term],
+          Negatives(bank: bank, classNumber: terms[anchor.term].queue, anchor: anchor.index), weight: Float(weight),
+          gradient: gradients.data + i * features)
       }
     }
     // Each anchor's loss comes from one rank and the others give 0, so the sum over ranks is exact.
@@ -62,16 +73,37 @@ package struct ContrastiveLoss {
       let from = gradients.data + i * features
       for k in 0..<features { to[k] += from[k] }
     }
-    return (losses.reduce(0, +) / Double(classes * settings.anchors), gradient)
+    return (losses.reduce(0, +) / Double(share * settings.anchors), gradient)
   }
 
-  /// z_c⁺: the mean of the teacher's vectors over the anchors of each class, along the slot tree.
+  /// - Parameter present: classes that have anchors, or pixels that their positive is the mean over.
+  private func terms(present: [Int]) -> [Term] {
+    context.semantics.anchorClass == .published
+      ? present.enumerated().map { Term(anchors: $0, queue: $1) } : present.map { Term(anchors: $0, queue: $0) }
+  }
+
+  /// How many pixels each class's positive is the mean over, over the global batch. Collective.
+  private func centerCounts(_ candidates: Candidates, anchors: [Int]) throws -> [Int] {
+    guard context.semantics.anchors == .published else { return anchors }
+    let own = anchors.indices.map { c in candidates.centers.reduce(Int64(0)) { $0 + Int64($1[c].count) } }
+    return try context.ranks.sum(own).map(Int.init)
+  }
+
+  /// z⁺ of each term.
+  private func positives(of terms: [Term], _ centroids: [[Float]], _ memory: ContrastMemory) -> [[Float]] {
+    guard let averaged = memory.positives else { return terms.map { centroids[$0.anchors] } }
+    let ofQueue = Dictionary(uniqueKeysWithValues: terms.map { ($0.queue, centroids[$0.anchors]) })
+    let positives = averaged.average(ofQueue, step: context.step)
+    return terms.map { positives[$0.queue]! }
+  }
+
+  /// z_c⁺ of the step: the mean of the teacher's vectors over the anchors of each class, along the slot tree.
   private func centroids(_ candidates: Candidates, _ totals: [Int], _ zTeacher: Tensor) throws -> [[Float]] {
     let features = zTeacher.channels
     var sums = context.layout.tree.reduce { slot in
       var sums = [Double](repeating: 0, count: totals.count * features)
       sums.withUnsafeMutableBufferPointer { sums in
-        for (c, pixels) in candidates.anchors[slot].enumerated() {
+        for (c, pixels) in candidates.centers[slot].enumerated() {
           let to = sums.baseAddress! + c * features
           for pixel in pixels {
             let from = zTeacher.sample(slot) + Int(pixel) * features
@@ -91,13 +123,14 @@ package struct ContrastiveLoss {
 
   /// The same M draws a class on every rank; each keeps those that fall on its samples.
   private func drawAnchors(
-    _ candidates: Candidates, _ counts: [[Int]], _ totals: [Int], _ active: [Int]
+    _ candidates: Candidates, _ counts: [[Int]], _ totals: [Int], _ terms: [Term]
   ) -> [Anchor] {
     let draws = context.configuration.u2pl.anchors
     var sampleOfSlot = [Int?](repeating: nil, count: counts.count)
     for (sample, slot) in context.layout.globalSlots.enumerated() { sampleOfSlot[slot] = sample }
     var anchors: [Anchor] = []
-    for c in active {
+    for (number, term) in terms.enumerated() {
+      let c = term.anchors
       var first = [0]
       for slot in counts { first.append(first.last! + slot[c]) }
       for i in 0..<draws {
@@ -106,21 +139,30 @@ package struct ContrastiveLoss {
         let slot = lowerBound(first, position + 1) - 1
         guard let sample = sampleOfSlot[slot] else { continue }
         let pixel = candidates.anchors[sample][c][position - first[slot]]
-        anchors.append(Anchor(sample: sample, pixel: Int(pixel), index: i, classNumber: c))
+        anchors.append(Anchor(sample: sample, pixel: Int(pixel), index: i, term: number))
       }
     }
     return anchors
   }
 
+  /// The negatives that one anchor draws.
+  private struct Negatives {
+    let bank: MemoryBank
+    let classNumber: Int
+    /// Number of the anchor's draw.
+    let anchor: Int
+  }
+
   /// The term of one anchor, and its gradient times `weight`. One N × D block, whatever share of the anchors is here.
   private func anchorLoss(
-    _ anchor: Anchor, _ z: UnsafePointer<Float>, _ centroid: [Float], _ bank: MemoryBank, weight: Float,
+    _ z: UnsafePointer<Float>, _ centroid: [Float], _ negatives: Negatives, weight: Float,
     gradient: UnsafeMutablePointer<Float>
   ) -> Double {
     let settings = context.configuration.u2pl
+    let bank = negatives.bank
     let n = settings.negatives, d = bank.features
     let inverseTemperature = Float(1 / settings.temperature)
-    let queue = bank.queues[anchor.classNumber]
+    let queue = bank.queues[negatives.classNumber]
     return withScratch(of: Float.self, count: (n + 1) * (d + 3)) { block in
       // Row 0 is the centroid, rows 1…N the negatives.
       let cosines = block + (n + 1) * d
@@ -129,7 +171,7 @@ package struct ContrastiveLoss {
       inverseNorms[0] = 1 / norm(block, d)
       for j in 0..<n {
         let entry = context.philox.index(
-          below: queue.count, index: UInt32(anchor.index * n + j), item: UInt32(anchor.classNumber),
+          below: queue.count, index: UInt32(negatives.anchor * n + j), item: UInt32(negatives.classNumber),
           step: UInt32(context.step), stream: .negatives)
         let slot = queue[entry]
         (block + (j + 1) * d).update(from: bank.vector(slot: slot), count: d)

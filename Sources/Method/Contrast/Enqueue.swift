@@ -1,4 +1,5 @@
 import Compute
+import Configuration
 import Distributed
 import Network
 
@@ -95,7 +96,7 @@ package struct Enqueue {
   /// position, where there are more than the limit; and of these no more than the queue can hold.
   private func positionsKept(of total: Int, capacity: Int, _ c: Int) -> [Int] {
     var positions: [Int]
-    if let limit = context.configuration.u2pl.enqueuePerStep, total > limit {
+    if let limit = context.configuration.newKeysPerStep, total > limit {
       let draws = (0..<total).map { position in
         let word = context.philox.words(
           index: UInt32(position), item: UInt32(c), step: UInt32(context.step), stream: .enqueue)[0]
@@ -118,7 +119,7 @@ extension Traffic {
     let labeled = Double(size.labeled) * pixels
     let unreliable = Double(size.unlabeled) * pixels * settings.alpha0
     let ofClass = (labeled * Double(low) + unreliable * Double(max(0, high - low))) / Double(size.classes)
-    let limit = settings.enqueuePerStep.map(Double.init) ?? .infinity
+    let limit = size.configuration.newKeysPerStep.map(Double.init) ?? .infinity
     let keys = settings.capacity.reduce(0.0) { $0 + min(ofClass, limit, Double($1)) }
     // A pixel that is a key of several classes travels once.
     let vectors = min(keys, labeled + unreliable)
@@ -126,6 +127,11 @@ extension Traffic {
     gatherToLeaders(totalBytes: vectors * Double(MemoryLayout<UInt64>.size))
     gatherToLeaders(totalBytes: vectors * Double(size.configuration.model.features * MemoryLayout<Float>.size))
   }
+}
+
+extension Configuration {
+  /// How many keys of a class may enter the bank in a step; nil for no limit.
+  fileprivate var newKeysPerStep: Int? { semantics.newKeys == .published ? nil : u2pl.enqueuePerStep }
 }
 
 /// The first index of an ascending array whose element is not below `value`.

@@ -11,6 +11,10 @@ package struct Reliability {
   package let alpha: Double
   /// ŷ where H < γ_t, and labels that are known; 255 elsewhere: N × H × W of this rank's unlabeled samples.
   package let labels: [UInt8]
+  /// ŷ of the strong view, before any was taken away.
+  package let pseudoLabels: [UInt8]
+  /// The labels that pixels may be anchors of; `labels`, unless `semantics.anchors` is published.
+  package let anchorLabels: [UInt8]
   /// Where H > γ_t, N × H × W; false where there was no pseudo-label.
   package let unreliable: [Bool]
   /// Pixels that keep their label, and all pixels of unlabeled images, over the global batch. Padding is none.
@@ -39,13 +43,14 @@ extension StepContext {
   ) throws -> Reliability {
     let entropy = pixels.entropy(teacherLogits, samples: unlabeledSamples)
     let alpha = configuration.u2pl.alpha0 * (1 - Double(epoch) / Double(schedule.epochs))
-    let thresholds = try ReliabilityThresholds(
-      configuration.u2pl.threshold, classes: classes, percentile: 100 * (1 - alpha), of: entropy, mixed, ranks: ranks)
+    let thresholds = try ReliabilityThresholds(configuration, alpha: alpha, of: entropy, mixed, ranks: ranks)
     let found = thresholds.apply(to: mixed, entropy: entropy)
     // Padding is no pixel of an image; what CutOut has removed is.
     let totals = try ranks.sum([Int64(found.reliable), Int64(thresholds.pixels + mixed.removed)])
     return Reliability(
       gamma: thresholds.global, gammaOfClass: thresholds.ofClass ?? [], alpha: alpha, labels: found.labels,
+      pseudoLabels: mixed.labels,
+      anchorLabels: thresholds.anchorLabels(of: mixed, entropy: entropy, reliable: found.labels),
       unreliable: found.unreliable, reliableCount: Int(totals[0]), pixelCount: Int(totals[1]))
   }
 
@@ -66,6 +71,7 @@ extension Traffic {
   /// `reliability`.
   package mutating func reliability(_ size: StepSize) {
     for _ in 0..<(size.configuration.u2pl.threshold == .perClass ? size.classes : 1) { percentile() }
+    if size.configuration.semantics.anchors == .published { percentile() }
     allReduce(count: 2)
   }
 

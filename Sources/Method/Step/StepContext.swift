@@ -31,6 +31,7 @@ package struct StepContext {
 
   var epoch: Int { schedule.epoch(ofStep: step) }
   var classes: Int { configuration.data.classes }
+  var semantics: Configuration.Semantics { configuration.semantics }
   /// This rank's labeled and unlabeled samples in tensors that hold both.
   var labeledSamples: Range<Int> { 0..<layout.localLabeled.count }
   var unlabeledSamples: Range<Int> {

@@ -42,6 +42,10 @@ extension U2PLTrainer {
     let pass = trainingPass(.labeled, network: 0, recordsForBackward: true)
     let output = try student.forward(images, representation: false, pass)
     hooks.ended(.studentForward)
+    if teacherSeesLabeledImages {
+      _ = try teacher.forward(images, trainingPass(.labeled, network: 1, recordsForBackward: false))
+      hooks.ended(.teacherForward)
+    }
     let gradients = OutputGradients(output)
     let pixels = UpsampledPixels(logits: output.logits, height: images.height, width: images.width)
     let losses = StepLosses(
@@ -83,7 +87,7 @@ extension U2PLTrainer {
     let contrast = try context.contrast(  // 8
       Views(
         student: output.representation!, teacher: ofTeacher.representation!, teacherLogits: ofTeacher.logits),
-      labels: labels, reliability, pixels, bank: bank)
+      labels: labels, reliability, pixels, memory: ContrastMemory(bank: bank, positives: positives))
     gradients.representation = contrast.gradient
     hooks.ended(.contrastiveLoss)
 

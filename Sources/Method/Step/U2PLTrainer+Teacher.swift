@@ -13,12 +13,29 @@ extension U2PLTrainer {
 
   /// Before a semi-supervised step: a teacher that has not followed so far starts as a copy of the student, once.
   func startTeacher() {
+    guard configuration.semantics.teacherCopy == .equations else {
+      if isStudent { teacher.parameters.copyValues(from: student.parameters) }
+      return
+    }
     if semiSupervisedSteps == 0, !followsFromBeginning { teacher.parameters.copy(from: student.parameters) }
+  }
+
+  /// With `semantics.teacher_copy` published: through the first semi-supervised epoch, the teacher has the student's parameters.
+  private var isStudent: Bool {
+    configuration.semantics.teacherCopy == .published
+      && schedule.epoch(ofStep: step) == schedule.epoch(ofStep: schedule.firstSemiSupervisedStep)
+  }
+
+  /// With `semantics.supervised_teacher` published: before pseudo-labels begin, the teacher's running statistics are of labeled
+  /// images, by the parameters that it started with.
+  var teacherSeesLabeledImages: Bool {
+    configuration.semantics.supervisedTeacher == .published && configuration.u2pl.enabled && semiSupervisedSteps == 0
   }
 
   /// a of this step.
   private var averagingFactor: Double {
-    ExponentialMovingAverage.factor(
+    if isStudent { return 0 }
+    return ExponentialMovingAverage.factor(
       step: followsFromBeginning ? step : semiSupervisedSteps,
       limit: configuration.u2pl.emaDecay ?? ExponentialMovingAverage.limit(totalSteps: schedule.totalSteps))
   }

@@ -21,6 +21,8 @@ public final class U2PLTrainer {
   /// Sums the student's gradients over the ranks.
   package var exchange: any GradientExchange
   package let bank: MemoryBank
+  /// nil unless `semantics.anchor_ema` is on.
+  package let positives: AveragedPositives?
   package let layout: BatchLayout
   package let philox: Philox
   /// What others attach to each step.
@@ -58,6 +60,9 @@ public final class U2PLTrainer {
       configuration.u2pl.enabled ? configuration.u2pl.capacity : configuration.u2pl.capacity.map { _ in 0 }
     bank = try MemoryBank(
       capacities: capacities, features: configuration.model.features, nodes: try NodeGroup(ranks))
+    positives =
+      configuration.semantics.anchorEMA && configuration.u2pl.enabled
+      ? AveragedPositives(classes: configuration.data.classes, features: configuration.model.features) : nil
   }
 
   /// - Throws: ``TrainingError`` when ranks cannot hold equal shares of the batch.

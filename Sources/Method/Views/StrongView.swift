@@ -7,10 +7,14 @@ import Transforms
 /// Line 2 of docs/method.md: mixing sample i with sample (i + 1) mod B_u of the global batch.
 package struct StrongView {
   let settings: Configuration.Augment
+  let rectangle: Configuration.Semantics.Source
   let philox: Philox
 
-  package init(_ settings: Configuration.Augment, philox: Philox) {
+  package init(
+    _ settings: Configuration.Augment, rectangle: Configuration.Semantics.Source = .equations, philox: Philox
+  ) {
     self.settings = settings
+    self.rectangle = rectangle
     self.philox = philox
   }
 
@@ -86,8 +90,12 @@ package struct StrongView {
     let shares = settings.cutmixArea
     let share = shares.lowerBound + (shares.upperBound - shares.lowerBound) * draw(4, slot: slot, step)
     let narrowest = min(width, Int(share * Double(width)) + 1)
-    let boxWidth = narrowest + Int(draw(1, slot: slot, step) * Double(width - narrowest + 1))
-    let boxHeight = min(height, Int((Double(height * width) * share / Double(boxWidth)).rounded()))
+    let isPublished = rectangle == .published
+    let widest = isPublished ? max(narrowest, width - 1) : width
+    let boxWidth = narrowest + Int(draw(1, slot: slot, step) * Double(widest - narrowest + 1))
+    let exactHeight = Double(height * width) * share / Double(boxWidth)
+    let boxHeight = min(
+      height, Int(exactHeight.rounded(isPublished ? .toNearestOrEven : .toNearestOrAwayFromZero)))
     let left = Int(draw(2, slot: slot, step) * Double(width - boxWidth + 1))
     let top = Int(draw(3, slot: slot, step) * Double(height - boxHeight + 1))
     var keep = [Bool](repeating: true, count: batch.plane)
@@ -118,7 +126,7 @@ extension StepContext {
   ///
   /// - Parameter labeled: this rank's labeled images, which copy-paste takes from.
   func strongView(_ weak: consuming PseudoLabeled, labeled: [Example]) throws -> PseudoLabeled {
-    try StrongView(configuration.augment, philox: philox).apply(
+    try StrongView(configuration.augment, rectangle: semantics.rectangle, philox: philox).apply(
       &weak, labeled: labeled, firstSlot: layout.localUnlabeled.lowerBound, step: step, ranks: ranks)
     return weak
   }

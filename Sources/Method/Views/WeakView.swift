@@ -44,7 +44,9 @@ extension StepContext {
       let (classes, confidence) = pixels.prediction(logits, sample: sample)
       samples += example.pixels
       // Where the crop reaches beyond the image there is nothing to learn.
-      labels += zip(classes, example.labels).map { $1 == ignoreLabel ? ignoreLabel : $0 }
+      labels +=
+        semantics.padding == .published
+        ? classes : zip(classes, example.labels).map { $1 == ignoreLabel ? ignoreLabel : $0 }
       confidences += confidence
     }
     return PseudoLabeled(

@@ -43,6 +43,12 @@ extension Configuration {
         "u2pl.low_rank \(u2pl.lowRank) with \(data.classes) classes: \(what); "
           + "--set u2pl.low_rank=\(U2PL.standardLowRank(classes: data.classes)) is the default for as many")
     }
+    let published = semantics.publishedRows
+    if !published.isEmpty {
+      warnings.append(
+        "semantics: as the published program in one process: \(published.joined(separator: ", ")) (docs/method.md); outside the "
+          + "promise of the same bits on any number of ranks")
+    }
     let strong = augment.strong
     if teacher.buffers == .own, strong.color != nil || strong.greyProbability > 0 || strong.blur != nil {
       warnings.append(

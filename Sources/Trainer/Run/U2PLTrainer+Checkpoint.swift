@@ -10,7 +10,7 @@ import Weights
 extension U2PLTrainer {
   /// The whole state: `student/NAME` and `teacher/NAME` as PyTorch state_dicts, `optimizer/momentum/NAME`, with AdamW
   /// `optimizer/second_moment/NAME`, `bank/vectors` [stored, D] and `bank/queue/C` (numbers of these vectors, oldest first)
-  /// where there are any. The same bits at any rank count.
+  /// where there are any, and with `semantics.anchor_ema` `bank/positives` [C, D]. The same bits at any rank count.
   public func snapshot() -> CheckpointContents {
     var contents = CheckpointContents()
     contents.attributes["step"] = .int(Int64(step))
@@ -40,6 +40,10 @@ extension U2PLTrainer {
       contents.datasets["bank/vectors"] = StoredDataset(
         shape: [vectors.count / bank.features, bank.features], values: .float32(vectors))
     }
+    if let positives {
+      contents.datasets["bank/positives"] = StoredDataset(
+        shape: [positives.values.count, bank.features], values: .float32(positives.values.flatMap { $0 }))
+    }
     return contents
   }
 
@@ -58,6 +62,12 @@ extension U2PLTrainer {
       }
       try restoreOptimizer(contents, path)
       storedBank = try bankContents(contents, path)
+      if let positives, case .float32(let values)? = contents.datasets["bank/positives"]?.values {
+        guard values.count == positives.values.count * bank.features else {
+          throw CheckpointError(description: "\(path): /bank/positives is misshapen")
+        }
+        positives.set(values)
+      }
       guard case .int(let step)? = contents.attributes["step"],
         case .int(let semiSupervised)? = contents.attributes["semi_supervised_steps"]
       else { throw CheckpointError(description: "\(path): the attributes step and semi_supervised_steps are missing") }
@@ -137,6 +147,7 @@ extension U2PLTrainer {
       network.parameters.markChanged()
     }
     for (_, values) in optimizer.state { try share(values) }
+    if let positives { positives.set(try ranks.broadcast(positives.values.flatMap { $0 }, from: 0)) }
     let numbers = try ranks.broadcast([Int64(step), Int64(semiSupervisedSteps)], from: 0)
     (step, semiSupervisedSteps) = (Int(numbers[0]), Int(numbers[1]))
   }
