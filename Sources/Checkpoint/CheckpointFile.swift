@@ -99,7 +99,8 @@ extension HDF5Reader {
 }
 
 extension CheckpointFile {
-  /// The threads of a rank that a run was computed with until this checkpoint; nil where the file cannot be read or does not say.
+  /// The threads of a rank that a run was computed with until this checkpoint; nil where the file does not say, or cannot
+  /// be read.
   public static func threads(_ path: String) -> Int? {
     guard case .int(let threads)? = (try? summary(path))?.attributes["threads"] else { return nil }
     return Int(threads)

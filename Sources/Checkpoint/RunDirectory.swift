@@ -117,8 +117,8 @@ public struct RunDirectory: Sendable {
   /// The names of the links.
   public static let links = ["latest", "best"]
 
-  /// The name of the checkpoint that a link leads to: a symbolic link, or a file with that name where there are none. nil where
-  /// it leads to none.
+  /// The name of the checkpoint that a link leads to: a symbolic link, or a file with that name where there are none.
+  /// nil where it leads to none.
   public func target(of link: String) -> String? { RunDirectory.target(FileSystem.join(checkpointsPath, link)) }
 
   /// Whether links are files with a name, because the file system has no symbolic links.
@@ -135,8 +135,8 @@ public struct RunDirectory: Sendable {
     return step(ofName: name) == nil ? nil : name
   }
 
-  /// The file that a path means: where `latest` or `best` is no symbolic link but a file with the name of a checkpoint, that
-  /// checkpoint.
+  /// The file that a path means: where `latest` or `best` is no symbolic link but a file with the name of a checkpoint,
+  /// that checkpoint.
   public static func resolved(_ path: String) -> String {
     guard FileSystem.linkTarget(path) == nil, let name = target(path) else { return path }
     return FileSystem.join(FileSystem.directory(of: path), name)

@@ -33,8 +33,8 @@ public enum MPIEnvironment {
     return try Communicator(borrowing: u2pl_comm_world())
   }
 
-  /// Whether ranks of a host can share memory, and see each other's processes: not where each has process numbers of its own. Each
-  /// rank then counts as a node, on every host.
+  /// Whether ranks of a host can share memory, and see each other's processes: not where each has process numbers of
+  /// its own. Each rank then counts as a node, on every host.
   public private(set) nonisolated(unsafe) static var sharesMemory = true
 
   /// Ends MPI in an orderly way; every rank has to come here (MPI 3.1 section 8.7). Does nothing where it is not

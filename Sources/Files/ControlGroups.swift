@@ -1,7 +1,7 @@
 import Foundation
 
-/// The limits of the control groups that this process is in, of version 1 and 2: a container's, or a batch job's. Each level
-/// of the hierarchy may have one of its own, and the tightest counts.
+/// The limits of the control groups that this process is in, of version 1 and 2: a container's, or a batch job's. Each
+/// level of the hierarchy may have one of its own, and the tightest counts.
 package struct ControlGroups {
   /// A limit, and the folder of the group that sets it.
   package struct Limit<Value> {
@@ -38,7 +38,8 @@ package struct ControlGroups {
 
   /// The folders of a group and of those above it, as far as they can be seen.
   private static func levels(_ path: String, _ mount: MountTable.Mount) -> [String] {
-    // A container without a name space of its own sees its group at the mount's root, under the path that the host gives it.
+    // A container without a name space of its own sees its group at the mount's root, under the path that the host
+    // gives it.
     var rest = path
     if mount.root != "/", MountTable.holds(mount.root, rest) { rest = String(rest.dropFirst(mount.root.count)) }
     if rest.split(separator: "/").contains("..") { rest = "" }
@@ -51,8 +52,8 @@ package struct ControlGroups {
     return folders + [mount.point]
   }
 
-  /// Bytes that the processes of these groups can still have; nil where there is no limit. What a group holds of files that
-  /// were not used lately can be given back, and does not count as used.
+  /// Bytes that the processes of these groups can still have; nil where there is no limit. What a group holds of files
+  /// that were not used lately can be given back, and does not count as used.
   package var memoryAvailable: Limit<Int>? {
     memory.compactMap { folder, isUnified -> Limit<Int>? in
       let names =

@@ -25,8 +25,8 @@ package enum NetworkInterfaces {
     return found.joined(separator: ", ")
   }
 
-  /// Bridges that programs for containers and virtual machines make. Each host has the same addresses on its own, so a message to
-  /// another host that is sent there comes back.
+  /// Bridges that programs for containers and virtual machines make. Each host has the same addresses on its own, so a
+  /// message to another host that is sent there comes back.
   package static var ofContainers: [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: "/sys/class/net")) ?? []).filter(isOfContainers).sorted()
   }

@@ -26,7 +26,8 @@ struct RunState {
   /// The step of the newest checkpoint, nil where there is none.
   var newestCheckpoint: Int? { (try? directory.checkpoints())?.first?.step }
 
-  /// The threads of a rank of the run that a launch goes on with; nil where that is not known, or nothing is gone on with.
+  /// The threads of a rank of the run that a launch goes on with; nil where that is not known, or nothing is gone on
+  /// with.
   func threads(_ resume: LaunchOptions.Resume) -> Int? {
     switch resume {
     case .no: nil

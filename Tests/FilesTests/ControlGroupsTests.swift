@@ -2,7 +2,8 @@ import Files
 import TestSupport
 import XCTest
 
-/// Limits of control groups, in trees of files as Linux shows them. `HostProbeTests` reads the same trees by a shell script.
+/// Limits of control groups, in trees of files as Linux shows them. `HostProbeTests` reads the same trees by a shell
+/// script.
 final class ControlGroupsTests: DirectoryTestCase {
   private func write(_ name: String, _ text: String) throws {
     let url = URL(fileURLWithPath: path(name))

@@ -200,7 +200,8 @@ final class ClusterTests: CommandTestCase {
   }
 
   /// `u2pl launch` goes on with the two hosts that are left.
-  /// docker0 has the same address on every host. Real hosts have no choice of interfaces made for them, as the rehearsal makes one.
+  /// docker0 has the same address on every host. Real hosts have no choice of interfaces made for them, as the
+  /// rehearsal makes one.
   func testBridgesOfContainersOnEveryHost() throws {
     _ = try finish(script("up", "--slots", "1,1", "--name", cluster))
     for host in ["node01", "node02"] {

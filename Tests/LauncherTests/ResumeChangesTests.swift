@@ -1,8 +1,8 @@
 import Foundation
 import XCTest
 
-/// A resume with another configuration, other lists, threads or libraries: what differs is said with its effect, and what
-/// would make the rest of the run no continuation is refused.
+/// A resume with another configuration, other lists, threads or libraries: what differs is said with its effect, and
+/// what would make the rest of the run no continuation is refused.
 final class ResumeChangesTests: CommandTestCase {
   private let latest = ["--resume", "latest"]
 

@@ -1,7 +1,8 @@
 import Foundation
 import XCTest
 
-/// Processes that would train in one directory at once: those of a launcher that MPI does not see, and a second `train`.
+/// Processes that would train in one directory at once: those of a launcher that MPI does not see, and a second
+/// `train`.
 final class SeveralRunsTests: CommandTestCase {
   private let long = ["schedule.epochs=400"]
 

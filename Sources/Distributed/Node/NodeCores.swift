@@ -39,7 +39,8 @@ extension Communicator {
     let online = max(1, ProcessInfo.processInfo.processorCount)
     func cores(_ mask: [UInt8]) -> Int { max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount }) }
     func whole(_ quota: Double) -> Int { max(1, Int(min(quota, 1e6).rounded(.up))) }
-    // Each container has a quota of its own; ranks of one container share it. Paths of different containers may look alike.
+    // Each container has a quota of its own; ranks of one container share it. Paths of different containers may look
+    // alike.
     let space = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/cgroup")) ?? ""
     let names = try node.allGather(quota.map { "\(space) \($0.group)" } ?? "")
     let quotas = try node.allGather([quota?.cores ?? .infinity]).elements

@@ -33,7 +33,7 @@ struct Train: ParsableCommand {
 
   @Flag(
     help:
-      "Resume although keys that --set names make the rest of the run no continuation: seed, lists, batch sizes and the like."
+      "Resume although keys that --set names make the rest no continuation: seed, lists, batch sizes and the like."
   )
   var resumeChanged = false
 

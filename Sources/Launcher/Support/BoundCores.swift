@@ -2,8 +2,8 @@ import Compute
 import Distributed
 import Foundation
 
-/// The cores that launchers have bound processes to. Two `mpirun` on a host know nothing of each other, and both begin with its
-/// first core.
+/// The cores that launchers have bound processes to. Two `mpirun` on a host know nothing of each other, and both begin
+/// with its first core.
 struct BoundCores {
   /// A process, and the cores it is bound to.
   struct Holder: Equatable {
@@ -16,8 +16,8 @@ struct BoundCores {
   /// - Parameter root: goes before every path; for tests.
   init(root: String = "") { self.root = root }
 
-  /// The cores that a process is bound to, and those of the nearest process above it that may use others too; nil where it is
-  /// bound to none. A container's share of the cores is no binding: all processes in it have the same.
+  /// The cores that a process is bound to, and those of the nearest process above it that may use others too; nil where
+  /// it is bound to none. A container's share of the cores is no binding: all processes in it have the same.
   func binding(of process: String) -> (cores: Set<Int>, wider: Set<Int>)? {
     guard let own = status(process), let cores = own.cores else { return nil }
     var parent = own.parent
@@ -94,8 +94,8 @@ struct BoundCores {
 }
 
 extension BoundCores {
-  /// Looks whether this rank's cores are taken by another run, and under a launch unbinds the ranks of the host where one's
-  /// are. Collective.
+  /// Looks whether this rank's cores are taken by another run, and under a launch unbinds the ranks of the host where
+  /// one's are. Collective.
   ///
   /// - Returns: what to tell on this rank.
   static func settle(_ ranks: Communicator, isLaunched: Bool) throws -> [String] {

@@ -2,8 +2,8 @@ import Compute
 import Files
 import Foundation
 
-/// Whether the ranks of a host have more threads than cores, as far as it can be told before MPI starts: a rank that waits must
-/// then let go of its core, and MPI is told so only as it starts.
+/// Whether the ranks of a host have more threads than cores, as far as it can be told before MPI starts: a rank that
+/// waits must then let go of its core, and MPI is told so only as it starts.
 enum Crowding {
   /// - Parameters:
   ///   - threads: of a rank; nil where they are chosen by the cores there are.

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Whether the ranks of a host are numbered by different name spaces, as containers of their own number them. Open MPI takes ranks
-/// of equal process numbers for one process, and ends by a segmentation fault when they share memory.
+/// Whether the ranks of a host are numbered by different name spaces, as containers of their own number them. Open MPI
+/// takes ranks of equal process numbers for one process, and ends by a segmentation fault when they share memory.
 struct ProcessNumbers {
   private let environment: [String: String]
   /// Where ranks that can share memory leave notes for each other.
@@ -17,8 +17,8 @@ struct ProcessNumbers {
     (self.environment, self.directory, self.root, self.number) = (environment, directory, root, number)
   }
 
-  /// Whether ranks of this host have equal numbers, or cannot even compare them. Asks the other ranks only where the launcher
-  /// cannot be seen, and so is in another name space; waits for them `seconds` at most.
+  /// Whether ranks of this host have equal numbers, or cannot even compare them. Asks the other ranks only where the
+  /// launcher cannot be seen, and so is in another name space; waits for them `seconds` at most.
   func collide(seconds: Double = 10) -> Bool {
     guard let ranks = environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap({ Int($0) }), ranks > 1,
       let rank = environment["OMPI_COMM_WORLD_LOCAL_RANK"].flatMap({ Int($0) }),

@@ -122,21 +122,22 @@ enum RankedProcess {
     var warnings: [String] = []
     if !MPIEnvironment.sharesMemory {
       warnings.append(
-        "note: the ranks of a host have process numbers of their own, as containers give them, and cannot share memory: each has a "
-          + "memory bank of its own and sends through TCP; docker run --pid=host --ipc=host lets them share")
+        "note: the ranks of a host have process numbers of their own, as containers give them, and cannot share memory: "
+          + "each has a memory bank of its own and sends through TCP; docker run --pid=host --ipc=host lets them share")
     }
     if cores.ranks * threads > cores.shared {
       warnings.append(
-        "warning: \(cores.ranks) ranks × \(threads) threads\(isResumed ? ", as the run had," : "") on \(cores.shared) cores: they "
-          + "will get in each other's way; "
+        "warning: \(cores.ranks) ranks × \(threads) threads\(isResumed ? ", as the run had," : "") on \(cores.shared) "
+          + "cores: they will get in each other's way; "
           + (threads > cores.threadsPerRank
             ? "--set compute.threads=\(cores.threadsPerRank)"
               + (isResumed ? " takes fewer, with other bits; fewer ranks keep the bits" : "")
             : "start fewer ranks"))
     } else if isResumed, threads != cores.threadsPerRank {
       warnings.append(
-        "note: \(threads) threads a rank, as the run had, so that it computes the same bits; this rank's share of the cores "
-          + "would be \(cores.threadsPerRank): --set compute.threads=\(cores.threadsPerRank) takes it, with other bits")
+        "note: \(threads) threads a rank, as the run had, so that it computes the same bits; this rank's share of the "
+          + "cores would be \(cores.threadsPerRank): --set compute.threads=\(cores.threadsPerRank) takes it, with other bits"
+      )
     } else if wanted == nil, cores.bound < cores.online, cores.ranks * threads < min(cores.online, cores.allowed) {
       warnings.append(
         "note: mpirun has bound \(cores.ranks == 1 ? "this rank" : "these ranks") to \(cores.bound) of \(cores.online) "

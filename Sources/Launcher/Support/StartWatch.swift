@@ -2,8 +2,9 @@ import Distributed
 import Files
 import Foundation
 
-/// Looks after the start of MPI, before there is a watchdog: a rank that cannot reach another may wait for ever. A rank of its
-/// host says after a minute what it waits for; under a plain `mpirun` rank 0 ends the job when nothing has come of it.
+/// Looks after the start of MPI, before there is a watchdog: a rank that cannot reach another may wait for ever. A rank
+/// of its host says after a minute what it waits for; under a plain `mpirun` rank 0 ends the job when nothing has come
+/// of it.
 final class StartWatch: Sendable {
   private let done = DispatchSemaphore(value: 0)
 

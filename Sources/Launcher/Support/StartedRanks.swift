@@ -1,5 +1,5 @@
-/// The number of ranks that a launcher says it has started, to compare with what MPI sees: under another MPI's `mpirun`, or
-/// `srun` without PMIx, each of them is a run of its own.
+/// The number of ranks that a launcher says it has started, to compare with what MPI sees: under another MPI's
+/// `mpirun`, or `srun` without PMIx, each of them is a run of its own.
 struct StartedRanks: Equatable {
   let count: Int
   /// Such as `Slurm has started 2 tasks (SLURM_NTASKS)`.
@@ -11,8 +11,8 @@ struct StartedRanks: Equatable {
   ///
   /// - Parameters:
   ///   - environment: of this process.
-  ///   - trustsBatchScript: whether a process that may be the batch script itself counts as a task of its job. What a script
-  ///     starts by itself has the same variables as the first task.
+  ///   - trustsBatchScript: whether a process that may be the batch script itself counts as a task of its job. What
+  ///     a script starts by itself has the same variables as the first task.
   init?(_ environment: [String: String], trustsBatchScript: Bool) {
     func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
     // mpirun of Open MPI may run inside any of the others.

@@ -15,8 +15,8 @@ package struct HostFacts: Equatable, Sendable {
     self.instructions = instructions
   }
 
-  /// Prints `u2pl-host`, the processors allowed, all processors, the distinct cores, the thousandths of a core that control groups
-  /// allow (0 for any number), and the instructions.
+  /// Prints `u2pl-host`, the processors allowed, all processors, the distinct cores, the thousandths of a core that
+  /// control groups allow (0 for any number), and the instructions.
   package static let script = script(root: "")
 
   /// - Parameter root: goes before the paths of control groups; for tests.
@@ -32,11 +32,13 @@ package struct HostFacts: Equatable, Sendable {
     let before = "s/^[^ ]* [^ ]* [^ ]* \\([^ ]*\\) \\([^ ]*\\) .* - "
     return "q=0; while IFS=: read -r n c p; do case \",$c,\" in \",,\") t=\"cgroup2 .*\";; "
       + "*,cpu,*) t=\"cgroup [^ ]* \\(.*,\\)\\{0,1\\}cpu\\(,.*\\)\\{0,1\\}\";; *) continue;; esac; "
-      + "set -- $(sed -n \"\(before)$t\\$/\\1 \\2/p\" \(root)/proc/self/mountinfo | tail -n 1); [ $# = 2 ] || continue; "
+      + "set -- $(sed -n \"\(before)$t\\$/\\1 \\2/p\" \(root)/proc/self/mountinfo | tail -n 1); "
+      + "[ $# = 2 ] || continue; "
       + "[ \"$1\" = / ] || p=${p#\"$1\"}; case $p in *..*) p=;; esac; "
       + "while :; do p=${p%/}; d=\(root)$2$p; a=max; b=1; "
       + "if [ -r \"$d/cpu.max\" ]; then read -r a b < \"$d/cpu.max\"; "
-      + "elif [ -r \"$d/cpu.cfs_quota_us\" ]; then read -r a < \"$d/cpu.cfs_quota_us\"; read -r b < \"$d/cpu.cfs_period_us\"; fi; "
+      + "elif [ -r \"$d/cpu.cfs_quota_us\" ]; then "
+      + "read -r a < \"$d/cpu.cfs_quota_us\"; read -r b < \"$d/cpu.cfs_period_us\"; fi; "
       + "case $a in *[!0-9]*|\"\"|0) ;; *) k=$((a*1000/b)); if [ $q = 0 ] || [ $k -lt $q ]; then q=$k; fi;; esac; "
       + "[ -n \"$p\" ] || break; p=${p%/*}; done; done < \(root)/proc/self/cgroup; "
   }

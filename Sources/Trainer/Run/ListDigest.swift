@@ -1,7 +1,8 @@
 import Dataset
 import Files
 
-/// The contents of a list, short enough for a checkpoint: the number of its entries, and a digest of their names in order.
+/// The contents of a list, short enough for a checkpoint: the number of its entries, and a digest of their names in
+/// order.
 struct ListDigest: Equatable {
   let count: Int
   let digest: String

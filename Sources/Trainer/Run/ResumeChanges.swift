@@ -2,8 +2,8 @@ import Configuration
 import Foundation
 import Method
 
-/// The differences between a checkpoint's configuration and the one that the run is to go on with: what each changes, and
-/// whether it may.
+/// The differences between a checkpoint's configuration and the one that the run is to go on with: what each changes,
+/// and whether it may.
 struct ResumeChanges {
   /// Where the run is, and what its lists hold.
   struct Point {
@@ -170,8 +170,8 @@ struct ResumeChanges {
 
   // MARK: Effects
 
-  /// Whether steps to come would use labels alone, though pseudo-labels have been used: the teacher would follow a student
-  /// that it no longer teaches, and later go on from there.
+  /// Whether steps to come would use labels alone, though pseudo-labels have been used: the teacher would follow a
+  /// student that it no longer teaches, and later go on from there.
   private var undoesSwitch: Bool {
     point.semiSupervisedSteps > 0 && after.firstSemiSupervisedStep > point.step && point.step < totalSteps
   }

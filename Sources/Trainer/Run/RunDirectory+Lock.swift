@@ -6,8 +6,8 @@ extension RunDirectory {
   /// Keeps other processes from training in this directory until this one ends. On rank 0.
   ///
   /// - Parameters:
-  ///   - isLaunched: whether a launch supervises this run. Launches keep each other out by a lock of their own, so a holder
-  ///     on another host is what a lost host has left, and a file server gives its locks up within minutes.
+  ///   - isLaunched: whether a launch supervises this run. Launches keep each other out by a lock of their own, so a
+  ///     holder on another host is what a lost host has left, and a file server gives its locks up within minutes.
   ///   - begins: whether the run begins here, so that there may be none yet.
   /// - Throws: ``CheckpointError`` naming who holds it.
   func lock(isLaunched: Bool, begins: Bool) throws -> FileLock {

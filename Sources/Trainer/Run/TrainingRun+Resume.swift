@@ -32,7 +32,8 @@ extension TrainingRun {
 
   /// Says what differs from the configuration, the lists, the threads and the libraries of the checkpoint. Collective.
   ///
-  /// - Parameter allowed: arguments `KEY=VALUE` whose keys may change although the rest of the run is no continuation then.
+  /// - Parameter allowed: arguments `KEY=VALUE` whose keys may change although the rest of the run is no continuation
+  /// then.
   private func tellChanges(_ contents: CheckpointContents?, _ path: String, allowed: [String]) throws {
     var lines: [String] = []
     try ranks.together {

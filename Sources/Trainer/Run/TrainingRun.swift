@@ -172,7 +172,7 @@ public final class TrainingRun {
   private func train() throws {
     if trainer.step == trainer.schedule.totalSteps, !owesEvaluation {
       say(
-        "the run is finished: \(trainer.step) of \(trainer.schedule.totalSteps) steps; a greater schedule.epochs goes on"
+        "the run is finished: \(trainer.step) of \(trainer.schedule.totalSteps) steps; more schedule.epochs go on"
       )
     }
     let folds = evidence?.folds

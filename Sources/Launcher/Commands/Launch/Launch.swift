@@ -65,7 +65,7 @@ struct Launch: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "An attempt whose ranks have not reached each other by then has failed: MPI may wait for ever where hosts cannot.",
+      "An attempt whose ranks have not reached each other by then has failed: MPI itself may wait for ever.",
       valueName: "seconds"))
   var startSeconds = 600.0
 
