@@ -115,7 +115,7 @@ extension BoundCores {
     let others = bound.others(than: own).reduce(into: Set<Int>()) { $0.formUnion($1.cores) }
     let free = binding.wider.subtracting(others)
     return [
-      "warning: \(what), and both go at half speed: start mpirun with --bind-to none"
+      "warning: \(what), and they share \(binding.cores.count == 1 ? "it" : "them"): start mpirun with --bind-to none"
         + (free.isEmpty ? "" : ", or with --cpu-set \(text(free)), which \(free.count == 1 ? "is" : "are") free")
     ]
   }

@@ -7,15 +7,15 @@ import Foundation
 enum Crowding {
   /// - Parameters:
   ///   - threads: of a rank; nil where they are chosen by the cores there are.
-  ///   - bound: the cores that this rank is bound to; nil where it is not bound.
-  ///   - cores: cores of the host that this process may run on.
+  ///   - bound: the number of cores that this rank is bound to; nil where it is not bound.
+  ///   - cores: cores of the host that ranks may run on.
   ///   - quota: cores' worth of time that control groups allow.
   static func isCrowded(
     _ environment: [String: String], threads: Int?, bound: Int?, cores: Int, quota: Double?
   ) -> Bool {
     guard let ranks = ranks(environment), ranks > 1 else { return false }
-    // Bound ranks have cores of their own each.
-    let room = bound.map { $0 * ranks } ?? cores
+    // Bound ranks have cores of their own each, or share those of a socket.
+    let room = min(bound.map { $0 * ranks } ?? cores, cores)
     return Double(ranks * (threads ?? 1)) > min(Double(room), quota.map { $0.rounded(.up) } ?? .infinity)
   }
 
@@ -29,9 +29,11 @@ enum Crowding {
 
   /// Of this process.
   static func isCrowdedHere(threads: Int?) -> Bool {
+    let binding = BoundCores().binding(of: "self")
     let mask = ThreadPool.affinity?.reduce(0) { $0 + $1.nonzeroBitCount }
     return isCrowded(
-      ProcessInfo.processInfo.environment, threads: threads, bound: BoundCores().binding(of: "self")?.cores.count,
-      cores: max(1, mask ?? ProcessInfo.processInfo.processorCount), quota: ControlGroups().cores?.value)
+      ProcessInfo.processInfo.environment, threads: threads, bound: binding?.cores.count,
+      cores: max(1, binding?.wider.count ?? mask ?? ProcessInfo.processInfo.processorCount),
+      quota: ControlGroups().cores?.value)
   }
 }
