@@ -85,12 +85,19 @@ public final class TrainingRun {
     self.ranks = ranks
     self.directory = directory
     self.say = ranks.rank == 0 ? say : { _ in }
-    events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
+    let events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
+    self.events = events
     Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
     watchdog = try Watchdog(
       seconds: configuration.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
     let (flippedBit, fault) = try ranks.together { (try FlippedBit.ordered(), try InjectedFault.ordered()) }
     self.flippedBit = flippedBit
+    // What is read is to be the newest: whoever is at the run has to be at its end.
+    var early: FileLock?
+    try ranks.together {
+      guard ranks.rank == 0, resume != nil, FileManager.default.fileExists(atPath: directory.logsPath) else { return }
+      early = try directory.lock(isLaunched: events != nil, begins: false)
+    }
     let point = try resume.flatMap { try ResumePoint.find($0.source, in: directory, ranks: ranks) }
     let facts = try provenance.start(point?.threads)
     numericFacts = try NumericFacts(facts, ranks)
@@ -117,11 +124,9 @@ public final class TrainingRun {
     lock = try ranks.together {
       try directory.create()
       guard ranks.rank == 0 else { return nil }
-      return try directory.lock(isLaunched: EventWriter(rank: 0) != nil, begins: resume == nil)
+      return try early ?? directory.lock(isLaunched: events != nil, begins: resume == nil)
     }
-    log = try ranks.together {
-      try RankLog(directory: directory.logsPath, rank: ranks.rank)
-    }
+    log = try ranks.together { try RankLog(directory: directory.logsPath, rank: ranks.rank) }
     watchdog.attach(log)
     log.start(facts)
     CrashNote.listen(log)
