@@ -40,7 +40,7 @@ package final class FileLock: Sendable {
   }
 
   /// Mounts of network file systems whose locks other hosts do not see.
-  static func weakness(of path: String, _ mounts: MountTable) -> String? {
+  package static func weakness(of path: String, _ mounts: MountTable) -> String? {
     var resolved = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
     guard realpath(path, &resolved) != nil else { return nil }
     let place = String(decoding: resolved.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -1,7 +1,6 @@
+import Files
 import TestSupport
 import XCTest
-
-@testable import Files
 
 final class FileLockTests: DirectoryTestCase {
   func testALockKeepsOthersOutUntilItIsGone() throws {
