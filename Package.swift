@@ -59,10 +59,10 @@ let package = Package(
     .target(
       name: "Measurement",
       dependencies: [
-        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "HDF5", "Method", "Network", "RunLogs",
-        "Trainer", "Transforms",
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Method", "Network",
+        "RunLogs", "Trainer", "Transforms",
       ]),
-    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "RunLogs"]),
+    .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "Files", "RunLogs"]),
     .executableTarget(
       name: "Launcher",
       dependencies: [
@@ -78,6 +78,7 @@ let package = Package(
     .testTarget(
       name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
       resources: [.copy("Expected")]),
+    .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
     .testTarget(
       name: "DistributedTests", dependencies: ["Distributed", "TestSupport"],
       resources: [.copy("Expected")]),
@@ -106,7 +107,8 @@ let package = Package(
     .testTarget(
       name: "LauncherTests",
       dependencies: [
-        "Checkpoint", "Compute", "Configuration", "Dataset", "HDF5", "Method", "Network", "Trainer", "Transforms",
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "HDF5", "Method", "Network", "Trainer",
+        "Transforms",
         "Weights", "TestSupport",
       ]),
   ]

@@ -20,4 +20,19 @@ static inline MPI_Status *u2pl_statuses_ignore(void) { return MPI_STATUSES_IGNOR
 static inline MPI_Request u2pl_request_null(void) { return MPI_REQUEST_NULL; }
 static inline MPI_Errhandler u2pl_errors_return(void) { return MPI_ERRORS_RETURN; }
 
+// Whether a process that waits lets go of its core, as the library has it: 1, 0, or -1 where it does not say.
+static inline int u2pl_yields(void) {
+  int provided, index, count, value = -1;
+  MPI_T_cvar_handle handle;
+  if (MPI_T_init_thread(MPI_THREAD_SINGLE, &provided) != MPI_SUCCESS) return -1;
+  if (MPI_T_cvar_get_index("mpi_yield_when_idle", &index) == MPI_SUCCESS &&
+      MPI_T_cvar_handle_alloc(index, NULL, &handle, &count) == MPI_SUCCESS) {
+    int buffer[8] = {0};  // the library writes a byte of it
+    if (count == 1 && MPI_T_cvar_read(handle, buffer) == MPI_SUCCESS) value = buffer[0];
+    MPI_T_cvar_handle_free(&handle);
+  }
+  MPI_T_finalize();
+  return value;
+}
+
 #endif

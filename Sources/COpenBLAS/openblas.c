@@ -9,6 +9,7 @@ enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };  // cblas.h's values
 static void (*sgemm)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
 static void (*sgemv)(int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
 static char *(*corename)(void);
+static char *(*config)(void);
 
 static const char *core_type(void) {
 #if defined(__x86_64__)
@@ -34,6 +35,7 @@ const char *u2pl_blas_load(void) {
   void (*set_threads)(int);
   *(void **)&set_threads = dlsym(library, "openblas_set_num_threads");
   *(void **)&corename = dlsym(library, "openblas_get_corename");
+  *(void **)&config = dlsym(library, "openblas_get_config");
   *(void **)&sgemv = dlsym(library, "cblas_sgemv");
   *(void **)&sgemm = dlsym(library, "cblas_sgemm");
   if (!set_threads || !corename || !sgemv || !sgemm) {
@@ -45,6 +47,8 @@ const char *u2pl_blas_load(void) {
 }
 
 const char *u2pl_blas_core(void) { return corename ? corename() : ""; }
+
+const char *u2pl_blas_config(void) { return config ? config() : ""; }
 
 void u2pl_sgemm(int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
                 float beta, float *c, int ldc) {

@@ -44,3 +44,11 @@ int u2pl_affinity(unsigned char *mask, int bytes) {
     if (CPU_ISSET(i, &set)) mask[i / 8] |= (unsigned char)(1u << (i % 8));
   return 0;
 }
+
+int u2pl_set_affinity(const unsigned char *mask, int bytes) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int i = 0; i < CPU_SETSIZE && i < bytes * 8; i++)
+    if (mask[i / 8] >> (i % 8) & 1) CPU_SET(i, &set);
+  return sched_setaffinity(0, sizeof set, &set);
+}

@@ -20,7 +20,9 @@ static void become(char *const argv[], char *const environment[], int out, int e
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   struct sigaction action = {.sa_handler = SIG_DFL};
-  for (int number = 1; number < NSIG; number++) sigaction(number, &action, NULL);
+  // But for the one of files that may grow no further: mpirun would end by it, without a word.
+  for (int number = 1; number < NSIG; number++)
+    if (number != SIGXFSZ) sigaction(number, &action, NULL);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

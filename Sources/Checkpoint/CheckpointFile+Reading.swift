@@ -116,7 +116,7 @@ extension CheckpointFile {
   private static func advice(insteadOf path: String) -> String {
     let directory = FileSystem.directory(of: path)
     let names = (try? FileSystem.entries(of: directory)) ?? []
-    let own = RunDirectory.step(ofName: FileSystem.name(of: FileSystem.linkTarget(path) ?? path))
+    let own = RunDirectory.step(ofName: FileSystem.name(of: FileSystem.linkTarget(path) ?? RunDirectory.resolved(path)))
     let older = names.compactMap(RunDirectory.step(ofName:)).filter { step in own.map { step < $0 } ?? false }.max()
     guard let older else { return "use another checkpoint" }
     return "use an older checkpoint: \(FileSystem.join(directory, RunDirectory.checkpointName(step: older)))"

@@ -87,7 +87,7 @@ public enum CheckpointFile {
 extension HDF5Reader {
   /// Opens an HDF5 file whose seal is intact, if it has one, as it must if it is to be `sealed`.
   package init(_ path: String, sealed: Bool, _ place: Place) throws {
-    try self.init(path, place) { descriptor, size in
+    try self.init(RunDirectory.resolved(path), place) { descriptor, size in
       guard Seal.isPresent(descriptor) else {
         if sealed { throw place.error("is not a checkpoint, or its beginning is damaged") }
         return false
@@ -95,5 +95,14 @@ extension HDF5Reader {
       try Seal.verify(descriptor, fileSize: size, place)
       return true
     }
+  }
+}
+
+extension CheckpointFile {
+  /// The threads of a rank that a run was computed with until this checkpoint; nil where the file does not say, or cannot
+  /// be read.
+  public static func threads(_ path: String) -> Int? {
+    guard case .int(let threads)? = (try? summary(path))?.attributes["threads"] else { return nil }
+    return Int(threads)
   }
 }

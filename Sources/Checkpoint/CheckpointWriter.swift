@@ -16,6 +16,13 @@ public final class CheckpointWriter: Sendable {
     var failed = 0
     var last: (step: Int, isWritten: Bool)?
     var written: (@Sendable (_ step: Int) -> Void)?
+    private var hasTextLinks = false
+
+    /// - Returns: whether this is the first time.
+    mutating func takesTextLinks() -> Bool {
+      defer { hasTextLinks = true }
+      return !hasTextLinks
+    }
   }
 
   /// - Parameters:
@@ -47,11 +54,18 @@ public final class CheckpointWriter: Sendable {
         return
       }
       // The checkpoint is there and will be found, even if links cannot be made or old ones not removed.
-      do { try run.publish(step: step, keep: keep, best: best) } catch { note(error) }
+      do { try run.publish(step: step, keep: keep, best: best) } catch { note(error, isFailure: false) }
+      if run.hasTextLinks, outcome.withLock({ $0.takesTextLinks() }) {
+        note(
+          CheckpointError(
+            description:
+              "\(run.checkpointsPath): links cannot be made here, so latest and best are files with the name of a "
+              + "checkpoint, which u2pl follows; other programs want step-….h5"), isFailure: false)
+      }
     }
   }
 
-  /// - Parameter isFailure: whether a checkpoint, or its link, is missing.
+  /// - Parameter isFailure: whether a checkpoint is missing.
   private func note(_ error: any Error, isFailure: Bool = true) {
     let error = error as? CheckpointError ?? CheckpointError(description: "\(error)")
     outcome.withLock { outcome in
@@ -91,7 +105,7 @@ public final class CheckpointWriter: Sendable {
     }
   }
 
-  /// How many checkpoints could not be written, or linked, since the beginning.
+  /// How many checkpoints could not be written since the beginning.
   public var failureCount: Int { outcome.withLock { $0.failed } }
 
   /// The step of the checkpoint that was tried last, where it is not on the disk.

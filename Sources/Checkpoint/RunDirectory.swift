@@ -48,20 +48,24 @@ public struct RunDirectory: Sendable {
   /// Makes the checkpoint of `step`, already written, the one `latest` (and with `best`, also `best`) links to, then
   /// removes all but the `keep` newest (at least one).
   ///
-  /// Links are relative and replaced by rename, so they always lead to a file; what they lead to is never removed.
+  /// Links are relative and replaced by rename, so they always lead to a file; what they lead to is never removed. Old
+  /// checkpoints go whether or not links can be made.
   public func publish(step: Int, keep: Int, best: Bool) throws {
     let checkpoint = checkpointPath(step: step)
     guard access(checkpoint, F_OK) == 0 else { throw CheckpointError.system("cannot be published", checkpoint) }
-    try link("latest", to: step)
-    if best { try link("best", to: step) }
-    try FileSystem.synchronizeDirectory(of: checkpoint)
+    var problem: (any Error)?
+    for name in best ? ["latest", "best"] : ["latest"] {
+      do { try link(name, to: step) } catch { problem = problem ?? error }
+    }
+    do { try FileSystem.synchronizeDirectory(of: checkpoint) } catch { problem = problem ?? error }
 
-    let linked = ["latest", "best"].compactMap { FileSystem.linkTarget(FileSystem.join(checkpointsPath, $0)) }
+    let linked = RunDirectory.links.compactMap(target(of:))
     for old in try checkpoints().dropFirst(max(1, keep)) where !linked.contains(FileSystem.name(of: old.path)) {
       guard unlink(old.path) == 0 || errno == ENOENT else {
         throw CheckpointError.system("old checkpoint cannot be removed", old.path)
       }
     }
+    if let problem { throw problem }
   }
 
   /// Has `latest` lead to the checkpoint of `step`, from which a run goes on, and `best` to that of step `best`: a kill
@@ -72,7 +76,7 @@ public struct RunDirectory: Sendable {
     func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 && !skipped.contains(path) }
     if let best, isThere(checkpointPath(step: best)) {
       try relink("best", to: best)
-    } else if let target = FileSystem.linkTarget(FileSystem.join(checkpointsPath, "best")),
+    } else if let target = target(of: "best"),
       !isThere(FileSystem.join(checkpointsPath, target))
     {
       try relink("best", to: step)
@@ -81,21 +85,61 @@ public struct RunDirectory: Sendable {
 
   /// Does not replace a link that is right already: a full disk may not take another.
   private func relink(_ name: String, to step: Int) throws {
-    let target = FileSystem.linkTarget(FileSystem.join(checkpointsPath, name))
-    if target != RunDirectory.checkpointName(step: step) { try link(name, to: step) }
+    if target(of: name) != RunDirectory.checkpointName(step: step) { try link(name, to: step) }
   }
 
   private func link(_ name: String, to step: Int) throws {
     let path = FileSystem.join(checkpointsPath, name)
     let temporary = FileSystem.temporaryPath(for: path)
     guard symlink(RunDirectory.checkpointName(step: step), temporary) == 0 else {
-      throw CheckpointError.system("link cannot be made", path)
+      let error = CheckpointError.system("link cannot be made", path)
+      // Not for want of room, but because the file system has no symbolic links.
+      guard ![ENOSPC, EDQUOT, EROFS, EIO].contains(errno) else { throw error }
+      return try writePointer(path, to: step)
     }
     guard rename(temporary, path) == 0 else {
       let error = CheckpointError.system("link cannot be replaced", path)
       unlink(temporary)
       throw error
     }
+  }
+
+  /// In place of a link, a file with the checkpoint's name.
+  private func writePointer(_ path: String, to step: Int) throws {
+    try FileSystem.replace(path) { _, descriptor in
+      let bytes = Array((RunDirectory.checkpointName(step: step) + "\n").utf8)
+      guard bytes.withUnsafeBytes({ FileSystem.writeAll(descriptor, $0) }) else {
+        throw CheckpointError.system("cannot be written", path)
+      }
+    }
+  }
+
+  /// The names of the links.
+  public static let links = ["latest", "best"]
+
+  /// The name of the checkpoint that a link leads to: a symbolic link, or a file with that name where there are none.
+  /// nil where it leads to none.
+  public func target(of link: String) -> String? { RunDirectory.target(FileSystem.join(checkpointsPath, link)) }
+
+  /// Whether links are files with a name, because the file system has no symbolic links.
+  var hasTextLinks: Bool {
+    let path = FileSystem.join(checkpointsPath, "latest")
+    return FileSystem.linkTarget(path) == nil && RunDirectory.target(path) != nil
+  }
+
+  private static func target(_ path: String) -> String? {
+    if let target = FileSystem.linkTarget(path) { return target }
+    guard links.contains(FileSystem.name(of: path)), let file = FileHandle(forReadingAtPath: path) else { return nil }
+    let bytes = (try? file.read(upToCount: 64)) ?? Data()
+    let name = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .newlines)
+    return step(ofName: name) == nil ? nil : name
+  }
+
+  /// The file that a path means: where `latest` or `best` is no symbolic link but a file with the name of a checkpoint,
+  /// that checkpoint.
+  public static func resolved(_ path: String) -> String {
+    guard FileSystem.linkTarget(path) == nil, let name = target(path) else { return path }
+    return FileSystem.join(FileSystem.directory(of: path), name)
   }
 
   /// The newest checkpoint that reads and verifies, nil when there is none. Those passed over are handed to `skipped`
@@ -121,9 +165,9 @@ public struct RunDirectory: Sendable {
   public func setAside(after step: Int) throws -> [String] {
     let later = try checkpoints().filter { $0.step > step }
     let names = later.map { FileSystem.name(of: $0.path) }
-    for name in ["latest", "best"] {
+    for name in RunDirectory.links {
       let path = FileSystem.join(checkpointsPath, name)
-      guard let target = FileSystem.linkTarget(path), names.contains(target) else { continue }
+      guard let target = target(of: name), names.contains(target) else { continue }
       if access(checkpointPath(step: step), F_OK) == 0 {
         try link(name, to: step)
       } else if unlink(path) != 0 {

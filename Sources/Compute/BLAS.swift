@@ -15,6 +15,12 @@ public enum BLAS {
   /// The kernel set in use, such as `SkylakeX`.
   public static var core: String { String(cString: u2pl_blas_core()) }
 
+  /// The library's version, such as `0.3.21`; nil where it does not say.
+  public static var version: String? {
+    let words = String(cString: u2pl_blas_config()).split(separator: " ")
+    return words.count > 1 && words[0] == "OpenBLAS" ? String(words[1]) : nil
+  }
+
   /// y[m] = A[m,n] · x[n], A row-major.
   public static func multiply(
     _ a: UnsafePointer<Float>, rows m: Int, columns n: Int, _ x: UnsafePointer<Float>,

@@ -35,6 +35,13 @@ public enum ThreadPool {
     var mask = [UInt8](repeating: 0, count: 128)
     return u2pl_affinity(&mask, Int32(mask.count)) == 0 ? mask : nil
   }
+
+  /// Lets this thread, and those it starts later, run on these cores. Does nothing where the system refuses.
+  public static func allow(_ cores: Set<Int>) {
+    var mask = [UInt8](repeating: 0, count: 128)
+    for core in cores where core < 8 * mask.count { mask[core / 8] |= 1 << UInt8(core % 8) }
+    _ = u2pl_set_affinity(mask, Int32(mask.count))
+  }
 }
 
 /// Calls `body` once for each index in `0..<count`, spread over the pool's threads in contiguous shares.

@@ -391,8 +391,8 @@ extension Configuration.Compute: Section {
     [
       Field(
         "threads", \.threads, in: .init(), .orNull(.integer(1...4096, example: 2)), unit: "threads",
-        "Threads of a rank; null means the node's cores divided by the ranks on it. Part of what fixes the result's "
-          + "bits.")
+        "Threads of a rank; null means those that a resumed run had, else the node's cores divided by the ranks on it. Part "
+          + "of what fixes the result's bits.")
     ]
   }
 }

@@ -60,9 +60,13 @@ public final class Communicator {
     return try Communicator(part!, owned: true)
   }
 
-  /// The ranks that share memory with this one, which are those on its host.
-  /// Corresponds to `MPI_Comm_split_type` with `MPI_COMM_TYPE_SHARED`.
+  /// The ranks that share memory with this one: those on its host, where it can be shared.
   public func node() throws -> Communicator {
+    MPIEnvironment.sharesMemory ? try host() : try split(color: rank, key: 0)
+  }
+
+  /// The ranks on this one's host. Corresponds to `MPI_Comm_split_type` with `MPI_COMM_TYPE_SHARED`.
+  public func host() throws -> Communicator {
     guard let handle else { return .alone }
     var part: MPI_Comm?
     try check(

@@ -15,8 +15,10 @@ public enum MPIEnvironment {
   /// process alone.
   ///
   /// To be called once, on the one thread that will talk to MPI (`MPI_THREAD_FUNNELED`, MPI 3.1 section 12.4.3).
+  ///
+  /// - Parameter sharesMemory: whether the ranks of this host can share memory; see ``sharesMemory``.
   /// - Throws: ``MPIError``.
-  public static func start() throws -> Communicator {
+  public static func start(sharesMemory: Bool = true) throws -> Communicator {
     guard isLaunched else { return Communicator.alone }
     var initialized: Int32 = 0
     try check(MPI_Initialized(&initialized), "MPI_Initialized")
@@ -25,8 +27,15 @@ public enum MPIEnvironment {
       try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
       try check(MPI_Comm_set_errhandler(u2pl_comm_world(), u2pl_errors_return()), "MPI_Comm_set_errhandler")
     }
+    // A first message to all also shows that they reach each other: MPI_Init alone opens no connection.
+    let first = try Communicator(borrowing: u2pl_comm_world()).minimum([sharesMemory ? 1 : 0])
+    self.sharesMemory = first[0] == 1
     return try Communicator(borrowing: u2pl_comm_world())
   }
+
+  /// Whether ranks of a host can share memory, and see each other's processes: not where each has process numbers of
+  /// its own. Each rank then counts as a node, on every host.
+  public private(set) nonisolated(unsafe) static var sharesMemory = true
 
   /// Ends MPI in an orderly way; every rank has to come here (MPI 3.1 section 8.7). Does nothing where it is not
   /// running.
@@ -51,6 +60,12 @@ public enum MPIEnvironment {
       return String(cString: $0.baseAddress!)
     }
     return text.split(whereSeparator: { $0 == "," || $0.isNewline }).first.map(String.init)
+  }
+
+  /// Whether ranks that wait let go of their cores, as the library has it; nil where it does not say.
+  public static var yields: Bool? {
+    let value = u2pl_yields()
+    return value < 0 ? nil : value > 0
   }
 
   /// The name of this host.

@@ -15,7 +15,8 @@ public struct FileError: Error, CustomStringConvertible, Sendable {
       case ENOENT: "; create the directory or correct the path"
       case ENOTDIR: "; a part of the path is a file, correct the path"
       case EACCES, EPERM, EROFS: "; choose a place this user may use, or change its permissions"
-      case ENOSPC, EDQUOT, EFBIG: "; free some space or choose another place"
+      case ENOSPC, EDQUOT: "; free some space or choose another place"
+      case EFBIG: "; raise the limit on the size of files (ulimit -f) or choose another place"
       default: ""
       }
     return FileError(description: "\(path): \(what): \(String(cString: strerror(code)))\(hint)")

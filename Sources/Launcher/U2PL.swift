@@ -26,6 +26,8 @@ struct U2PL: ParsableCommand {
     ])
 
   static func main() {
+    // A file that may grow no further (ulimit -f) is an error like a full disk, and not the end.
+    signal(SIGXFSZ, SIG_IGN)
     guard Processor.suffices else {
       let message = "this processor has no AVX2; take a newer host, or build with \"processor\" empty in Package.swift"
       let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].flatMap { Int($0) }

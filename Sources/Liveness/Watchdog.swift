@@ -175,7 +175,8 @@ private final class WatchdogThread: @unchecked Sendable {
     for (rank, place) in board.places.enumerated() where rank != self.rank {
       views[rank] = Lateness.View(
         status: view(rank), silent: heard[rank]?.silent ?? 0,
-        state: place.host == board.places[self.rank].host ? ProcessState.of(place.pid) : nil)
+        state: place.host == board.places[self.rank].host && MPIEnvironment.sharesMemory
+          ? ProcessState.of(place.pid) : nil)
     }
     let places = board.places
     guard

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// What Linux says of memory, in bytes; 0 where it does not.
@@ -6,18 +7,12 @@ public enum ProcessMemory {
   public static var peak: Int { field("VmHWM", of: "/proc/self/status") }
   /// What this process has in memory, pages it shares with others divided among them.
   public static var proportional: Int { field("Pss", of: "/proc/self/smaps_rollup") }
-  /// What processes here can still have without swapping: of the host, or of the container where that has a limit.
-  public static var available: Int {
+  /// What processes here can still have without swapping: of the host, or of the control groups of this process, such
+  /// as those of a container or a batch job, where they leave less. With the group that sets the limit.
+  public static var available: (bytes: Int, group: String?) {
     let ofHost = field("MemAvailable", of: "/proc/meminfo")
-    guard let limit = number("/sys/fs/cgroup/memory.max"), let used = number("/sys/fs/cgroup/memory.current") else {
-      return ofHost
-    }
-    return min(ofHost, max(0, limit - used))
-  }
-
-  private static func number(_ path: String) -> Int? {
-    let text = try? String(contentsOfFile: path, encoding: .utf8)
-    return text.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    guard let limit = ControlGroups().memoryAvailable, limit.value < ofHost || ofHost == 0 else { return (ofHost, nil) }
+    return (limit.value, limit.folder)
   }
 
   private static func field(_ name: String, of path: String) -> Int {

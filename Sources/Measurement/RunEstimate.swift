@@ -32,6 +32,8 @@ public struct RunEstimate: Sendable {
   public let ranksOnNode: Int
   public let nodeBytes: Int
   public let availableBytes: Int
+  /// The control group that limits them, where one leaves less than the node has.
+  public let memoryGroup: String?
 
   private struct Sample {
     /// Pixels of all images of a rank.
@@ -98,7 +100,7 @@ public struct RunEstimate: Sendable {
     bankBytes = bank / ranksOnNode
     let own = networkBytes + activationBytes + bankBytes + (ranks.rank == 0 ? checkpointBytes : 0)
     nodeBytes = Int(try node.sum([Int64(own)])[0])
-    availableBytes = available
+    (availableBytes, memoryGroup) = available
     self.parameters = parameters
     (self.height, self.width) = (height, width)
     timedSides = sides
@@ -132,7 +134,8 @@ public struct RunEstimate: Sendable {
     guard availableBytes > 0, nodeBytes > availableBytes else { return }
     let gibibytes = { (bytes: Int) in String(format: "%.2f GiB", Double(bytes) / 0x1p30) }
     throw TrainingError(
-      description: "\(host) has \(gibibytes(availableBytes)) of memory available, and the run needs about "
+      description: "\(host) has \(gibibytes(availableBytes)) of memory available"
+        + (memoryGroup.map { " (the limit of the control group \($0))" } ?? "") + ", and the run needs about "
         + "\(gibibytes(nodeBytes)) there (\(ranksOnNode) \(ranksOnNode == 1 ? "rank" : "ranks")): start fewer ranks on it, "
         + "or lower batch.labeled, batch.unlabeled, augment.crop or u2pl.capacity")
   }

@@ -41,6 +41,8 @@ public struct Pass {
   public let ranks: any RankReducer
   /// Channel dropout of this pass; nil for none.
   public let dropout: ChannelDropout?
+  /// Called after each convolution of the forward pass: one over a large image takes its time.
+  public var layerDone: () -> Void = {}
 
   public init(
     mode: Mode, recordsForBackward: Bool, tree: SlotTree, kind: SlotKind = .all,
@@ -55,8 +57,11 @@ public struct Pass {
   }
 
   /// Evaluation of any number of samples, each by itself.
-  public static func evaluation(samples: Int) -> Pass {
-    Pass(mode: .evaluation, recordsForBackward: false, tree: SlotTree(labeled: samples, unlabeled: 0), kind: .labeled)
+  public static func evaluation(samples: Int, layerDone: @escaping () -> Void = {}) -> Pass {
+    var pass = Pass(
+      mode: .evaluation, recordsForBackward: false, tree: SlotTree(labeled: samples, unlabeled: 0), kind: .labeled)
+    pass.layerDone = layerDone
+    return pass
   }
 }
 

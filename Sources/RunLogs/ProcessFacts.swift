@@ -8,6 +8,8 @@ public struct ProcessFacts: Sendable {
   public var cpu = "unknown"
   /// The kernels OpenBLAS has chosen.
   public var blas = ""
+  /// The version of OpenBLAS, as far as it says, and the kernels.
+  public var openBLAS = ""
   public var oneDNN = ""
   public var mpi = ""
   /// Of this program.

@@ -9,6 +9,8 @@ package struct RunEvent: Sendable, Equatable {
 
   /// Steps are counted as checkpoints count them: the number of steps done.
   package enum Content: Sendable, Equatable {
+    /// MPI has started, and all ranks have heard of each other.
+    case connected(ranks: Int)
     /// The run goes on from a checkpoint.
     case resumed(step: Int, checkpoint: String)
     /// Everything is ready; the first batch is next.
@@ -98,6 +100,7 @@ extension RunEvent: Codable {
 
   private var name: String {
     switch content {
+    case .connected: "connected"
     case .resumed: "resumed"
     case .start: "start"
     case .firstStep: "first step"
@@ -124,6 +127,7 @@ extension RunEvent: Codable {
     let name = try text(.event)
     content =
       switch name {
+      case "connected": .connected(ranks: try number(.ranks))
       case "resumed": .resumed(step: try number(.step), checkpoint: try text(.checkpoint))
       case "start":
         .start(
@@ -152,6 +156,7 @@ extension RunEvent: Codable {
     try values.encode(rank, forKey: .rank)
     try values.encode(name, forKey: .event)
     switch content {
+    case .connected(let ranks): try values.encode(ranks, forKey: .ranks)
     case .resumed(let step, let checkpoint):
       try values.encode(step, forKey: .step)
       try values.encode(checkpoint, forKey: .checkpoint)

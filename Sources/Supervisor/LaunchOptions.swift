@@ -13,6 +13,8 @@ package struct LaunchOptions {
   package var binding = MPIRunLine.Binding.core
   /// Seconds without progress after which the launch asks all hosts whether they still answer.
   package var probeSeconds = 10.0
+  /// Seconds in which the ranks of an attempt have to reach each other.
+  package var startSeconds = 600.0
   /// Seconds before the first restart; they double with each further one that brings no progress.
   package var backoff = 1.0
   package var passed: [String] = []

@@ -1,27 +1,14 @@
-import Foundation
+import Files
 
-/// Keeps a second launch from supervising the same run. The system releases the lock when the process ends.
-final class RunLock {
-  private let descriptor: Int32
-
+extension FileLock {
+  /// Keeps a second launch from supervising the same run. Where the file system has no locks, the file only tells who
+  /// supervised the run last.
+  ///
   /// - Throws: ``SupervisorError`` naming who holds it.
-  init(path: String) throws {
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw SupervisorError("\(path) cannot be written: \(String(cString: strerror(errno)))")
-    }
-    if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
-      let holder = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
-      close(descriptor)
+  convenience init(launchAt path: String) throws {
+    do { try self.init(path: path) } catch let held as Held {
       throw SupervisorError(
-        "another launch supervises this run (\(holder.trimmingCharacters(in: .whitespacesAndNewlines))); stop that one "
-          + "first, or give another --run")
-    }
-    // Some network file systems have no locks; there the file only tells who supervised the run last.
-    let holder = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)\n"
-    ftruncate(descriptor, 0)
-    _ = holder.utf8CString.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count - 1) }
+        "another launch supervises this run (\(held.holder)); stop that one first, or give another --run")
+    } catch { throw SupervisorError("\(error)") }
   }
-
-  deinit { close(descriptor) }
 }

@@ -26,6 +26,17 @@ struct RunState {
   /// The step of the newest checkpoint, nil where there is none.
   var newestCheckpoint: Int? { (try? directory.checkpoints())?.first?.step }
 
+  /// The threads of a rank of the run that a launch goes on with; nil where that is not known, or nothing is gone on
+  /// with.
+  func threads(_ resume: LaunchOptions.Resume) -> Int? {
+    switch resume {
+    case .no: nil
+    case .path(let path): Checkpoint.CheckpointFile.threads(path)
+    case .latest:
+      ((try? directory.checkpoints()) ?? []).lazy.compactMap { Checkpoint.CheckpointFile.threads($0.path) }.first
+    }
+  }
+
   /// The instruction set of a launch's newest attempt at this run, nil where there is none.
   var instructions: HostFacts.Instructions? {
     let name = LaunchRecord.last(of: directory.logsPath + "/launch.jsonl").last { $0.instructions != nil }?.instructions

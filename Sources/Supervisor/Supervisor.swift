@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 import Foundation
 import RunLogs
 
@@ -11,7 +12,7 @@ package final class Supervisor {
   private let shell: RemoteShell
   private let mark: String
   private let log: LaunchLog
-  private let lock: RunLock
+  private let lock: FileLock
   private let jobs: JobRecord
   private let state: RunState
   /// Tells this launch's attempts from those of others.
@@ -38,7 +39,7 @@ package final class Supervisor {
     shell = RemoteShell(allocation, environment: environment)
     let directory = RunDirectory(path: options.runDirectory)
     try directory.create()
-    lock = try RunLock(path: directory.logsPath + "/launch.lock")
+    lock = try FileLock(launchAt: directory.logsPath + "/launch.lock")
     jobs = JobRecord(path: directory.logsPath + "/launch.jobs")
     log = try LaunchLog(directory: directory.logsPath)
     mark = Leftovers.mark(of: URL(fileURLWithPath: options.runDirectory).resolvingSymlinksInPath().path)
@@ -165,7 +166,9 @@ package final class Supervisor {
     line.channel = channel
     if let hosts = line.hostfile { try Data(hosts.utf8).write(to: URL(fileURLWithPath: line.hostfilePath)) }
     log.say(line.text)
-    let means = Attempt.Means(shell: shell, log: log, jobs: jobs, probeSeconds: options.probeSeconds) { [self] hosts in
+    let means = Attempt.Means(
+      shell: shell, log: log, jobs: jobs, probeSeconds: options.probeSeconds, startSeconds: options.startSeconds
+    ) { [self] hosts in
       let script = HostFacts.script + "; " + Leftovers.rankCount(mark: mark)
       return HostTask(script, on: hosts, shell: shell, seconds: patience, environment: environment)
     }
@@ -217,7 +220,8 @@ package final class Supervisor {
     try Planner(
       allocation, facts: facts,
       .init(
-        ranks: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch, threads: options.threads),
+        ranks: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch,
+        threads: options.threads ?? state.threads(options.resume)),
       begun: options.resume == .latest ? state.instructions : nil)
   }
 

@@ -61,7 +61,7 @@ public enum WeightsFormat: Sendable {
 
   /// - Throws: ``CheckpointError`` when the file cannot be read, or is one that PyTorch has pickled.
   public init(of path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = open(RunDirectory.resolved(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw CheckpointError.system("cannot be read", path) }
     defer { close(descriptor) }
     var first = [UInt8](repeating: 0, count: 9)

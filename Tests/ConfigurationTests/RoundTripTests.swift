@@ -9,6 +9,12 @@ final class RoundTripTests: XCTestCase {
     let again = try Configuration(yaml: text, source: "again.yaml")
     XCTAssertEqual(again, value, file: file, line: line)
     XCTAssertEqual(again.yaml(), text, file: file, line: line)
+    // Key by key it says the same.
+    let settings = value.settings
+    XCTAssertEqual(Set(settings.map(\.key)).count, settings.count, file: file, line: line)
+    let byKey = try Configuration(
+      yaml: "data: {kind: shapes}", source: "again.yaml", overrides: settings.map { "\($0.key)=\($0.value)" })
+    XCTAssertEqual(byKey, value, file: file, line: line)
   }
 
   func testEveryKeyAwayFromItsDefault() throws {

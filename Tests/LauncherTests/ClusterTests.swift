@@ -200,6 +200,31 @@ final class ClusterTests: CommandTestCase {
   }
 
   /// `u2pl launch` goes on with the two hosts that are left.
+  /// docker0 has the same address on every host. Real hosts have no choice of interfaces made for them, as the
+  /// rehearsal makes one.
+  func testBridgesOfContainersOnEveryHost() throws {
+    _ = try finish(script("up", "--slots", "1,1", "--name", cluster))
+    for host in ["node01", "node02"] {
+      for words in ["link add docker0 type bridge", "addr add 172.17.0.1/16 dev docker0", "link set docker0 up"] {
+        let line = ["exec", "--name", cluster, host, "ip"] + words.split(separator: " ").map(String.init)
+        _ = try finish(script(line))
+      }
+    }
+    let free = ["env", "-u", "OMPI_MCA_btl_tcp_if_include", "-u", "OMPI_MCA_oob_tcp_if_include"]
+    try train("whole", settings)
+    for (run, starter) in [
+      ("plain", ["mpirun", "-n", "2"]), ("launched", [try Command.program(), "launch", "-n", "2", "--"]),
+    ] {
+      let program = run == "plain" ? [try Command.program()] : []
+      let line =
+        ["exec", "--name", cluster, "node01"] + free + starter + program
+        + training(path(run), settings, config: path("tiny.yaml"))
+      _ = try finish(script(line), limit: 60)
+      try assertSame("whole", run, lastStep: steps)
+    }
+    _ = try finish(script("down", "--name", cluster))
+  }
+
   func testALostHostIsNoticedAndTheRunGoesOnWithoutIt() throws {
     let settings = settings + ["schedule.epochs=40", "checkpoint.every_steps=5", "evaluate.every_epochs=10"]
     _ = try finish(script("up", "--name", cluster, "--slots", "1,1,2"))

@@ -1,6 +1,7 @@
 import Compute
 import Configuration
 import Dataset
+import Distributed
 import Foundation
 import Method
 import TestSupport
@@ -126,6 +127,16 @@ final class GivenImagesTests: CommandTestCase {
         XCTAssertGreaterThan(try json(line)[term] as? Double ?? 0, 0, term)
       }
     }
+  }
+
+  /// Layers show the watchdog that the process goes on, within one pass over one image.
+  func testLayersAdvanceTheSignOfLife() throws {
+    let trainer = try trainer()
+    let image = RGBImage(height: side, width: side, pixels: pixels("a"))
+    let before = Activity.slot[.progress]
+    _ = try Inference(trainer.configuration).classes(trainer.evaluated, image)
+    // A ResNet-18, ASPP and heads have more than twenty convolutions.
+    XCTAssertGreaterThan(Activity.slot[.progress] - before, 20)
   }
 
   /// Slot i of step k is line (k · B + i) mod n: a list is the same as itself written twice.

@@ -68,6 +68,47 @@ final class LaunchStandInTests: LaunchTestCase {
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 2\n"), outcome.summary)
   }
 
+  /// Ranks that hang in MPI_Init: they are there, and nothing comes of them.
+  func testRanksThatDoNotReachEachOther() throws {
+    let environment = try standIn(
+      """
+      [ $attempt = 1 ] || { start 0; step 0; exit 0; }
+      for word; do case $word in U2PL_LAUNCH=*) export "$word";; esac; done; exec sleep 600
+      """)
+    let outcome = try launched(launching("run", options: ["--start-seconds", "3"]), environment: environment)
+    XCTAssertTrue(
+      outcome.output.contains(
+        #/launch: attempt 1 has failed after 3\.\d s: the ranks have not reached each other within 3\.0 s \(--start-seconds\): /#
+      ),
+      outcome.summary)
+    XCTAssertTrue(outcome.output.contains("OMPI_MCA_btl_tcp_if_include"), outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: finished at attempt 2\n"), outcome.summary)
+  }
+
+  /// Once they have, start-up takes the time it takes.
+  func testRanksThatHaveReachedEachOther() throws {
+    let environment = try standIn(#"tell '"connected","ranks":2'; sleep 5; start 0; step 0"#)
+    let outcome = try launched(launching("run", options: ["--start-seconds", "2"]), environment: environment)
+    XCTAssertFalse(outcome.output.contains("failed"), outcome.summary)
+  }
+
+  /// Ranks that hang in MPI_Finalize have said how they end.
+  func testAnMPIRunThatDoesNotEnd() throws {
+    let options = ["--start-seconds", "2", "--max-restarts", "0"]
+    let done = try standIn(#"start 0; step 0; tell '"finished","step":1'; exec sleep 600"#)
+    let finished = try launched(launching("run", options: options), limit: 30, environment: done)
+    XCTAssertTrue(
+      finished.output.contains("launch: the run is finished, and mpirun, which did not come to"), finished.summary)
+    let stopping = try standIn(
+      #"start 0; step 0; tell '"stopped","step":1,"message":"rank 0 received SIGTERM"'; exec sleep 600"#)
+    _ = try launched(launching("other", options: options), status: 75, limit: 30, environment: stopping)
+    let failing = try standIn(
+      #"start 0; step 0; tell '"failed","host":"h","step":1,"message":"no luck","code":1'; exec sleep 600"#)
+    let failed = try launched(launching("third", options: options), status: 1, limit: 30, environment: failing)
+    XCTAssertTrue(failed.output.contains("launch: attempt 1 has failed after "), failed.summary)
+    XCTAssertTrue(failed.output.contains(" s: no luck\n"), failed.summary)
+  }
+
   /// Hosts that are silent for a while cost no restart.
   func testHostsThatAreSilentForAWhile() throws {
     try write("hosts", "nosuch.invalid slots=2\n")

@@ -12,7 +12,8 @@ final class RunEventTests: XCTestCase {
     let start = RunEvent.Start(step: 10, totalSteps: 80, ranks: 4, host: "node01", program: "0.1.0 (abc)")
     let words = RunEvent.LastWords(host: "n 1", step: 7, message: "/a/b.png: \"x\"\nγ\u{1}", code: 2)
     for content: RunEvent.Content in [
-      .resumed(step: 10, checkpoint: "run/checkpoints/step-00000010.h5"), .start(start), .firstStep(11), .step(12),
+      .connected(ranks: 4), .resumed(step: 10, checkpoint: "run/checkpoints/step-00000010.h5"), .start(start),
+      .firstStep(11), .step(12),
       .checkpoint(step: 20), .stopped(step: 21, message: "rank 0 received SIGUSR1"), .finished(step: 80),
       .failed(words),
     ] {

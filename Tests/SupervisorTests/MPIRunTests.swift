@@ -68,6 +68,22 @@ final class MPIRunTests: XCTestCase {
     XCTAssertTrue(text.contains("--oversubscribe --map-by slot --bind-to none --mca mpi_yield_when_idle 1"), text)
   }
 
+  /// Open MPI keeps what comes before the first dot, by which two hosts may become one.
+  func testNamesWithDots() {
+    let facts = HostFacts(cores: 4, instructions: .base)
+    func text(_ hosts: [String], _ environment: [String: String] = [:]) -> String {
+      line(
+        hosts.map { ($0, 1) }, facts: Dictionary(uniqueKeysWithValues: hosts.map { ($0, facts) }),
+        environment: environment
+      ).text
+    }
+    let option = "--mca orte_keep_fqdn_hostnames 1"
+    XCTAssertTrue(text(["w.0.ring.lab", "w.1.ring.lab"]).contains(option))
+    XCTAssertTrue(text(["a", "b.c"]).contains(option))
+    XCTAssertFalse(text(["a", "10.0.0.7", "fe80::1"]).contains(option))
+    XCTAssertFalse(text(["b.c"], ["OMPI_MCA_orte_keep_fqdn_hostnames": "0"]).contains(option))
+  }
+
   func testAddressesWithColonsNeedAFile() {
     let line = line([("fe80::1", 2), ("b", 1)], facts: [:])
     XCTAssertEqual(line.hostfile, "fe80::1 slots=2\nb slots=1\n")

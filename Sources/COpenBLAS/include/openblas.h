@@ -10,6 +10,9 @@ const char *u2pl_blas_load(void);
 /// The kernels OpenBLAS chose, such as "SkylakeX"; "" before u2pl_blas_load.
 const char *u2pl_blas_core(void);
 
+/// What the library says of itself, such as "OpenBLAS 0.3.21 DYNAMIC_ARCH …"; "" where it says nothing.
+const char *u2pl_blas_config(void);
+
 /// Calls of one thread each; the caller spreads them over its own threads. Row-major.
 /// C[m,n] = alpha * op(A) * op(B) + beta * C
 void u2pl_sgemm(int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda,

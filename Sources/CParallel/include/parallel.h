@@ -12,6 +12,8 @@ void u2pl_set_threads(int threads);
 /// Sets bit i of `mask` (zeroed, `bytes` long) for each core i this process may run on. 0, or -1 where the system does
 /// not say. glibc declares sched_getaffinity only under _GNU_SOURCE, which Swift's importer does not define.
 int u2pl_affinity(unsigned char *mask, int bytes);
+/// Has this thread, and those it starts later, run on the cores of `mask`. 0, or -1 where the system refuses.
+int u2pl_set_affinity(const unsigned char *mask, int bytes);
 
 /// 1 where the processor has what numeric code is compiled for (Package.swift): on x86, AVX2, FMA and BMI2.
 int u2pl_processor_suffices(void);

@@ -4,8 +4,9 @@
 #include <sys/types.h>
 
 /// Starts a program in a process group of its own, so that Ctrl-C at a terminal reaches whoever supervises it and not the
-/// program; with every signal at its default, /dev/null as its input, and its output going to `out` and `err`. It is sent
-/// SIGKILL when the thread that calls this ends: nothing of it may outlive a supervisor that was killed.
+/// program; with every signal but SIGXFSZ at its default, /dev/null as its input, and its output going to `out` and
+/// `err`. It is sent SIGKILL when the thread that calls this ends: nothing of it may outlive a supervisor that was
+/// killed.
 ///
 /// Foundation's Process sets neither group nor that signal, and takes a program for running as long as anything does that
 /// the program has started.

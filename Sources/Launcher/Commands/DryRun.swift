@@ -44,7 +44,8 @@ struct DryRun {
     )
     say(
       "          the \(estimate.ranksOnNode) ranks of \(MPIEnvironment.host) together \(gibibytes(estimate.nodeBytes)) of "
-        + "\(gibibytes(estimate.availableBytes)) available")
+        + "\(gibibytes(estimate.availableBytes)) available"
+        + (estimate.memoryGroup.map { ", the limit of the control group \($0)" } ?? ""))
     let first = schedule.firstSemiSupervisedStep
     let total =
       Double(first) * estimate.supervisedStep + Double(schedule.totalSteps - first) * estimate.semiSupervisedStep

@@ -42,11 +42,8 @@ struct Inspect: ParsableCommand {
       throw CheckpointError(description: "\(run.checkpointsPath): holds no checkpoint yet")
     }
     var links: [String: [String]] = [:]
-    for name in ["latest", "best"] {
-      let link = "\(run.checkpointsPath)/\(name)"
-      if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link) {
-        links[target, default: []].append(name)
-      }
+    for name in RunDirectory.links {
+      if let target = run.target(of: name) { links[target, default: []].append(name) }
     }
     var damaged = 0
     for (step, path) in checkpoints {

@@ -31,28 +31,49 @@ struct Train: ParsableCommand {
       "Go on from the newest good checkpoint of the run directory, or from a file.", valueName: "latest|path"))
   var resume: String?
 
+  @Flag(
+    help:
+      "Resume although keys that --set names make the rest no continuation: seed, lists, batch sizes and the like."
+  )
+  var resumeChanged = false
+
   @Option(name: .customLong("run"), help: ArgumentHelp("The run directory.", valueName: "dir"))
   var runPath: String?
 
   @Flag(help: "Check files and estimate memory and time by a short calibration; write nothing.")
   var dryRun = false
 
+  func validate() throws {
+    if resumeChanged, resume == nil {
+      throw ValidationError("--resume-changed is for a run that goes on: give --resume latest, or --resume PATH")
+    }
+  }
+
   func run() throws {
     ParentProcess.dieWithItIfLaunched()
-    try RankedProcess.run { ranks in
+    // What is wrong with it is said when all ranks can say it together.
+    let threads = (try? Configuration.load(path: options.config, overrides: options.overrides))?.compute.threads
+    try RankedProcess.run(writesRun: !dryRun, threads: threads) { ranks in
       let configuration = try ranks.together {
         try Configuration.load(path: options.config, overrides: options.overrides)
       }
       try ranks.together { try BLAS.load() }
-      let facts = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
-      if dryRun { return try DryRun(configuration: configuration, ranks: ranks).run() }
+      if dryRun {
+        _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+        return try DryRun(configuration: configuration, ranks: ranks).run()
+      }
       let directory = try runDirectory(configuration, ranks)
       var attributes: [String: AttributeValue] = ["version": .string(Version.number)]
       if let commit = Version.commit { attributes["git_commit"] = .string(commit) }
       StopRequest.listen()
       let training = try TrainingRun(
-        configuration, directory: directory, resume: resume.map { $0 == "latest" ? .latest : .path($0) }, ranks: ranks,
-        provenance: .init(attributes: attributes, facts: facts), say: RankedProcess.say)
+        configuration, directory: directory,
+        resume: resume.map {
+          .init($0 == "latest" ? .latest : .path($0), changing: resumeChanged ? options.overrides : [])
+        }, ranks: ranks,
+        provenance: .init(attributes: attributes) { resumed in
+          try RankedProcess.setThreads(configuration.compute.threads, resumed: resumed, ranks: ranks)
+        }, say: RankedProcess.say)
       try training.run()
     }
   }

@@ -1,6 +1,7 @@
 import Compute
 import Dataset
 import Distributed
+import Files
 import Foundation
 import HDF5
 import Method
@@ -15,17 +16,31 @@ enum RankedProcess {
   /// Rank 0 reports errors that all ranks throw together (``CollectiveFailure``, ``TrainingError``,
   /// ``NonFiniteNumber``, ``RunStopped``, ``IncompleteResult``), and all ranks end in order. Any other error, such as a
   /// damaged image, happens on one rank, which reports it and aborts the others.
-  static func run(_ body: (Communicator) throws -> Void) throws {
+  ///
+  /// - Parameters:
+  ///   - writesRun: whether it would write a run of its own where its launcher has started it several times, and MPI
+  ///   sees one rank.
+  ///   - threads: of a rank, as configured.
+  static func run(writesRun: Bool = false, threads: Int? = nil, _ body: (Communicator) throws -> Void) throws {
     HeapMemory.keepWhatIsFreed()
     let ranks: Communicator
-    do { ranks = try MPIEnvironment.start() } catch {
+    let isLaunched = EventWriter(rank: 0) != nil
+    let watch = StartWatch(isLaunched: isLaunched)
+    let numbers = ProcessNumbers()
+    let sharesMemory = MPISettings.apply(threads: threads, numbers)
+    do { ranks = try MPIEnvironment.start(sharesMemory: sharesMemory) } catch {
       // MPI cannot tell which rank this is; its launcher can.
       let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"]
       tellLaunch("\(error)", code: 1, rank: rank.flatMap { Int($0) } ?? 0)
       let place = rank.map { "rank \($0) on " } ?? ""
       Communicator.alone.abort("u2pl: error: \(place)\(MPIEnvironment.host): \(error)", code: 1)
     }
+    let started = StartedRanks(ProcessInfo.processInfo.environment, trustsBatchScript: writesRun)
+    watch.finish()
+    numbers.clean()
+    if let problem = started?.problem(seen: ranks.size) { leave(ranks, problem, code: 2) }
     do {
+      if ranks.rank == 0 { EventWriter(rank: 0)?.tell(.connected(ranks: ranks.size)) }
       try body(ranks)
       MPIEnvironment.finish()
     } catch let failure as CollectiveFailure {
@@ -79,12 +94,17 @@ enum RankedProcess {
   /// Shows a line at once, also through mpirun's pipes.
   static func say(_ line: String) { show(line, isError: false) }
 
-  /// Gives this rank its threads: those asked for, or the node's cores shared out. Collective.
+  /// Gives this rank its threads: those asked for, those that a resumed run had, or the node's cores shared out.
+  /// Collective.
   ///
   /// - Returns: facts for the log; warnings are shown by rank 0.
-  static func setThreads(_ wanted: Int?, ranks: Communicator) throws -> ProcessFacts {
-    let cores = try ranks.nodeCores()
-    let threads = wanted ?? cores.threadsPerRank
+  static func setThreads(_ wanted: Int?, resumed: Int? = nil, ranks: Communicator) throws -> ProcessFacts {
+    let isLaunched = EventWriter(rank: ranks.rank) != nil
+    let bindings = try BoundCores.settle(ranks, isLaunched: isLaunched)
+    let quota = ControlGroups().cores
+    let cores = try ranks.nodeCores(quota: quota.map { .init(cores: $0.value, group: $0.folder) })
+    let threads = wanted ?? resumed ?? cores.threadsPerRank
+    let isResumed = wanted == nil && resumed != nil
     ThreadPool.threads = threads
     var facts = ProcessFacts.here()
     (facts.rank, facts.ranks) = (ranks.rank, ranks.size)
@@ -92,21 +112,41 @@ enum RankedProcess {
     facts.lines = [
       "host \(facts.host), pid \(facts.pid), rank \(ranks.rank) of \(ranks.size)",
       "\(cores.ranks) ranks on this node share \(cores.shared) of its \(cores.online) cores; this one may use \(cores.own) "
-        + "(\(facts.binding)), and runs \(threads) threads",
+        + "(\(facts.binding)), and runs \(threads) threads"
+        + (quota.map { String(format: "; the control group %@ allows %g cores", $0.folder, $0.value) } ?? ""),
       "\(facts.cpu); oneDNN \(facts.oneDNN), OpenBLAS kernels \(facts.blas), MPI \(facts.mpi), u2pl \(facts.version)",
     ]
+    if MPIEnvironment.yields == true {
+      facts.lines.append("ranks that wait let go of their cores (mpi_yield_when_idle)")
+    }
     var warnings: [String] = []
+    if !MPIEnvironment.sharesMemory {
+      warnings.append(
+        "note: the ranks of a host have process numbers of their own, as containers give them, and cannot share memory: "
+          + "each has a memory bank of its own and sends through TCP; docker run --pid=host --ipc=host lets them share")
+    }
     if cores.ranks * threads > cores.shared {
       warnings.append(
-        "warning: \(cores.ranks) ranks × \(threads) threads on \(cores.shared) cores: they will get in each other's way; "
-          + (threads > cores.threadsPerRank ? "--set compute.threads=\(cores.threadsPerRank)" : "start fewer ranks"))
-    } else if wanted == nil, cores.shared < cores.online, cores.ranks * threads < cores.online {
+        "warning: \(cores.ranks) ranks × \(threads) threads\(isResumed ? ", as the run had," : "") on \(cores.shared) "
+          + "cores: they will get in each other's way; "
+          + (threads > cores.threadsPerRank
+            ? "--set compute.threads=\(cores.threadsPerRank)"
+              + (isResumed ? " takes fewer, with other bits; fewer ranks keep the bits" : "")
+            : "start fewer ranks"))
+    } else if isResumed, threads != cores.threadsPerRank {
       warnings.append(
-        "note: mpirun has bound \(cores.ranks == 1 ? "this rank" : "these ranks") to \(cores.shared) of \(cores.online) "
-          + "cores; mpirun --bind-to none lets u2pl use all")
+        "note: \(threads) threads a rank, as the run had, so that it computes the same bits; this rank's share of the "
+          + "cores would be \(cores.threadsPerRank): --set compute.threads=\(cores.threadsPerRank) takes it, with other bits"
+      )
+    } else if wanted == nil, cores.bound < cores.online, cores.ranks * threads < min(cores.online, cores.allowed) {
+      warnings.append(
+        "note: mpirun has bound \(cores.ranks == 1 ? "this rank" : "these ranks") to \(cores.bound) of \(cores.online) "
+          + "cores; mpirun --bind-to none lets u2pl use all, and keeps apart from others that mpirun binds to the same")
     }
-    if ranks.rank == 0 { warnings.forEach(say) }
-    facts.lines += warnings
+    // Each host may have its own.
+    let told = try ranks.allGather(bindings.joined(separator: "\n"))
+    if ranks.rank == 0 { (warnings + told.filter { !$0.isEmpty }).forEach(say) }
+    facts.lines += warnings + bindings
     return facts
   }
 }

@@ -24,7 +24,8 @@ package protocol StepHooks: AnyObject {
   /// A phase has ended. The step begins with ``StepPhase/data``.
   func ended(_ phase: StepPhase)
 
-  /// The step goes on: called within forward and backward passes, at each sum of batch norm over ranks.
+  /// The step goes on: called within forward and backward passes, at each sum of batch norm over ranks, and after each
+  /// layer of the teacher's weak view.
   func advanced()
 
   /// The gradient is the sum over all ranks; it has not been looked at.

@@ -13,7 +13,7 @@ extension U2PLTrainer {
     startTeacher()
     let context = context()
 
-    let weak = try context.weakView(batch.unlabeled, by: teacher)  // 1
+    let weak = try context.weakView(batch.unlabeled, by: teacher, layerDone: hooks.advanced)  // 1
     let confidence = try context.meanConfidence(weak)
     hooks.ended(.weakView)
     let strong = try context.strongView(consume weak, labeled: batch.labeled)  // 2

@@ -33,10 +33,14 @@ package struct PseudoLabeled {
 
 extension StepContext {
   /// Line 1 of docs/method.md: ŷ and its probability, of the teacher in evaluation mode on the unlabeled crops.
-  func weakView(_ examples: [Example], by teacher: Segmenter) throws -> PseudoLabeled {
+  ///
+  /// - Parameter layerDone: called within the pass: it goes on.
+  func weakView(
+    _ examples: [Example], by teacher: Segmenter, layerDone: @escaping () -> Void = {}
+  ) throws -> PseudoLabeled {
     let images = images(examples)
     let logits = try teacher.forward(
-      images, representation: false, .evaluation(samples: examples.count)
+      images, representation: false, .evaluation(samples: examples.count, layerDone: layerDone)
     ).logits
     let pixels = UpsampledPixels(logits: logits, height: images.height, width: images.width)
     var samples: [Float] = [], labels: [UInt8] = [], confidences: [Float] = []

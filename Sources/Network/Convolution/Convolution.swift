@@ -48,6 +48,7 @@ public final class Convolution {
       let bias = bias.map { UnsafePointer(parameters.storage($0).baseAddress!) }
       try method.forward(x.data, samples: x.count, packed: weights, bias: bias, into: y.data)
     }
+    pass.layerDone()
     if pass.recordsForBackward { saved = recompute.map(Saved.recipe) ?? .map(x) }
     return y
   }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import RunLogs
 
@@ -18,6 +19,7 @@ struct Failure: Equatable {
     case SIGKILL where rank != nil: " (by somebody, or by the kernel for want of memory: dmesg tells)"
     case SIGBUS: " (shared memory or a mapped file has no room, or its disk fails)"
     case SIGILL: " (an instruction that this CPU does not have)"
+    case SIGXFSZ: " (a file may grow no further: ulimit -f)"
     default: ""
     }
   }
@@ -62,6 +64,8 @@ final class Attempt {
     /// Takes note of the attempt's number.
     let jobs: JobRecord
     let probeSeconds: Double
+    /// Seconds in which the ranks have to reach each other, and in which `mpirun` has to end after they have.
+    let startSeconds: Double
     /// Asks hosts for an answer.
     let probe: (_ hosts: [String]) -> HostTask
   }
@@ -74,6 +78,9 @@ final class Attempt {
   private var report = MPIRunReport()
   /// Of ``EventReader/otherVersions``, those that the user knows of.
   private var toldVersions: Set<Int> = []
+  private var hang: Hang?
+  /// What a rank has told of its end.
+  private var lastEvent: RunEvent.Content?
   /// Of `mpirun`.
   private var process: pid_t = 0
   private var job: MPIJob?
@@ -112,16 +119,19 @@ final class Attempt {
     var lost: (host: String, reason: String)?
     // mpirun waits for ever for a daemon that was killed while it started: hosts are then asked whether any rank runs.
     var isStarted = false, asksForRanks = false, rankless = 0
+    // Ranks may hang in MPI_Init, where no watchdog is, and in MPI_Finalize, where none is any more.
+    var isConnected = false, lastWordsAt: Double?
 
     while true {
       ChildProcess.wait(for: [mpirun] + (lookout?.children ?? []), seconds: 0.1)
       let now = ProcessInfo.processInfo.systemUptime
       mpirun.poll { stream, text in
         lastSign = now
-        isStarted = take(stream, text) || isStarted
+        if take(stream, text) { (isStarted, isConnected) = (true, true) }
       }
       for event in read(all: mpirun.end != nil) {
-        (lastSign, isStarted) = (now, true)
+        (lastSign, isStarted, isConnected) = (now, true, true)
+        if Self.isLast(event) { (lastEvent, lastWordsAt) = (event.content, now) }
         guard takesStep(event) else { continue }
         let isFirst = firstStepAt == nil
         if isFirst { firstStepAt = now }
@@ -142,6 +152,14 @@ final class Attempt {
       // mpirun knows of a failure but does not come to its end.
       if report.isFailure { failedAt = failedAt ?? now }
       if let failedAt, now - failedAt > 15 { break }
+      if !isConnected, now - start > means.startSeconds {
+        hang = .start
+        break
+      }
+      if let lastWordsAt, now - lastWordsAt > min(60, means.startSeconds) {
+        hang = .end
+        break
+      }
 
       if let current = lookout, current.poll() {
         lookout = nil
@@ -183,7 +201,8 @@ final class Attempt {
     report.finish().forEach(log.passOnError)
     for event in read(all: true) { _ = takesStep(event) }
     seconds = ProcessInfo.processInfo.systemUptime - start
-    ending = rankless >= 2 ? .failed(neverStarted) : judge(mpirun.end ?? .signal(SIGKILL), lost: lost)
+    ending =
+      rankless >= 2 ? .failed(neverStarted) : hang.map(judge) ?? judge(mpirun.end ?? .signal(SIGKILL), lost: lost)
   }
 
   private var neverStarted: Failure {
@@ -191,6 +210,32 @@ final class Attempt {
       text:
         "mpirun has started no rank within \(Supervisor.seconds(seconds)): a host may refuse its daemon, or the daemon has "
         + "died while it started")
+  }
+
+  /// Where an attempt has hung, and nobody would have ended it.
+  private enum Hang { case start, end }
+
+  private static func isLast(_ event: RunEvent) -> Bool {
+    switch event.content {
+    case .finished, .stopped, .failed: true
+    default: false
+    }
+  }
+
+  private func judge(_ hang: Hang) -> Ending {
+    switch (hang, lastEvent) {
+    case (.end, .finished?):
+      log.say("the run is finished, and mpirun, which did not come to its end, is ended")
+      return .finished
+    case (.end, .stopped?): return .requeue
+    case (.end, .failed(let words)?):
+      return .failed(Failure(host: words.host, code: words.code, words: words, text: Self.firstLine(words.message)))
+    default:
+      return .failed(
+        Failure(
+          text: "the ranks have not reached each other within \(Supervisor.seconds(means.startSeconds)) "
+            + "(--start-seconds): \(NetworkInterfaces.advice)"))
+    }
   }
 
   /// - Returns: whether it is from a rank.
@@ -232,7 +277,7 @@ final class Attempt {
       guard step > steps ?? 0 else { return false }
       steps = step
       return true
-    case .checkpoint, .stopped, .finished, .failed, .other: break
+    case .connected, .checkpoint, .stopped, .finished, .failed, .other: break
     }
     if let resumedFrom, resumedFrom > steps ?? 0 { steps = resumedFrom }
     return false
@@ -256,7 +301,9 @@ final class Attempt {
       return .refused(code)
     default: break
     }
-    if let host = report.lostHost {
+    // mpirun may know it by the first part of its name.
+    if let name = report.lostHost {
+      let host = plan.hosts.first { $0 == name } ?? plan.hosts.first { $0.hasPrefix(name + ".") } ?? name
       return .failed(Failure(host: host, text: "mpirun has lost \(host): the connection to its daemon there broke"))
     }
     if let (rank, host, signal) = report.killed {

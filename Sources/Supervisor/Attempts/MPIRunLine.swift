@@ -52,6 +52,14 @@ package struct MPIRunLine {
 
   private var hasLongAddress: Bool { plan.hosts.contains { $0.contains(":") } }
 
+  /// Whether a host has a name with dots, of which Open MPI would keep what comes before the first.
+  private var hasDottedName: Bool {
+    plan.hosts.contains { host in
+      var address = in_addr()
+      return host.contains(".") && !host.contains(":") && inet_pton(AF_INET, host, &address) != 1
+    }
+  }
+
   /// The contents of the file at ``hostfilePath``, where one is needed.
   package var hostfile: String? {
     hasLongAddress ? plan.shares.map { "\($0.host) slots=\($0.ranks)\n" }.joined() : nil
@@ -71,6 +79,9 @@ package struct MPIRunLine {
       words +=
         binding == .core && !isCrowded
         ? ["--map-by", "slot:PE=\(plan.threads)", "--bind-to", "core"] : ["--map-by", "slot", "--bind-to", "none"]
+    }
+    if hasDottedName, !environment.keys.contains("OMPI_MCA_orte_keep_fqdn_hostnames") {
+      words += parameter("orte_keep_fqdn_hostnames", "1")
     }
     if isCrowded { words += parameter("mpi_yield_when_idle", "1") }
     // A host that has lost its link is noticed on both sides within 20 s, and its ranks end there by themselves.

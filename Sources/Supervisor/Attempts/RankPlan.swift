@@ -88,7 +88,8 @@ package struct Planner {
     guard total > 0 else {
       throw SupervisorError(
         "none of the hosts of \(allocation.source) answers; each must be reached without a password, by ssh or by what "
-          + "OMPI_MCA_plm_rsh_agent says")
+          + "OMPI_MCA_plm_rsh_agent says"
+          + (allocation.source.hasPrefix("Slurm") ? "; a hostfile (--hostfile) goes before Slurm's list" : ""))
     }
     let largest = Self.largest(within: total, batch: batch)
     let ranks = request.ranks ?? largest

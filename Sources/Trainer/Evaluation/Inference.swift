@@ -130,9 +130,11 @@ public struct Inference: Sendable, CustomStringConvertible {
   }
 
   private func forward(_ network: Segmenter, _ image: Tensor) throws -> Tensor {
-    // A large image in many windows takes its time.
+    // A large image takes its time, in many windows as in one pass.
     Activity.advance()
-    return try network.forward(image, representation: false, .evaluation(samples: 1)).logits
+    return try network.forward(
+      image, representation: false, .evaluation(samples: 1, layerDone: Activity.advance)
+    ).logits
   }
 
   /// A view's logits at the view's size, classes × height × width.

@@ -13,6 +13,7 @@ extension ProcessFacts {
     facts.threads = ThreadPool.threads
     facts.cpu = Processor.name ?? facts.cpu
     facts.blas = BLAS.core
+    facts.openBLAS = [BLAS.version, BLAS.core].compactMap(\.self).joined(separator: " ")
     facts.oneDNN = "\(ConvolutionLibrary.version) (\(ConvolutionLibrary.instructionSet))"
     facts.mpi = MPIEnvironment.library ?? "none"
     facts.binding = cores(ThreadPool.affinity ?? [])

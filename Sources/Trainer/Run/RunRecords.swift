@@ -97,7 +97,7 @@ final class RunRecords {
     let lines = metrics.close()
     if writer.failureCount > 0 {
       warn(
-        "\(writer.failureCount) of \(submitted) checkpoints could not be written or linked; each was named when it happened"
+        "\(writer.failureCount) of \(submitted) checkpoints could not be written; each was named when it happened"
       )
     }
     var missing: [String] = []

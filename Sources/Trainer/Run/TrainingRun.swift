@@ -12,21 +12,33 @@ import RunLogs
 /// A run from its first step, or from a checkpoint, to its last: steps, metrics, evaluations, checkpoints, logs.
 public final class TrainingRun {
   /// What to go on from.
-  public enum Resume: Sendable, Equatable {
-    /// The newest checkpoint of the run directory that verifies; from the start where there is none at all.
-    case latest
-    case path(String)
+  public struct Resume: Sendable {
+    public enum Source: Sendable, Equatable {
+      /// The newest checkpoint of the run directory that verifies; from the start where there is none at all.
+      case latest
+      case path(String)
+    }
+
+    let source: Source
+    /// Arguments `KEY=VALUE` whose keys may change although the rest of the run is no continuation then.
+    let changing: [String]
+
+    public init(_ source: Source, changing: [String] = []) { (self.source, self.changing) = (source, changing) }
   }
 
   /// What computes the run.
-  public struct Provenance: Sendable {
+  public struct Provenance {
     /// Put into every checkpoint, such as the program's version.
     public var attributes: [String: AttributeValue]
-    /// About this process, for the head of its log.
-    public var facts: ProcessFacts
+    /// Gives this rank its threads, and returns what the head of its log tells of the process. Collective.
+    ///
+    /// Its argument is the number of threads that a resumed run had; nil where it is not known.
+    public var start: (_ threads: Int?) throws -> ProcessFacts
 
-    public init(attributes: [String: AttributeValue] = [:], facts: ProcessFacts = .here()) {
-      (self.attributes, self.facts) = (attributes, facts)
+    public init(
+      attributes: [String: AttributeValue] = [:], start: @escaping (_ threads: Int?) throws -> ProcessFacts
+    ) {
+      (self.attributes, self.start) = (attributes, start)
     }
   }
 
@@ -40,15 +52,20 @@ public final class TrainingRun {
   /// What pseudo-labels count by; nil where they count in full.
   let evidence: EvidenceKeeper?
   private let watchdog: Watchdog
+  /// On rank 0, until the process ends.
+  private let lock: FileLock?
   let log: RankLog
   /// On rank 0 under a launch.
-  private let events: EventWriter?
+  let events: EventWriter?
   private let attributes: [String: AttributeValue]
+  let numericFacts: NumericFacts
+  /// On rank 0.
+  let lists: ListDigests
   let say: (String) -> Void
   private let flippedBit: FlippedBit?
   /// On rank 0.
   private(set) var records: RunRecords?
-  private(set) var resumedFrom: String?
+  var resumedFrom: String?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
   /// Whether the evaluation after the last step is still to be made, because a signal came first.
@@ -62,22 +79,34 @@ public final class TrainingRun {
   /// - Throws: ``CollectiveFailure`` on every rank when any finds something wrong.
   public init(
     _ configuration: Configuration, directory: RunDirectory, resume: Resume?, ranks: Communicator,
-    provenance: Provenance = .init(), say: @escaping (String) -> Void
+    provenance: Provenance, say: @escaping (String) -> Void
   ) throws {
     self.configuration = configuration
     self.ranks = ranks
     self.directory = directory
-    attributes = provenance.attributes
-    let facts = provenance.facts
     self.say = ranks.rank == 0 ? say : { _ in }
-    events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
+    let events = ranks.rank == 0 ? EventWriter(rank: 0) : nil
+    self.events = events
     Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
     watchdog = try Watchdog(
       seconds: configuration.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
     let (flippedBit, fault) = try ranks.together { (try FlippedBit.ordered(), try InjectedFault.ordered()) }
     self.flippedBit = flippedBit
+    // What is read is to be the newest: whoever is at the run has to be at its end.
+    var early: FileLock?
+    try ranks.together {
+      guard ranks.rank == 0, resume != nil, FileManager.default.fileExists(atPath: directory.logsPath) else { return }
+      early = try directory.lock(isLaunched: events != nil, begins: false)
+    }
+    let point = try resume.flatMap { try ResumePoint.find($0.source, in: directory, ranks: ranks) }
+    let facts = try provenance.start(point?.threads)
+    numericFacts = try NumericFacts(facts, ranks)
     sets = try ranks.together { try DataSets(configuration) }
     let sets = self.sets
+    lists = ranks.rank == 0 ? ListDigests(sets) : ListDigests()
+    var attributes = provenance.attributes.merging(numericFacts.attributes) { own, _ in own }
+    for (key, list) in lists.lists { attributes[ListDigests.attributes[key]!] = .string(list.text) }
+    self.attributes = attributes
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
     try ranks.together {
@@ -92,15 +121,22 @@ public final class TrainingRun {
     replicas = ReplicaGuard(trainer)
     evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
     try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
-    log = try ranks.together {
+    lock = try ranks.together {
       try directory.create()
-      return try RankLog(directory: directory.logsPath, rank: ranks.rank)
+      guard ranks.rank == 0 else { return nil }
+      return try early ?? directory.lock(isLaunched: events != nil, begins: resume == nil)
     }
+    log = try ranks.together { try RankLog(directory: directory.logsPath, rank: ranks.rank) }
     watchdog.attach(log)
     log.start(facts)
     CrashNote.listen(log)
+    if let weakness = lock?.weakness {
+      let note = "the file system \(weakness): another train in \(directory.path) might not be noticed"
+      self.say("note: \(note)")
+      log.info(note)
+    }
     try withLastWords {
-      try start(resume)
+      if let resume, let point { try restore(point, resume) } else { try start(resume) }
       records = try ranks.together {
         guard ranks.rank == 0 else { return nil }
         try directory.removeTemporaries()
@@ -139,6 +175,11 @@ public final class TrainingRun {
   public func run() throws { try withLastWords(train) }
 
   private func train() throws {
+    if trainer.step == trainer.schedule.totalSteps, !owesEvaluation {
+      say(
+        "the run is finished: \(trainer.step) of \(trainer.schedule.totalSteps) steps; more schedule.epochs go on"
+      )
+    }
     let folds = evidence?.folds
     let balance = try sets.balance(configuration, philox: trainer.philox, folds: folds, ranks: ranks)
     func startLoader() -> BatchLoader {
@@ -236,78 +277,19 @@ public final class TrainingRun {
 
   // MARK: Starting
 
+  /// Begins at step 0. Collective.
   private func start(_ resume: Resume?) throws {
-    if let resume {
-      var found: (path: String, contents: CheckpointContents)?
-      var skipped: [(path: String, line: String)] = []
-      try ranks.together {
-        guard ranks.rank == 0 else { return }
-        switch resume {
-        case .path(let path): found = (path, try CheckpointFile.read(path))
-        case .latest:
-          found = try directory.newestGood { path, error in
-            skipped.append((path, "\(path) skipped: \(error.description.trimmingPrefix("\(path): "))"))
-          }
-          if found == nil, !skipped.isEmpty {
-            throw CheckpointError(
-              description: (skipped.map(\.line) + [
-                "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
-              ]).joined(separator: "\n"))
-          }
-        }
-      }
-      for (_, line) in skipped {
-        say(line)
-        log.warn(line)
-      }
-      let path = try ranks.broadcast(found?.path ?? "", from: 0)
-      if !path.isEmpty {
-        try trainer.restore(found?.contents, path: path)
-        try evidence?.restore(found?.contents)
-        resumedFrom = path
-        try restoreEvaluation(found?.contents)
-        var setAside: [String] = []
-        try ranks.together {
-          if ranks.rank == 0, case .path = resume { setAside = try directory.setAside(after: trainer.step) }
-        }
-        if ranks.rank == 0, resume == .latest { mend(skipped: skipped.map(\.path)) }
-        for name in setAside { say("\(name) is of a later step: renamed to \(name).superseded") }
-        say("resuming from \(path) at step \(trainer.step)")
-        log.info("resumed from \(path) at step \(trainer.step)")
-        events?.tell(.resumed(step: trainer.step, checkpoint: path))
-        return
-      }
-      say("no checkpoint in \(directory.checkpointsPath) yet: starting from the beginning")
+    if resume != nil { say("no checkpoint in \(directory.checkpointsPath) yet: starting from the beginning") }
+    guard let weights = configuration.model.weights else { return }
+    try trainer.load(weights: weights) { note in
+      say(note)
+      log.warn(note)
     }
-    if let weights = configuration.model.weights {
-      try trainer.load(weights: weights) { note in
-        say(note)
-        log.warn(note)
-      }
-      say("weights from \(weights)")
-    }
-  }
-
-  /// On rank 0: links that a kill has left behind, and checkpoints that were passed over. What cannot be done ends no
-  /// run, as on a full disk: the next checkpoint makes links again.
-  private func mend(skipped: [String]) {
-    do {
-      try directory.relink(step: trainer.step, best: best?.step, skipped: skipped)
-      for path in skipped {
-        try directory.setAside(skipped: path)
-        let line =
-          "\(path) renamed to \(path).skipped: it is ignored from now on; remove it when it is of no use"
-        say(line)
-        log.info(line)
-      }
-    } catch {
-      say("warning: \(error)")
-      log.warn("\(error)")
-    }
+    say("weights from \(weights)")
   }
 
   /// The best and the last evaluation so far, and whether one is owed, from rank 0 to all.
-  private func restoreEvaluation(_ contents: CheckpointContents?) throws {
+  func restoreEvaluation(_ contents: CheckpointContents?) throws {
     let isPending = contents?.attributes["evaluation_pending"] != nil
     owesEvaluation = try ranks.broadcast([isPending ? 1.0 : 0], from: 0)[0] > 0 && isEvaluationDue
     var numbers = [0.0, -1]
@@ -331,6 +313,9 @@ public final class TrainingRun {
 
   /// Times `watchdog.seconds` that start-up and checkpoints may take without a sign of progress: disks are slow.
   private static let longPatience = 10
+
+  /// The step after which the best evaluation so far was made.
+  var bestStep: Int? { best?.step }
 
   private var isEvaluationDue: Bool {
     let (step, schedule) = (trainer.step, trainer.schedule)

@@ -65,6 +65,12 @@ struct Launch: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "An attempt whose ranks have not reached each other by then has failed: MPI itself may wait for ever.",
+      valueName: "seconds"))
+  var startSeconds = 600.0
+
+  @Option(
+    help: ArgumentHelp(
       "Pause before a restart; doubles with each further one that brings no newer checkpoint, up to a minute.",
       valueName: "seconds"))
   var backoff = 1.0
@@ -87,6 +93,9 @@ struct Launch: ParsableCommand {
     guard maxRestarts >= 0 else { throw ValidationError("--max-restarts \(maxRestarts): it takes 0 or more") }
     guard (0.1...86400).contains(probeSeconds) else {
       throw ValidationError("--probe-seconds \(probeSeconds): it takes seconds from 0.1 to 86400")
+    }
+    guard (1...86400).contains(startSeconds) else {
+      throw ValidationError("--start-seconds \(startSeconds): it takes seconds from 1 to 86400")
     }
     guard (0...60).contains(backoff) else {
       throw ValidationError("--backoff \(backoff): it takes seconds from 0 to 60")
@@ -142,6 +151,7 @@ struct Launch: ParsableCommand {
     options.oversubscribe = oversubscribe
     options.binding = bindTo == .core ? .core : .none
     options.probeSeconds = probeSeconds
+    options.startSeconds = startSeconds
     options.backoff = backoff
     options.passed = variables
     return options

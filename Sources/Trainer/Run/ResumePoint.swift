@@ -1,0 +1,124 @@
+import Checkpoint
+import Configuration
+import Distributed
+import HDF5
+import Method
+import RunLogs
+
+/// The checkpoint that a run goes on from, found before anything of the run is made: its threads are the run's.
+final class ResumePoint {
+  /// The same on all ranks.
+  let path: String
+  /// On rank 0, until it is taken.
+  private var contents: CheckpointContents?
+  /// Checkpoints that could not be read, and what to say of each; on rank 0.
+  let skipped: [(path: String, line: String)]
+  /// The threads of a rank that it was computed with, on all ranks; nil where they were unequal or are not known.
+  let threads: Int?
+
+  private init(
+    path: String, contents: CheckpointContents?, skipped: [(path: String, line: String)], threads: Int?
+  ) {
+    (self.path, self.contents, self.skipped, self.threads) = (path, contents, skipped, threads)
+  }
+
+  /// What rank 0 has read, once: it is as large as the run's state.
+  func take() -> CheckpointContents? {
+    defer { contents = nil }
+    return contents
+  }
+
+  /// Collective.
+  ///
+  /// - Returns: nil where there is no checkpoint at all yet.
+  /// - Throws: ``CollectiveFailure`` on every rank where a checkpoint is there and none can be read.
+  static func find(
+    _ source: TrainingRun.Resume.Source, in directory: RunDirectory, ranks: Communicator
+  ) throws -> ResumePoint? {
+    var found: (path: String, contents: CheckpointContents)?
+    var skipped: [(path: String, line: String)] = []
+    try ranks.together {
+      guard ranks.rank == 0 else { return }
+      switch source {
+      case .path(let path): found = (path, try CheckpointFile.read(path))
+      case .latest:
+        found = try directory.newestGood { path, error in
+          skipped.append((path, "\(path) skipped: \(error.description.trimmingPrefix("\(path): "))"))
+        }
+        if found == nil, !skipped.isEmpty {
+          throw CheckpointError(
+            description: (skipped.map(\.line) + [
+              "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
+            ]).joined(separator: "\n"))
+        }
+      }
+    }
+    let path = try ranks.broadcast(found?.path ?? "", from: 0)
+    guard !path.isEmpty else { return nil }
+    let threads = try ranks.broadcast([found?.contents.threads ?? 0], from: 0)[0]
+    return ResumePoint(
+      path: path, contents: found?.contents, skipped: skipped, threads: threads > 0 ? threads : nil)
+  }
+}
+
+/// What the bits of a run depend on beside its configuration: kept in every checkpoint.
+struct NumericFacts: Equatable {
+  /// Of each rank; nil where they differ from rank to rank.
+  var threads: Int?
+  /// Version and instruction set.
+  var oneDNN: String
+  /// Version and kernels.
+  var openBLAS: String
+
+  init(threads: Int?, oneDNN: String, openBLAS: String) {
+    (self.threads, self.oneDNN, self.openBLAS) = (threads, oneDNN, openBLAS)
+  }
+
+  /// Those of this rank, and whether all ranks have as many threads. Collective.
+  init(_ facts: ProcessFacts, _ ranks: Communicator) throws {
+    let own = Int64(facts.threads)
+    let isSame = try ranks.maximum([own, -own]) == [own, -own]
+    self.init(threads: isSame ? facts.threads : nil, oneDNN: facts.oneDNN, openBLAS: facts.openBLAS)
+  }
+
+  /// nil for a checkpoint of a version that did not keep them.
+  init?(_ contents: CheckpointContents) {
+    guard case .string(let oneDNN)? = contents.attributes["onednn"],
+      case .string(let openBLAS)? = contents.attributes["openblas"]
+    else { return nil }
+    self.init(threads: contents.threads, oneDNN: oneDNN, openBLAS: openBLAS)
+  }
+
+  var attributes: [String: AttributeValue] {
+    var attributes: [String: AttributeValue] = ["onednn": .string(oneDNN), "openblas": .string(openBLAS)]
+    if let threads { attributes["threads"] = .int(Int64(threads)) }
+    return attributes
+  }
+
+  /// What differs from those that a checkpoint was computed with, in a line each.
+  func changes(since old: NumericFacts) -> [String] {
+    let bits = "the rest of the run has other bits than it would have had without this resume"
+    var lines: [String] = []
+    switch (old.threads, threads) {
+    case (let then?, let now?) where then != now:
+      lines.append("threads of a rank \(then) → \(now): some sums are split by threads and round otherwise, so \(bits)")
+    case (nil, let now?):
+      lines.append("threads of a rank differed from rank to rank, and are \(now) for all: \(bits)")
+    case (let then?, nil): lines.append("threads of a rank were \(then), and now differ from rank to rank: \(bits)")
+    default: break
+    }
+    if oneDNN != old.oneDNN {
+      lines.append("oneDNN \(old.oneDNN) → \(oneDNN): its convolutions may round otherwise, so \(bits)")
+    }
+    if openBLAS != old.openBLAS {
+      lines.append("OpenBLAS \(old.openBLAS) → \(openBLAS): its products may round otherwise, so \(bits)")
+    }
+    return lines
+  }
+}
+
+extension CheckpointContents {
+  fileprivate var threads: Int? {
+    if case .int(let threads)? = attributes["threads"] { Int(threads) } else { nil }
+  }
+}

@@ -1,0 +1,91 @@
+// Alone: other tests would take the cores it looks at.
+import Foundation
+import XCTest
+
+/// Ranks that have too few cores, and ranks of two runs on the same ones.
+final class CoresTests: LaunchTestCase {
+  private var cores: Int { ProcessInfo.processInfo.activeProcessorCount }
+
+  private func log(_ run: String) -> String { (try? text("\(run)/logs/rank-0000.log")) ?? "" }
+
+  /// Without `mpi_yield_when_idle` from the tests' environment.
+  private func start(_ ranks: Int, _ name: String, _ settings: [String], options: [String] = []) throws -> Command {
+    let line = ["env", "-u", "OMPI_MCA_mpi_yield_when_idle", "mpirun", "-n", "\(ranks)"] + options
+    return try Command(
+      line: line + [try Command.program()] + training(name, ["batch={labeled: 4, unlabeled: 4}"] + settings),
+      in: directory)
+  }
+
+  /// The library itself says whether it yields.
+  func testRanksYieldWhereThereAreMoreThreadsThanCores() throws {
+    try write("hosts", "localhost slots=4\n")
+    let yields = "ranks that wait let go of their cores (mpi_yield_when_idle)"
+    for (ranks, threads, isCrowded) in [(2, cores, true), (4, cores / 2 + 1, true), (1, 1, false)] {
+      let name = "on\(ranks)"
+      let outcome = try start(
+        ranks, name, ["compute.threads=\(threads)", "schedule.epochs=1"],
+        options: ["--hostfile", "hosts", "--bind-to", "none"]
+      ).wait(limit: 60)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      XCTAssertEqual(log(name).contains(yields), isCrowded, "\(ranks) × \(threads): \(log(name))")
+    }
+    // What the user says goes before.
+    let outcome = try start(
+      2, "given", ["compute.threads=\(cores)", "schedule.epochs=1"],
+      options: ["--bind-to", "none", "--oversubscribe", "--mca", "mpi_yield_when_idle", "0"]
+    ).wait(limit: 120)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertFalse(log("given").contains(yields), log("given"))
+  }
+
+  func testTwoRunsThatMPIRunBindsToTheSameCore() throws {
+    guard cores > 1 else { throw XCTSkip("SKIPPED: there is one core, nothing is tested") }
+    let first = try start(1, "first", ["schedule.epochs=4000"], options: ["--bind-to", "core"])
+    wait(for: first, "first", lines: 4)
+    XCTAssertFalse(first.outputSoFar.contains("taken by another run"), first.outputSoFar)
+    let second = try start(1, "second", ["schedule.epochs=1"], options: ["--bind-to", "core"]).wait(limit: 60)
+    XCTAssertEqual(second.status, 0, second.summary)
+    for text in [second.output, log("second")] {
+      XCTAssertTrue(
+        text.contains(#/warning: core \d+ of .*, to which rank 0 is bound, is taken by another run \(process \d+\)/#),
+        text)
+      XCTAssertTrue(text.contains("start mpirun with --bind-to none, or with --cpu-set "), text)
+    }
+    // A launch lets its ranks run anywhere, and so does one that is not bound in the first place.
+    let launched = try launched(["launch", "-n", "1", "--"] + training("third", ["schedule.epochs=1"]))
+    XCTAssertTrue(launched.output.contains("is taken by another run"), launched.summary)
+    XCTAssertTrue(launched.output.contains("the ranks of this run are not bound there"), launched.summary)
+    XCTAssertTrue(log("third").contains(#/share (\d+) of its \1 cores; this one may use \1 /#), log("third"))
+    let free = try start(1, "free", ["schedule.epochs=1"], options: ["--bind-to", "none"]).wait(limit: 60)
+    XCTAssertFalse(free.output.contains("taken by another run"), free.summary)
+    first.kill()
+    _ = first.wait(limit: 10)
+    let alone = try start(1, "alone", ["schedule.epochs=1"], options: ["--bind-to", "core"]).wait(limit: 60)
+    XCTAssertFalse(alone.output.contains("taken by another run"), alone.summary)
+  }
+
+  /// An agent in place of ssh that knows hosts by their long names alone, as pods of Kubernetes are known.
+  func testHostNamesWithDots() throws {
+    try write(
+      "agent",
+      """
+      #!/bin/sh
+      host=$1; shift
+      case $host in
+      *.ring.lab) exec /bin/sh -c "$*" ;;
+      *) echo "ssh: Could not resolve hostname $host: Temporary failure in name resolution" >&2; exit 255 ;;
+      esac
+      """)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path("agent"))
+    for (name, hosts) in [("names", ["w-0.ring.lab", "w-1.ring.lab"]), ("parts", ["w.0.ring.lab", "w.1.ring.lab"])] {
+      try write("hosts", hosts.map { "\($0) slots=1\n" }.joined())
+      let line = ["launch", "-n", "2", "--hostfile", "hosts", "--bind-to", "none", "--max-restarts", "0", "--"]
+      let outcome = try launched(
+        line + training(name), environment: ["OMPI_MCA_plm_rsh_agent": path("agent")])
+      XCTAssertTrue(outcome.output.contains("2 ranks × 1 thread on \(hosts[0]) (1), \(hosts[1]) (1)"), outcome.summary)
+      XCTAssertEqual(try metrics(name).count, 9)
+      let log = log(name)
+      XCTAssertTrue(log.contains("rank 0 of 2"), log)
+    }
+  }
+}
