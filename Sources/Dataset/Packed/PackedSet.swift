@@ -11,8 +11,8 @@ public struct PackedSet: ImageSet {
   private struct Entry {
     let name: String
     let line: ImageList.Line
-    let image: PackedFile.Item
-    let mask: PackedFile.Item?
+    let image: PackedItem
+    let mask: PackedItem?
     let coding: LabelCoding
   }
 
@@ -40,15 +40,28 @@ public struct PackedSet: ImageSet {
     var found: [(name: String, line: ImageList.Line)] = []
     var problems: [DatasetError] = []
     for line in self.list.lines {
-      if let name = file.name(for: line.text) ?? line.words.first.flatMap(file.name(for:)) {
+      // Windows and spreadsheets write lists with backslashes and commas.
+      let first = (line.text.split(separator: ",").first.map(String.init) ?? line.text).replacing("\\", with: "/")
+      if let name = file.name(for: line.text) ?? line.words.first.flatMap(file.name(for:))
+        ?? file.name(for: first.trimmingCharacters(in: .whitespaces))
+      {
         found.append((name, line))
       } else {
         problems.append(
-          DatasetError(description: "\(self.list.place(line)): there is no image \(line.text) in \(file.path)"))
+          DatasetError(
+            description: ImageList.visible(
+              "\(self.list.place(line)): there is no image \(line.text) in \(file.path)\(file.naming)")))
       }
     }
     var entries: [Entry] = []
-    for (item, (name, line)) in zip(try file.items(found.map(\.name), masks: labeled), found) {
+    for (result, (name, line)) in zip(try file.items(found.map(\.name), masks: labeled), found) {
+      let item: (image: PackedItem, mask: PackedItem?)
+      switch result {
+      case .success(let found): item = found
+      case .failure(let problem):
+        problems.append(DatasetError(description: "\(self.list.place(line)): \(problem.description)"))
+        continue
+      }
       guard !labeled || item.mask != nil else {
         problems.append(
           DatasetError(
@@ -78,36 +91,23 @@ public struct PackedSet: ImageSet {
     (file.place(entries[index].image), entries[index].mask.map(file.place))
   }
 
-  public func image(_ index: Int) throws -> RGBImage {
-    let item = entries[index].image
-    let bytes = try file.bytes(item)
-    return item.shape.count == 1
-      ? try ImageFile.decodeRGB(bytes, file.place(item))
-      : RGBImage(height: item.shape[0], width: item.shape[1], pixels: bytes)
-  }
+  public func image(_ index: Int) throws -> RGBImage { try file.image(entries[index].image) }
 
   public func labels(_ index: Int) throws -> LabelMap {
     guard let item = entries[index].mask else {
       throw DatasetError(description: "\(source(index).image): has no mask; its list was read as unlabeled")
     }
-    let bytes = try file.bytes(item)
-    let stored =
-      item.shape.count == 1
-      ? try ImageFile.decodeLabels(bytes, file.place(item))
-      : LabelMap(height: item.shape[0], width: item.shape[1], values: bytes)
-    return try entries[index].coding.decode(stored, mask: file.place(item))
+    return try entries[index].coding.decode(file.labels(item), mask: file.place(item))
   }
 
   @discardableResult
-  public func check(_ index: Int) throws -> (height: Int, width: Int) {
-    let item = entries[index].image
-    let bytes = try file.bytes(item)
-    var size = (height: item.shape[0], width: item.shape.count == 1 ? 0 : item.shape[1])
-    if item.shape.count == 1 {
-      let header = try ImageFile.checkImage(bytes, file.place(item))
-      size = (header.height, header.width)
+  public func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) {
+    let size = try file.checkImage(entries[index].image)
+    if entries[index].mask != nil {
+      let labels = try labels(index)
+      try requireSameSize(index, image: size, labels)
+      seeing(labels)
     }
-    if entries[index].mask != nil { try requireSameSize(index, image: size, try labels(index)) }
     return size
   }
 }

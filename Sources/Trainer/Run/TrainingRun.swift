@@ -91,7 +91,7 @@ public final class TrainingRun {
     instruments = StepInstruments(trainer, fault: fault)
     replicas = ReplicaGuard(trainer)
     evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
-    try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
+    let seen = try sets.check(configuration, ranks: ranks)
     log = try ranks.together {
       try directory.create()
       return try RankLog(directory: directory.logsPath, rank: ranks.rank)
@@ -112,7 +112,7 @@ public final class TrainingRun {
       }
       if let events { records?.tell(events) }
     }
-    for warning in configuration.warnings {
+    for warning in configuration.warnings(seen) {
       self.say("warning: \(warning)")
       log.warn(warning)
     }
@@ -373,7 +373,7 @@ public final class TrainingRun {
     let text = String(
       format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
       trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
-      best!.meanIoU * 100)
+      best!.meanIoU * 100) + matrix.remark(configuration.data)
     say(text)
     log.info(text)
     return true

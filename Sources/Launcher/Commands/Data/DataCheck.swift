@@ -29,7 +29,8 @@ extension DataCommand {
           let seconds = ProcessInfo.processInfo.systemUptime - start
           RankedProcess.say(
             "\(survey.filesRead) images read in \(String(format: "%.1f s", seconds))"
-              + (survey.problems.isEmpty ? ": nothing is wrong" : ""))
+              + (!survey.problems.isEmpty
+                ? "" : survey.warnings.isEmpty ? ": nothing is wrong" : ": nothing that stops a run, but see the warning"))
         }
         try ranks.together {
           guard survey.problems.isEmpty else {
