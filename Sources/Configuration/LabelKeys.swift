@@ -64,7 +64,8 @@ extension Field where Owner == Configuration.Data {
     if let text = item.plainText, let number = Int(text) {
       guard (0..<data.classes).contains(number) else {
         throw ConfigurationError(
-          item.place, "\(path): \(number) is no class, as data.classes has \(data.classes); write 0 to \(data.classes - 1), a class's name, "
+          item.place,
+          "\(path): \(number) is no class, as data.classes has \(data.classes); write 0 to \(data.classes - 1), a class's name, "
             + "or ignore")
       }
       return UInt8(number)

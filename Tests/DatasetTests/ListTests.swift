@@ -46,7 +46,8 @@ final class ListTests: XCTestCase {
 
   func testLineEndsMarksAndComments() throws {
     for text in [
-      "a\rb\r", "a\r\nb", "\u{FEFF}a\nb\n", "a\nb\n\u{1A}", "a\r\n\u{1A}b\r\n\u{1A}", "# the first try\n\na\n#c\n  # d\nb\n",
+      "a\rb\r", "a\r\nb", "\u{FEFF}a\nb\n", "a\nb\n\u{1A}", "a\r\n\u{1A}b\r\n\u{1A}",
+      "# the first try\n\na\n#c\n  # d\nb\n",
       "a\t\n \tb ", "a\u{2028}b", "\"a\"\n'b'\n",
     ] {
       try assertMeansBoth(text)
@@ -104,7 +105,8 @@ final class ListTests: XCTestCase {
     try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: scratch.path)
     for root in [scratch.path, link] {
       for written in [scratch.path, link] {
-        try scratch.write("list.txt", "\(written)/images/a.png\n\(written)/images/b.png\t\(written)/labels/b.png\n".utf8)
+        try scratch.write(
+          "list.txt", "\(written)/images/a.png\n\(written)/images/b.png\t\(written)/labels/b.png\n".utf8)
         let set = try FileSet(root: root, list: "list.txt", layout: .folder, classes: 2, labeled: true)
         XCTAssertEqual(set.problems.map(\.description), [])
         XCTAssertEqual(set.count, 2)

@@ -28,7 +28,9 @@ final class NamesTests: XCTestCase {
   func testEitherUnicodeFormFindsTheFile() throws {
     XCTAssertFalse(composed.utf8.elementsEqual(decomposed.utf8))
     for (listed, stored) in [(composed, decomposed), (decomposed, composed)] {
-      for ((layout, image, mask, _), (_, _, _, lines)) in zip(layouts("\(stored)/\(stored)"), layouts("\(listed)/\(listed)")) {
+      for ((layout, image, mask, _), (_, _, _, lines)) in zip(
+        layouts("\(stored)/\(stored)"), layouts("\(listed)/\(listed)"))
+      {
         let scratch = try Scratch(self)
         try scratch.write(image, grey(7))
         try scratch.write(mask, grey(1))
@@ -142,7 +144,9 @@ final class NamesTests: XCTestCase {
     let scratch = try Scratch(self)
     try scratch.write("images/a.png", grey(1))
     let path = Array("\(scratch.path)/images/Gr".utf8) + [0xF6, 0xDF] + Array("e.png\0".utf8)
-    let file = path.withUnsafeBytes { open($0.baseAddress!.assumingMemoryBound(to: CChar.self), O_CREAT | O_WRONLY, 0o600) }
+    let file = path.withUnsafeBytes {
+      open($0.baseAddress!.assumingMemoryBound(to: CChar.self), O_CREAT | O_WRONLY, 0o600)
+    }
     guard file >= 0 else { throw XCTSkip("SKIPPED: this file system takes UTF-8 names only") }
     close(file)
     assert(
@@ -150,7 +154,8 @@ final class NamesTests: XCTestCase {
       names: "images/Gr\\xF6\\xDFe.png", "is not UTF-8", "convmv")
     try scratch.write("list.txt", "a\nGr\u{F6}\u{DF}e\n".utf8)
     assert(
-      message { try scratch.open(.folder, labeled: false) }, names: "list.txt, line 2", "there is images/Gr\\xF6\\xDFe.png",
+      message { try scratch.open(.folder, labeled: false) }, names: "list.txt, line 2",
+      "there is images/Gr\\xF6\\xDFe.png",
       "not UTF-8", "convmv")
   }
 

@@ -137,7 +137,9 @@ final class PixelArrayTests: XCTestCase {
     }
     let good = StoredDataset(shape: [h, w, 3], values: .uint8(pixels))
     let cases: [(StoredDataset, mask: StoredDataset?, says: [String])] = [
-      (dataset([h, w, 2]), nil, ["'/images/x'", "uint8 [5, 6, 2]", "a number of channels", "uint8 [height, width, 3]"]),
+      (
+        dataset([h, w, 2]), nil, ["'/images/x'", "uint8 [5, 6, 2]", "a number of channels", "uint8 [height, width, 3]"]
+      ),
       (dataset([3, h, 4]), nil, ["uint8 [3, 5, 4]", "3 or 4 may be the number of channels"]),
       (dataset([1, h, w, 3]), nil, ["uint8 [1, 5, 6, 3]", "4 dimensions"]),
       (StoredDataset(shape: [20], values: .float32([Float](repeating: 0, count: 20))), nil, ["float32 [20]"]),
@@ -160,9 +162,14 @@ final class PixelArrayTests: XCTestCase {
         StoredDataset(shape: [3, h, w], values: .float64((0..<90).map { $0 == 38 ? -0.5 : 1 })), nil,
         ["float64 [3, 5, 6]", "-0.5", "x 2, y 1", "0 to 1", "normalisation"]
       ),
-      (StoredDataset(shape: [h, w, 3], values: .float32(pixels.map(Float.init))), nil, ["float32", "0 to 1", "uint8"]),
+      (
+        StoredDataset(shape: [h, w, 3], values: .float32(pixels.map(Float.init))), nil, ["float32", "0 to 1", "uint8"]
+      ),
       (StoredDataset(shape: [h, w], values: .float32((0..<30).map { _ in .nan })), nil, ["nan"]),
-      (good, StoredDataset(shape: [h, w], values: .int64((0..<30).map { $0 == 6 ? -1 : 1 })), ["labels/x", "-1", "255"]),
+      (
+        good, StoredDataset(shape: [h, w], values: .int64((0..<30).map { $0 == 6 ? -1 : 1 })),
+        ["labels/x", "-1", "255"]
+      ),
       (good, StoredDataset(shape: [h, w], values: .int64((0..<30).map { _ in 3 })), ["value 3", "3 classes"]),
       (good, StoredDataset(shape: [h, w], values: .float32((0..<30).map { _ in 0.5 })), ["float32 [5, 6]", "0.5"]),
     ]

@@ -56,7 +56,8 @@ final class DryRunTests: CommandTestCase {
           ["train", "--config", "tiny.yaml", "--set", "loss.ohem=\(ohem)", "--set", "u2pl.enabled=off"] + options)
         XCTAssertEqual(outcome.status, 0, outcome.summary)
         XCTAssertEqual(
-          outcome.output.contains("warning: loss.ohem keeps all pixels, as if it were off: loss.ohem.min_kept is"), isAll,
+          outcome.output.contains("warning: loss.ohem keeps all pixels, as if it were off: loss.ohem.min_kept is"),
+          isAll,
           "\(ohem): \(outcome.summary)")
       }
     }

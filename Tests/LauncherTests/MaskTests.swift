@@ -44,7 +44,8 @@ final class MaskTests: CommandTestCase {
       let name = "run-\(UUID().uuidString)"
       let training = training(name, settings, config: "mine.yaml")
       for outcome in [
-        try check(settings, ranks: ranks), try run(training, ranks: ranks), try run(training + ["--dry-run"], ranks: ranks),
+        try check(settings, ranks: ranks), try run(training, ranks: ranks),
+        try run(training + ["--dry-run"], ranks: ranks),
       ] {
         XCTAssertEqual(outcome.status, status, outcome.summary, file: file, line: line)
         for part in parts where !(outcome.output + outcome.errors).contains(part) {
@@ -92,7 +93,8 @@ final class MaskTests: CommandTestCase {
     // A slip in the map of sound masks.
     try make(background: 0, thing: 255)
     try assertSaid(
-      ["the masks of the labeled list have no pixel of a class", "data.label_map gives none of them a class"], status: 2,
+      ["the masks of the labeled list have no pixel of a class", "data.label_map gives none of them a class"],
+      status: 2,
       ["data.label_map={0: ignore, 1: thing, other: ignore}"])
   }
 
@@ -120,7 +122,8 @@ final class MaskTests: CommandTestCase {
     try assertSaid(["warning: rare in the labeled masks: thing (0.18 %)", "data.balance", "loss.class_weights"])
     let checked = try check(["data.balance=0.5"])
     XCTAssertTrue(checked.output.contains("nothing is wrong"), checked.summary)
-    let weights = try XCTUnwrap(checked.output.firstMatch(of: /--set '(loss.class_weights=\[[^\]]*\])'/), checked.output)
+    let weights = try XCTUnwrap(
+      checked.output.firstMatch(of: /--set '(loss.class_weights=\[[^\]]*\])'/), checked.output)
     // Half of all pixels over a class's own, 100 at most.
     XCTAssertEqual(String(weights.1), "loss.class_weights=[0.501, 100]")
     let trained = try run(training("weighed", [String(weights.1)], config: "mine.yaml"))

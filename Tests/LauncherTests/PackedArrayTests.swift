@@ -65,7 +65,8 @@ final class PackedArrayTests: CommandTestCase {
   func testTheSameBitsAsFromFiles() throws {
     try make()
     for (root, files) in [
-      ("plain", ["gzip", "chw", "int64", "uint16", "float32", "float16", "stack", "fixed"]), ("grey", ["flat", "channel"]),
+      ("plain", ["gzip", "chw", "int64", "uint16", "float32", "float16", "stack", "fixed"]),
+      ("grey", ["flat", "channel"]),
     ] {
       let expected = try run(training(root, ["data.root=\(root)"], config: "mine.yaml"))
       XCTAssertEqual(expected.status, 0, expected.summary)

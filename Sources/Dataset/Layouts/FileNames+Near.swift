@@ -14,7 +14,9 @@ extension FileNames {
       let hidden = near.hasPrefix(".") ? ", a hidden file, which is no image" : ""
       return "; there is \(FileNames.join(entry.path, near))\(hidden)"
     }
-    if let near = entry.foreign.first(where: { FileNames.folded(String(decoding: $0.map(UInt16.init), as: UTF16.self)) == wanted }) {
+    if let near = entry.foreign.first(where: {
+      FileNames.folded(String(decoding: $0.map(UInt16.init), as: UTF16.self)) == wanted
+    }) {
       let place = FileNames.join(entry.path, FolderListing.escaped(near))
       return "; there is \(place), whose name is not UTF-8: \(FolderListing.renaming(root))"
     }
@@ -45,6 +47,7 @@ extension FileNames {
     }
     let plain = String(stem).decomposedStringWithCompatibilityMapping.lowercased()
     return String(
-      String.UnicodeScalarView(plain.unicodeScalars.filter { $0.properties.isAlphabetic || $0.properties.numericType != nil }))
+      String.UnicodeScalarView(
+        plain.unicodeScalars.filter { $0.properties.isAlphabetic || $0.properties.numericType != nil }))
   }
 }

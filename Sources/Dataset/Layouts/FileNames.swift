@@ -29,7 +29,9 @@ struct FileNames {
 
   init(root: String) {
     self.root = root
-    absoluteRoots = [URL(fileURLWithPath: root).standardizedFileURL.path, FileNames.linksFollowed(root)].compactMap { $0 }
+    absoluteRoots = [URL(fileURLWithPath: root).standardizedFileURL.path, FileNames.linksFollowed(root)].compactMap {
+      $0
+    }
   }
 
   /// The path of the file that a path means, both relative to the root; nil where there is none, or it is hidden.

@@ -57,7 +57,8 @@ public struct FileSet: ImageSet {
     for line in list.comments where (try? layout.entry(line, labeled: false, &files)) != nil {
       problems.append(
         DatasetError(
-          description: "\(list.place(line)): a line that begins with # is a comment, but there is an image of that name; "
+          description:
+            "\(list.place(line)): a line that begins with # is a comment, but there is an image of that name; "
             + "write ./\(line.text)"))
     }
     self.list = list

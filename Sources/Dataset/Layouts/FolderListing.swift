@@ -32,5 +32,7 @@ struct FolderListing {
   }
 
   /// How such names are mended.
-  static func renaming(_ folder: String) -> String { "convmv -f latin1 -t utf8 --notest -r \(folder) renames such files" }
+  static func renaming(_ folder: String) -> String {
+    "convmv -f latin1 -t utf8 --notest -r \(folder) renames such files"
+  }
 }

@@ -33,7 +33,8 @@ public struct ImageList: Sendable {
       let names = try FileNames.listImages(path)
       guard !names.isEmpty else { throw FileBytes.problem(path, "the folder holds no JPEG or PNG image") }
       let isBelow =
-        !list.hasPrefix("/") && folders.first.map { !$0.isEmpty && FileNames.existing("\($0)/\(list)") == path } ?? false
+        !list.hasPrefix("/")
+        && folders.first.map { !$0.isEmpty && FileNames.existing("\($0)/\(list)") == path } ?? false
       let folder = isBelow ? FileNames.normalized(list) : FileNames.split(FileNames.normalized(list)).name
       let lines = names.enumerated().map { Line(number: $0 + 1, text: "\(folder)/\($1)") }
       self.init(path: path, lines: lines, comments: [])

@@ -13,7 +13,8 @@ extension FileLayout {
     } catch let problem as DatasetError {
       if let outside = line.pathOutside(files) {
         throw DatasetError(
-          description: "\(outside) is not below data.root, \(files.root): set data.root to a folder that all images and "
+          description:
+            "\(outside) is not below data.root, \(files.root): set data.root to a folder that all images and "
             + "masks are below, or link their folders into it")
       }
       var problem = problem
@@ -66,7 +67,9 @@ extension ImageList.Line {
   /// The end of a message on a line that names no image: what may be wrong with it, or "".
   fileprivate var advice: String {
     let words = words
-    let heading: Set<String> = ["image", "images", "mask", "masks", "label", "labels", "file", "filename", "path", "id"]
+    let heading: Set<String> = [
+      "image", "images", "mask", "masks", "label", "labels", "file", "filename", "path", "id",
+    ]
     let parts = text.lowercased().split { !$0.isLetter }.map(String.init)
     if number == 1, !parts.isEmpty, heading.isSuperset(of: parts) {
       return "; if that is a heading, remove it: a list has none"
@@ -84,7 +87,8 @@ extension ImageList.Line {
       return "; a list has no wildcards: a folder in the place of a list stands for its images"
     }
     if words.count == 2, ["-1", "0", "1"].contains(words[1]) {
-      return "; numbers say which images show a class, as in ImageSets/Main; a list has images, or pairs of image and mask"
+      return
+        "; numbers say which images show a class, as in ImageSets/Main; a list has images, or pairs of image and mask"
     }
     return text.hasPrefix("/") ? "; a slash at the beginning means data.root, unless the path is below it" : ""
   }

@@ -14,13 +14,15 @@ enum ListText {
       let lines = bytes.split(omittingEmptySubsequences: false) { $0 == 0x0A }
       let at = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0
       throw DatasetError(
-        description: "\(path), line \(at + 1): the list is not UTF-8 text: \(FolderListing.escaped(lines[at].prefix(80))); "
+        description:
+          "\(path), line \(at + 1): the list is not UTF-8 text: \(FolderListing.escaped(lines[at].prefix(80))); "
           + "iconv -f latin1 -t utf8 makes it so, if it is Latin-1")
     }
     if bytes.contains(0) {
       let at = bytes.prefix { $0 != 0 }.count { $0 == 0x0A }
       throw DatasetError(
-        description: "\(path), line \(at + 1): holds a byte that is 0: the list is damaged, or no text; save it as UTF-8")
+        description:
+          "\(path), line \(at + 1): holds a byte that is 0: the list is damaged, or no text; save it as UTF-8")
     }
     return text
   }

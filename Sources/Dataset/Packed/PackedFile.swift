@@ -71,7 +71,8 @@ public final class PackedFile: Sendable {
   /// The end of a message on a line that names no image of this file.
   var naming: String {
     guard let stack else { return "" }
-    return ": '/images' is one array of images, \(stack), called 0 to \(names.count - 1) unless '/names' has a text for "
+    return
+      ": '/images' is one array of images, \(stack), called 0 to \(names.count - 1) unless '/names' has a text for "
       + "each; a list has these, one a line"
   }
 

@@ -19,7 +19,8 @@ struct PixelArray: Sendable, Equatable {
 
   /// What the values are: `int64 [64, 64]`.
   var description: String {
-    let extents = channels == 1 ? [height, width] : isChannelsFirst ? [channels, height, width] : [height, width, channels]
+    let extents =
+      channels == 1 ? [height, width] : isChannelsFirst ? [channels, height, width] : [height, width, channels]
     return PixelArray.describe(type, extents)
   }
 
@@ -60,7 +61,8 @@ struct PixelArray: Sendable, Equatable {
       } else if kind == .image {
         throw refuse("neither \(shape[0]) nor \(shape[2]) is a number of channels that a colour has")
       } else {
-        throw refuse("it has more than one channel; np.argmax(a, axis) makes class numbers of one channel for each class")
+        throw refuse(
+          "it has more than one channel; np.argmax(a, axis) makes class numbers of one channel for each class")
       }
     default: throw refuse("it has \(shape.count) \(shape.count == 1 ? "dimension" : "dimensions")")
     }
@@ -92,7 +94,8 @@ struct PixelArray: Sendable, Equatable {
     func refuse(_ value: String, _ index: Int, _ advice: String) -> DatasetError {
       let pixel = isChannelsFirst ? index % (height * width) : index / channels
       return FileBytes.problem(
-        name, "is \(description) and has the value \(value) at pixel (x \(pixel % width), y \(pixel / width)): \(advice)")
+        name,
+        "is \(description) and has the value \(value) at pixel (x \(pixel % width), y \(pixel / width)): \(advice)")
     }
     switch values {
     case .uint8(let bytes): return bytes

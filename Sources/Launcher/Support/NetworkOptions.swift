@@ -66,7 +66,8 @@ struct NetworkOptions: ParsableArguments {
     let classes = try Configuration.classCount(yaml: yaml, source: source, overrides: settings)
     guard classes == own.classes else {
       throw ConfigurationFailure(
-        description: "\(checkpoint): the network has \(own.classes) classes (\(own.names(of: Array(0..<own.classes)))), and "
+        description:
+          "\(checkpoint): the network has \(own.classes) classes (\(own.names(of: Array(0..<own.classes)))), and "
           + "data.classes is set to \(classes): it cannot tell them. Leave data.classes out, and say by data.label_map which "
           + "of its classes the values in the masks mean: --set 'data.label_map={0: 0, 1: 1, other: ignore}'")
     }

@@ -370,10 +370,11 @@ public final class TrainingRun {
     line.add("epoch", epoch - 1)
     line.add("evaluation", evaluation)
     records?.append(line)
-    let text = String(
-      format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
-      trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
-      best!.meanIoU * 100) + matrix.remark(configuration.data)
+    let text =
+      String(
+        format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
+        trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
+        best!.meanIoU * 100) + matrix.remark(configuration.data)
     say(text)
     log.info(text)
     return true

@@ -35,6 +35,12 @@ extension DataSurvey {
     return lines
   }
 
+  /// The end of the last line.
+  var verdict: String {
+    if !problems.isEmpty { return "" }
+    return warnings.isEmpty ? ": nothing is wrong" : ": nothing that stops a run, but see the warning"
+  }
+
   private func row(_ list: List) -> [String] {
     func size(_ size: (height: Int, width: Int)?) -> String { size.map { "\($0.width)×\($0.height)" } ?? "–" }
     let ignored = list.pixels.last.map { share($0, of: list.pixels.reduce(0, +)) + " %" }
