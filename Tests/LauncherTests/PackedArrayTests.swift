@@ -81,6 +81,7 @@ final class PackedArrayTests: CommandTestCase {
         let checked = try check(settings("\(file).h5"), ranks: index % 2 == 0 ? nil : 2)
         XCTAssertEqual(checked.status, 0, checked.summary)
         XCTAssertTrue(checked.output.contains("10 images read"), checked.output)
+        guard index < 3 else { continue }
         let evaluated = try run(evaluate + settings("\(file).h5").flatMap { ["--set", $0] })
         XCTAssertEqual(evaluated.output.replacing(/, [0-9.]+ s\)/, with: ")"), table, file)
       }

@@ -114,7 +114,7 @@ public struct LabelShares: Sendable, Equatable {
     let straight = map(shown.map { ($0, $0) } + [(ignore, absent[0])])
     let turned =
       classes == 2 ? ", or \(map([(shown[0], absent[0]), (ignore, shown[0])])) if the masks are inverted" : ""
-    let packed = data.kind == .hdf5 ? " (u2pl data pack has to be run with it)" : ""
+    let packed = data.kind == .hdf5 ? " (what u2pl data pack has made, has to be packed again with it)" : ""
     return found + "; if \(ignore) is no mark of pixels to ignore: --set 'data.label_map=\(straight)'\(turned)\(packed)"
   }
 
