@@ -37,46 +37,39 @@ public struct PackedSet: ImageSet {
         throw DatasetError(description: "\(problem.description), and \(file.path)")
       }
     }
-    var found: [(name: String, line: ImageList.Line)] = []
-    var problems: [DatasetError] = []
-    for line in self.list.lines {
-      // Windows and spreadsheets write lists with backslashes and commas.
-      let first = (line.text.split(separator: ",").first.map(String.init) ?? line.text).replacing("\\", with: "/")
-      if let name = file.name(for: line.text) ?? line.words.first.flatMap(file.name(for:))
-        ?? file.name(for: first.trimmingCharacters(in: .whitespaces))
-      {
-        found.append((name, line))
-      } else {
-        problems.append(
-          DatasetError(
-            description: ImageList.visible(
-              "\(self.list.place(line)): there is no image \(line.text) in \(file.path)\(file.naming)")))
-      }
-    }
+    let names = self.list.lines.map { PackedSet.name($0, file) }
+    var items = try file.items(names.compactMap { $0 }, masks: labeled).makeIterator()
     var entries: [Entry] = []
-    for (result, (name, line)) in zip(try file.items(found.map(\.name), masks: labeled), found) {
-      let item: (image: PackedItem, mask: PackedItem?)
-      switch result {
-      case .success(let found): item = found
-      case .failure(let problem):
-        problems.append(DatasetError(description: "\(self.list.place(line)): \(problem.description)"))
-        continue
+    var problems: [DatasetError] = []
+    for (line, name) in zip(self.list.lines, names) {
+      do {
+        guard let name, let item = try items.next()?.get() else {
+          throw DatasetError(description: "there is no image \(line.text) in \(file.path)\(file.naming)")
+        }
+        guard !labeled || item.mask != nil else {
+          throw DatasetError(
+            description:
+              "image \(name) has no mask in \(file.path): pack it with a list of labeled images that it is in")
+        }
+        entries.append(
+          Entry(
+            name: name, line: line, image: item.image, mask: item.mask,
+            coding: (file.coding(name) ?? coding ?? .direct(classes: classes)).restricted(to: classes)))
+      } catch let problem as DatasetError {
+        let text = ImageList.visible(problem.description)
+        problems.append(DatasetError(description: "\(self.list.place(line)): \(text)"))
       }
-      guard !labeled || item.mask != nil else {
-        problems.append(
-          DatasetError(
-            description: "\(self.list.place(line)): image \(name) has no mask in \(file.path): pack it with a list of "
-              + "labeled images that it is in"))
-        continue
-      }
-      entries.append(
-        Entry(
-          name: name, line: line, image: item.image, mask: item.mask,
-          coding: (file.coding(name) ?? coding ?? .direct(classes: classes)).restricted(to: classes)))
     }
     self.file = file
     self.entries = entries
     self.problems = problems
+  }
+
+  /// The name in the file that a line means. Windows and spreadsheets write lists with backslashes and commas.
+  private static func name(_ line: ImageList.Line, _ file: PackedFile) -> String? {
+    let first = (line.text.split(separator: ",").first.map(String.init) ?? line.text).replacing("\\", with: "/")
+    return file.name(for: line.text) ?? line.words.first.flatMap(file.name(for:))
+      ?? file.name(for: first.trimmingCharacters(in: .whitespaces))
   }
 
   public var count: Int { entries.count }
