@@ -10,7 +10,8 @@ extension FileNames {
       keep(entry, as: folder)
     }
     let wanted = FileNames.folded(name)
-    if let near = entry.folded?[wanted]?.min(), !wanted.isEmpty {
+    let alike = wanted.isEmpty ? [] : entry.folded?[wanted] ?? []
+    if let near = alike.filter({ !$0.hasPrefix(".") }).min() ?? alike.min() {
       let hidden = near.hasPrefix(".") ? ", a hidden file, which is no image" : ""
       return "; there is \(FileNames.join(entry.path, near))\(hidden)"
     }
