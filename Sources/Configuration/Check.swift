@@ -36,11 +36,11 @@ extension Configuration {
         place("schedule.steps_per_epoch"),
         "schedule.epochs times schedule.steps_per_epoch must be at most \(Int.largest) steps")
     }
-    if let weights = loss.classWeights, weights.count != data.classes || !weights.contains(where: { $0 > 0 }) {
+    try checkCounts(document, source)
+    if let weights = loss.classWeights, !weights.contains(where: { $0 > 0 }) {
       throw ConfigurationError(
         place("loss.class_weights"),
-        "loss.class_weights has \(weights.count) numbers\(weights.contains { $0 > 0 } ? "" : ", none above 0,") for "
-          + "\(data.classes) classes; write one for each, or null")
+        "loss.class_weights has \(weights.count) numbers, none above 0; write one for each class, or null")
     }
     let follows = [("supervised_teacher", semantics.supervisedTeacher), ("teacher_copy", semantics.teacherCopy)]
     if u2pl.enabled, teacher.start == .beginning, let row = follows.first(where: { $0.1 == .published }) {
@@ -59,6 +59,30 @@ extension Configuration {
       throw ConfigurationError(
         place("evaluate.mode"),
         "evaluate.mode \(evaluate.mode.rawValue) needs a size; give augment.crop, or evaluate whole images")
+    }
+  }
+
+  /// Lists with a value for each class. Where `data.classes` and such a list were written in different places, as in a
+  /// file and one that it extends, or in `--set`, the message is about `data.classes`: the list fitted its own.
+  private func checkCounts(_ document: Item, _ source: Place) throws(ConfigurationError) {
+    var lists = [
+      ("u2pl.capacity", u2pl.capacity.count, "write one number for each class, or one number for all")
+    ]
+    if let weights = loss.classWeights {
+      lists.append(("loss.class_weights", weights.count, "write one number for each class, or null"))
+    }
+    if case .colors(let colors)? = data.palette {
+      lists.append(("data.palette", colors.count, "write one [red, green, blue] for each class"))
+    }
+    for (key, count, remedy) in lists where count != data.classes {
+      let place = document[key.split(separator: ".")]?.place ?? source
+      if let classes = document[["data", "classes"]]?.place, classes.source != place.source {
+        throw ConfigurationError(
+          classes,
+          "data.classes: \(data.classes) classes, but \(key) has a list of \(count) (\(place)); give it anew, too, such as "
+            + "--set \(key)=null")
+      }
+      throw ConfigurationError(place, "\(key): a list of \(count) for \(data.classes) classes; \(remedy)")
     }
   }
 

@@ -75,7 +75,8 @@ extension Field where Owner == Configuration.Data {
           + "file with a name a line, relative to data.root, or a list [background, person], or a number")
     }
     return text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated().compactMap { line in
-      let name = line.element.trimmingCharacters(in: .whitespaces)
+      // DOS programs end a text with Ctrl-Z.
+      let name = line.element.trimmingCharacters(in: .whitespaces.union(["\u{1A}"]))
       let place = Place(source: file, line: line.offset + 1)
       return name.isEmpty ? nil : Item(content: .scalar(name, quoted: true), place: place)
     }

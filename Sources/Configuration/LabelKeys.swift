@@ -64,7 +64,9 @@ extension Field where Owner == Configuration.Data {
     if let text = item.plainText, let number = Int(text) {
       guard (0..<data.classes).contains(number) else {
         throw ConfigurationError(
-          item.place, "\(path): \(number) is no class; write 0 to \(data.classes - 1), a class's name, or ignore")
+          item.place,
+          "\(path): \(number) is no class, as data.classes has \(data.classes); write 0 to \(data.classes - 1), a class's name, "
+            + "or ignore")
       }
       return UInt8(number)
     }
@@ -104,12 +106,6 @@ extension Field where Owner == Configuration.Data {
             throw ConfigurationError(
               item.place,
               "\(path): expected \(reference.type), found \(item.summary); for example 'palette: \(example)'")
-          }
-          guard items.count == owner.classes else {
-            throw ConfigurationError(
-              item.place,
-              "\(path): \(items.count) colours for \(owner.classes) classes; write one [red, green, blue] for each class"
-            )
           }
           var colors: [[UInt8]] = []
           for item in items { colors.append(try color.read(item, path: path).map { UInt8($0) }) }

@@ -189,7 +189,8 @@ extension Configuration.Loss {
 }
 
 extension Field where Owner == Configuration.U2PL {
-  /// Reads one number for every class; the section starts with as many entries as there are classes.
+  /// Reads one number for every class; the section starts with as many entries as there are classes. The count of a list
+  /// is compared with them later.
   static var capacity: Field {
     let one = ValueKind<Int>.integer(1...100_000_000, example: 30_000)
     let type = "a whole number, a list with one for each class, or null"
@@ -207,13 +208,9 @@ extension Field where Owner == Configuration.U2PL {
           owner.capacity = Array(repeating: value, count: classes)
           return
         }
-        guard items.count == classes else {
-          throw ConfigurationError(
-            item.place,
-            "\(path): a list of \(items.count) for \(classes) classes; write one number for each class, "
-              + "or one number for all")
-        }
-        for (index, item) in items.enumerated() { owner.capacity[index] = try one.read(item, path: path) }
+        var numbers: [Int] = []
+        for item in items { numbers.append(try one.read(item, path: path)) }
+        owner.capacity = numbers
       },
       write: { "[" + $0.capacity.map(String.init).joined(separator: ", ") + "]" })
   }

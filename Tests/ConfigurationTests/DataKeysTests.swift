@@ -81,7 +81,7 @@ final class DataKeysTests: XCTestCase {
     XCTAssertEqual(try data("palette: cityscapes").palette, .cityscapes)
     XCTAssertEqual(
       try data("classes: 2, palette: [[0, 1, 2], [253, 254, 255]]").palette, .colors([[0, 1, 2], [253, 254, 255]]))
-    refused("classes: 3, palette: [[0, 1, 2]]", at: 29, says: "1 colours for 3 classes", "[red, green, blue]")
+    refused("classes: 3, palette: [[0, 1, 2]]", at: 29, says: "a list of 1 for 3 classes", "[red, green, blue]")
     refused("classes: 2, palette: [[0, 1, 2], [1, 2]]", at: 41, says: "a colour [red, green, blue]", "a list of 2")
     refused("classes: 2, palette: [[0, 1, 2], [1, 2, 256]]", at: 48, says: "256 is out of range: 0 to 255")
     refused("classes: 2, palette: rainbow", at: 29, says: "voc, cityscapes, a list of", "'rainbow'")

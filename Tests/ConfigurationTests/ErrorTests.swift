@@ -162,6 +162,15 @@ final class ErrorTests: XCTestCase {
 
   func testWhatDoesNotGoTogether() {
     check(minimal + "u2pl: {capacity: [1, 2]}\n", at: "x.yaml:6:18", says: "a list of 2 for 3 classes")
+    check(minimal + "loss: {class_weights: [1, 2]}\n", at: "x.yaml:6:23", says: "a list of 2 for 3 classes")
+    // The key that was written last is at fault.
+    for (list, key) in [
+      ("u2pl: {capacity: [1, 2, 3]}", "u2pl.capacity"), ("loss: {class_weights: [1, 2, 0]}", "loss.class_weights"),
+    ] {
+      check(
+        minimal + list + "\n", "data.classes=5", at: "--set data.classes=5",
+        says: "5 classes, but \(key) has a list of 3 (x.yaml:6:", "--set \(key)=null")
+    }
     check(minimal + "u2pl: {low_rank: 20}\n", at: "x.yaml:6:18", says: "(20) must be below u2pl.high_rank (20)")
     check(minimal + "u2pl: {high_rank: 1}\n", at: "x.yaml:6:19", says: "u2pl.low_rank (1) must be below")
     check(

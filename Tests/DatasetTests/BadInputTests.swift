@@ -36,6 +36,10 @@ final class BadInputTests: XCTestCase {
     try scratch.writePair()
     try scratch.write("list.txt", [0xFF, 0xFE, 0x61])
     assert(message { try scratch.open() }, names: "/list.txt", "UTF-8")
+    try scratch.write("list.txt", Array("a\nGr".utf8) + [0xF6, 0xDF] + Array("e\n".utf8))
+    assert(message { try scratch.open() }, names: "/list.txt, line 2", "not UTF-8", "Gr\\xF6\\xDFe", "iconv -f latin1")
+    try scratch.write("list.txt", Array("a\nb\0\n".utf8))
+    assert(message { try scratch.open() }, names: "/list.txt, line 2", "a byte that is 0")
   }
 
   func testMissingImageNamesTheLine() throws {

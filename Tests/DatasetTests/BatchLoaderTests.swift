@@ -28,7 +28,7 @@ private final class ProbeSet: ImageSet {
     LabelMap(height: 6, width: index == 77 ? 5 : 6, values: [UInt8](repeating: 1, count: index == 77 ? 30 : 36))
   }
 
-  func check(_ index: Int) throws -> (height: Int, width: Int) { (6, 6) }
+  func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) { (6, 6) }
 
   /// Returns once `images` have been loaded, and the loader has had time to do what it should not.
   func waitUntilLoaded(_ images: Int) {

@@ -84,6 +84,14 @@ final class BadPredictTests: CommandTestCase {
       ["predict", "--checkpoint", "none.h5", "-o", "out", "in"], saying: "none.h5")
   }
 
+  func testListsOfOtherPrograms() throws {
+    let text = "\u{FEFF}# c\r\nin\\a.jpg\r\nin/b.jpg,labels/b.png\r\n\u{1A}"
+    try write("list.txt", XCTUnwrap(text.data(using: .utf16BigEndian)))
+    let outcome = try run(predict(["list.txt"]), ranks: 2)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertTrue(outcome.output.contains("2 images in "), outcome.summary)
+  }
+
   func testOptionsThatCannotBe() throws {
     for (options, says) in [
       (["--opacity", "2"], "--opacity 2.0: from 0 to 1"), (["--mode", "center_crop"], "--mode"),

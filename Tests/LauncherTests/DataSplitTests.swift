@@ -36,11 +36,21 @@ final class DataSplitTests: CommandTestCase {
 
   /// The lines are such that a configuration with the root `mine` reads them.
   func testAFolderIsAListToo() throws {
-    for name in ["b.png", "a.jpg", "c.txt"] { try write("mine/images/\(name)", []) }
+    for name in ["b.png", "a.jpg", "c.txt", "._a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini"] {
+      try write("mine/images/\(name)", [])
+    }
     let outcome = try run(["data", "split", "mine/images", "-o", "out", "--labeled", "2"])
     XCTAssertEqual(outcome.status, 0, outcome.summary)
     XCTAssertEqual(try lines("out/2/labeled.txt"), ["images/a.jpg", "images/b.png"])
     XCTAssertFalse(FileManager.default.fileExists(atPath: path("out/2/unlabeled.txt")))
+  }
+
+  func testCommentsAndOtherEncodings() throws {
+    let text = "\u{FEFF}# made by hand\r\nx.png\r\n\r\n#y.png\r\nz.png\r\n\u{1A}"
+    try write("list.txt", XCTUnwrap(text.data(using: .utf16LittleEndian)))
+    let outcome = try run(["data", "split", "list.txt", "-o", "out", "--labeled", "2"])
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertEqual(try lines("out/2/labeled.txt"), ["x.png", "z.png"])
   }
 
   func testTheSeedDecides() throws {

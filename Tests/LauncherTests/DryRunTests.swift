@@ -48,6 +48,23 @@ final class DryRunTests: CommandTestCase {
     try assertRefused(dryRun(["batch={labeled: 4, unlabeled: 5}"]), at: [2], saying: "must both be multiples of the 2")
   }
 
+  /// 2 images of 33×33 have 2178 pixels.
+  func testHardExamplesThatAreAll() throws {
+    for (ohem, isAll) in [("on", true), ("{min_kept: 2178}", true), ("{min_kept: 2177}", false), ("off", false)] {
+      for options in [["--dry-run"], ["--run", "run-\(isAll)-\(ohem.count)"]] {
+        let outcome = try run(
+          ["train", "--config", "tiny.yaml", "--set", "loss.ohem=\(ohem)", "--set", "u2pl.enabled=off"] + options)
+        XCTAssertEqual(outcome.status, 0, outcome.summary)
+        XCTAssertEqual(
+          outcome.output.contains("warning: loss.ohem keeps all pixels, as if it were off: loss.ohem.min_kept is"),
+          isAll,
+          "\(ohem): \(outcome.summary)")
+      }
+    }
+    let whole = try run(dryRun(["loss.ohem={min_kept: 2178}", "augment.crop=off", "augment.scale=off"]), ranks: 2)
+    XCTAssertTrue(whole.output.contains("2178 labeled pixels"), whole.summary)
+  }
+
   func testFilesThatAreMissing() throws {
     try write("mine/list.txt", "nothing\n")
     try write("voc.yaml", tinyConfiguration(data: "{root: mine, labeled: list.txt, unlabeled: list.txt, classes: 4}"))

@@ -89,6 +89,23 @@ final class EvaluateTests: CommandTestCase {
     XCTAssertEqual(try shown(evaluate("\(name)/checkpoints/best")), try shown(best(name).evaluation))
   }
 
+  /// The number of classes is the network's, whatever lists of the run's configuration would fit another.
+  func testAnotherNumberOfClasses() throws {
+    try train("run", ["loss.class_weights=[1, 2, 1, 1]", "data.palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2], [3, 3, 3]]"])
+    try write("images/a.png", [])
+    for (setting, count) in [("5", 5), ("2", 2), ("[a, b, c]", 3), ("voc", 21)] {
+      for command in [["evaluate"], ["predict", "images/a.png", "-o", "out"]] {
+        try assertRefused(
+          command + ["--checkpoint", "run/checkpoints/latest", "--set", "data.classes=\(setting)"], at: [nil],
+          saying: "the network has 4 classes", "data.classes is set to \(count)", "data.label_map")
+      }
+    }
+    try assertRefused(
+      ["evaluate", "--checkpoint", "run/checkpoints/latest", "--set", "data.classes=5"], at: [2],
+      saying: "the network has 4 classes")
+    _ = try evaluate("run/checkpoints/latest", ["--set", "data.classes=[a, b, c, d]"])
+  }
+
   func testARunWithoutValidation() throws {
     try train("run", ["data.validation=null"])
     try assertRefused(

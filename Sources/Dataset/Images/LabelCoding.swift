@@ -13,7 +13,9 @@ public struct LabelCoding: Sendable, Equatable {
   public static func direct(classes: Int) -> LabelCoding {
     LabelCoding(
       table: (0..<256).map { $0 < classes ? $0 : $0 == Int32(LabelMap.ignore) ? $0 : none },
-      advice: "with \(classes) classes values are 0 to \(classes - 1), or \(LabelMap.ignore) for ignore")
+      advice:
+        "with \(classes) classes values are 0 to \(classes - 1), or \(LabelMap.ignore) for ignore; data.label_map says "
+        + "what others mean")
   }
 
   /// A table of stored values and their classes.

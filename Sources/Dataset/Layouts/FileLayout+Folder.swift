@@ -3,31 +3,33 @@ extension FileLayout {
   /// which may hold spaces; or two paths.
   func folder(_ line: ImageList.Line, labeled: Bool, _ files: inout FileNames) throws -> FileEntry {
     let (folder, stem) = FileLayout.folderAndStem(line.text)
-    let prefix = folder.isEmpty ? "" : "\(folder)/"
-    let images = files.images(stem, in: FileLayout.below("images", folder))
+    let name = FileNames.join(folder, stem)
+    let images = files.images(path: "images/\(name)")
     guard images.count <= 1 else {
       throw DatasetError(
-        description: "\(prefix)\(stem) is the name of several images, \(images.joined(separator: ", ")), in "
-          + "\(files.root)/\(FileLayout.below("images", folder)); rename all but one")
+        description: "\(name) is the name of several images, "
+          + "\(images.map { FileNames.split($0).name }.joined(separator: ", ")), in "
+          + "\(files.root)/\(FileNames.split("images/\(name)").folder); rename all but one")
     }
     guard let image = images.first else {
       let words = line.words
       if words.count == 2 { return try pair(words, labeled: labeled, &files) }
       throw DatasetError(
-        description: "image \(prefix)\(stem) does not exist: there is no images/\(prefix)\(stem).jpg (nor .jpeg, .png) "
-          + "in \(files.root)")
+        description: "image \(name) does not exist: there is no images/\(name).jpg (nor .jpeg, .png) in \(files.root)"
+          + files.nearlyIt("images/\(name).jpg"))
     }
     var mask: String?
     if labeled {
       // A JPEG is taken where there is no PNG, so that the message on it says why it cannot be a mask.
-      let names = files.images(stem, in: FileLayout.below("labels", folder))
-      guard let name = names.first(where: { $0.lowercased().hasSuffix(".png") }) ?? names.first else {
+      let masks = files.images(path: "labels/\(name)")
+      mask = masks.first { FileNames.ending($0) == "png" } ?? masks.first
+      if mask == nil {
         throw DatasetError(
-          description: "image \(prefix)\(stem) has no mask: there is no labels/\(prefix)\(stem).png in \(files.root)")
+          description: "image \(name) has no mask: there is no labels/\(name).png in \(files.root)"
+            + files.nearlyIt("labels/\(name).png"))
       }
-      mask = "labels/\(prefix)\(name)"
     }
-    return FileEntry(identifier: prefix + stem, image: "images/\(prefix)\(image)", mask: mask)
+    return FileEntry(identifier: name, image: image, mask: mask)
   }
 
   private static func folderAndStem(_ text: String) -> (folder: String, stem: String) {
@@ -39,6 +41,4 @@ extension FileLayout {
     let (folder, name) = FileNames.split(path)
     return (folder, FileNames.stem(name))
   }
-
-  private static func below(_ top: String, _ folder: String) -> String { folder.isEmpty ? top : "\(top)/\(folder)" }
 }

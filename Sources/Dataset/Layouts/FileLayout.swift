@@ -24,10 +24,14 @@ public enum FileLayout: Sendable {
   /// An entry of two paths.
   func pair(_ words: [String], labeled: Bool, _ files: inout FileNames) throws -> FileEntry {
     let paths = words.map(FileNames.normalized)
-    for path in labeled ? paths : [paths[0]] where !files.contains(path) {
-      throw DatasetError(description: "there is no \(path) in \(files.root)")
+    var found: [String] = []
+    for path in labeled ? paths : [paths[0]] {
+      guard let file = files.find(path) else {
+        throw DatasetError(description: "there is no \(path) in \(files.root)\(files.nearlyIt(path))")
+      }
+      found.append(file)
     }
-    return FileEntry(identifier: paths[0], image: paths[0], mask: labeled ? paths[1] : nil)
+    return FileEntry(identifier: paths[0], image: found[0], mask: labeled ? found[1] : nil)
   }
 }
 

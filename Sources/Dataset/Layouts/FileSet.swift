@@ -28,6 +28,7 @@ public struct FileSet: ImageSet {
     root: String, list: String, layout: FileLayout, classes: Int, coding: LabelCoding? = nil, labeled: Bool
   ) throws {
     var isDirectory: ObjCBool = false
+    let root = FileNames.existing(root) ?? root
     guard FileManager.default.fileExists(atPath: root, isDirectory: &isDirectory) else {
       throw FileBytes.problem(root, "the root of the data set does not exist")
     }
@@ -43,7 +44,7 @@ public struct FileSet: ImageSet {
     var problems: [DatasetError] = []
     for line in list.lines {
       do {
-        let entry = try layout.entry(line, labeled: labeled, &files)
+        let entry = try layout.meaning(of: line, labeled: labeled, &files)
         let holdsLabelIds = layout == .cityscapes && FileLayout.holdsLabelIds(entry.mask ?? "")
         entries.append(
           Entry(
@@ -52,6 +53,13 @@ public struct FileSet: ImageSet {
       } catch let problem as DatasetError {
         problems.append(DatasetError(description: "\(list.place(line)): \(problem.description)"))
       }
+    }
+    for line in list.comments where (try? layout.entry(line, labeled: false, &files)) != nil {
+      problems.append(
+        DatasetError(
+          description:
+            "\(list.place(line)): a line that begins with # is a comment, but there is an image of that name; "
+            + "write ./\(line.text)"))
     }
     self.list = list
     self.entries = entries
@@ -82,10 +90,14 @@ public struct FileSet: ImageSet {
   }
 
   @discardableResult
-  public func check(_ index: Int) throws -> (height: Int, width: Int) {
+  public func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) {
     let entry = entries[index]
     let image = try ImageFile.checkImage(entry.image)
-    if entry.mask != nil { try requireSameSize(index, image: (image.height, image.width), try labels(index)) }
+    if entry.mask != nil {
+      let labels = try labels(index)
+      try requireSameSize(index, image: (image.height, image.width), labels)
+      seeing(labels)
+    }
     return (image.height, image.width)
   }
 }

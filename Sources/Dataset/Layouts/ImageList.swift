@@ -1,6 +1,6 @@
 import Foundation
 
-/// A list of images: the lines of a text file that are not empty, or the image files in a folder.
+/// A list of images: the lines of a text file that are neither empty nor a comment, or the image files in a folder.
 public struct ImageList: Sendable {
   public struct Line: Sendable, Equatable {
     /// Counted from 1; of a folder, the file's place among its images.
@@ -12,6 +12,8 @@ public struct ImageList: Sendable {
   /// The file or folder, for messages.
   public let path: String
   public let lines: [Line]
+  /// Lines that begin with `#`.
+  let comments: [Line]
 
   /// Reads a list.
   ///
@@ -28,11 +30,14 @@ public struct ImageList: Sendable {
     }
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-      let names = try FileNames.list(path).filter(FileNames.isImage).sorted()
+      let names = try FileNames.listImages(path)
       guard !names.isEmpty else { throw FileBytes.problem(path, "the folder holds no JPEG or PNG image") }
-      let isBelow = !list.hasPrefix("/") && folders.first.map { !$0.isEmpty && path == "\($0)/\(list)" } ?? false
+      let isBelow =
+        !list.hasPrefix("/")
+        && folders.first.map { !$0.isEmpty && FileNames.existing("\($0)/\(list)") == path } ?? false
       let folder = isBelow ? FileNames.normalized(list) : FileNames.split(FileNames.normalized(list)).name
-      self.init(path: path, lines: names.enumerated().map { Line(number: $0 + 1, text: "\(folder)/\($1)") })
+      let lines = names.enumerated().map { Line(number: $0 + 1, text: "\(folder)/\($1)") }
+      self.init(path: path, lines: lines, comments: [])
     } else {
       try self.init(path: path, bytes: FileBytes.read(path))
     }
@@ -40,27 +45,31 @@ public struct ImageList: Sendable {
 
   /// A list's text, one image a line; `path` is its name in messages.
   init(path: String, bytes: [UInt8]) throws {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw FileBytes.problem(path, "the list is not UTF-8 text")
-    }
+    let text = try ListText.decode(bytes, path: path)
     var lines: [Line] = []
+    var comments: [Line] = []
     for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
-      // Some editors put a byte order mark first.
-      let trimmed = line.drop { $0 == "\u{FEFF}" }.trimmingCharacters(in: .whitespaces)
-      if !trimmed.isEmpty { lines.append(Line(number: index + 1, text: trimmed)) }
+      let trimmed = line.trimmingCharacters(in: ImageList.blank)
+      guard !trimmed.isEmpty else { continue }
+      let line = Line(number: index + 1, text: trimmed)
+      if trimmed.hasPrefix("#") { comments.append(line) } else { lines.append(line) }
     }
     guard !lines.isEmpty else { throw FileBytes.problem(path, "the list is empty; it needs one image a line") }
-    self.init(path: path, lines: lines)
+    self.init(path: path, lines: lines, comments: comments)
   }
 
-  private init(path: String, lines: [Line]) {
+  /// White space, the byte order mark that some editors put first, and Ctrl-Z, which DOS programs put last.
+  private static let blank = CharacterSet.whitespaces.union(["\u{FEFF}", "\u{1A}"])
+
+  private init(path: String, lines: [Line], comments: [Line]) {
     self.path = path
     self.lines = lines
+    self.comments = comments
   }
 
   /// The path of a list, nil when it is in none of the folders.
   static func locate(_ list: String, in folders: [String]) -> String? {
-    candidates(list, in: folders).first { FileManager.default.fileExists(atPath: $0) }
+    candidates(list, in: folders).lazy.compactMap(FileNames.existing).first
   }
 
   static func candidates(_ list: String, in folders: [String]) -> [String] {
@@ -69,12 +78,4 @@ public struct ImageList: Sendable {
 
   /// The name of a line in messages.
   func place(_ line: Line) -> String { "\(path), line \(line.number)" }
-}
-
-extension ImageList.Line {
-  /// The parts between tabs, or else between white space.
-  var words: [String] {
-    let parts = text.contains("\t") ? text.split(separator: "\t") : text.split(whereSeparator: \.isWhitespace)
-    return parts.map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
-  }
 }

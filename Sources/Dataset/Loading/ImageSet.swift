@@ -42,10 +42,11 @@ public protocol ImageSet: Sendable {
 
   /// Checks an entry before training, without decoding its image.
   ///
+  /// - Parameter seeing: given the mask, where it had to be read for that.
   /// - Returns: the image's size.
   /// - Throws: ``DatasetError``.
   @discardableResult
-  func check(_ index: Int) throws -> (height: Int, width: Int)
+  func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int)
 }
 
 extension ImageSet {
@@ -56,6 +57,9 @@ extension ImageSet {
   public func line(_ index: Int) -> String { identifier(index) }
 
   public func source(_ index: Int) -> (image: String, mask: String?) { (identifier(index), identifier(index)) }
+
+  @discardableResult
+  public func check(_ index: Int) throws -> (height: Int, width: Int) { try check(index, seeing: { _ in }) }
 
   public func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
     let image = try image(index)

@@ -2,11 +2,13 @@ import Files
 import Foundation
 internal import HDF5
 import Synchronization
+import Transforms
 
 /// One HDF5 file that holds the images and masks of a data set.
 ///
 /// `/images/NAME` and `/labels/NAME` are datasets of bytes, each in one piece: the JPEG or PNG file as it was. They may
-/// also be pixels, height × width × 3 and height × width, as other programs store them. `/names` is text, a name a
+/// also be arrays of pixels, as other programs store them (``PixelArray``), and `/images` and `/labels` themselves arrays
+/// of as many images as their first dimension says. In files of this program `/names` is text, a name a
 /// line; `/checksums` has two numbers for each name, of its image and its mask (0 where there is none); row
 /// `/label_coding[i]` of `/label_codings` says what the values of mask i mean; `/lists/LIST` are lists of names.
 ///
@@ -16,29 +18,16 @@ public final class PackedFile: Sendable {
   public let path: String
   let names: [String]
   private let descriptor: Int32
-  private let size: Int
   private let positions: [String: Int]
   private let checksums: [Int64]?
   private let codings: [LabelCoding]
   private let coding: [UInt8]
+  /// Of `/images` where that is one array of all images, as messages show it; nil where it is a group.
+  private let stack: String?
   private let lazyStems = Mutex<[String: [Int]]?>(nil)
 
   static let format = "u2pl packed images"
   static let formatVersion: Int64 = 1
-
-  /// Where the bytes of an image or a mask are.
-  struct Item: Sendable {
-    /// Such as `images/NAME`.
-    let dataset: String
-    /// One number for an encoded file, else height, width, and 3 for an image.
-    let shape: [Int]
-    /// nil where only HDF5 can read them.
-    let offset: Int?
-    /// nil when none is stored.
-    let checksum: UInt64?
-
-    var count: Int { shape.reduce(1, *) }
-  }
 
   /// - Throws: ``DatasetError`` when it is no such file.
   public init(_ path: String) throws {
@@ -50,12 +39,12 @@ public final class PackedFile: Sendable {
       let contents = try PackedFile.contents(descriptor, path)
       self.path = path
       self.descriptor = descriptor
-      size = contents.size
       names = contents.names
       positions = Dictionary(contents.names.enumerated().map { ($1, $0) }) { first, _ in first }
       checksums = contents.checksums
       codings = contents.codings
       coding = contents.coding
+      stack = contents.stack
     } catch {
       close(descriptor)
       throw error
@@ -67,12 +56,24 @@ public final class PackedFile: Sendable {
   // MARK: Looking up
 
   /// The name in this file for a line of a list: the line itself, or else the only name with the same last part without
-  /// extension.
+  /// extension. Images of a stacked array without names are called by their numbers.
   func name(for line: String) -> String? {
     let path = FileNames.normalized(line)
-    if positions[path] != nil { return path }
-    let candidates = stems[FileNames.stem(FileNames.split(path).name)] ?? []
+    if let position = positions[path] { return names[position] }
+    let stem = FileNames.stem(FileNames.split(path).name)
+    let candidates = stems[stem] ?? []
+    if candidates.isEmpty, stack != nil, stem.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(stem) {
+      return positions["\(number)"] == number ? "\(number)" : nil
+    }
     return candidates.count == 1 ? names[candidates[0]] : nil
+  }
+
+  /// The end of a message on a line that names no image of this file.
+  var naming: String {
+    guard let stack else { return "" }
+    return
+      ": '/images' is one array of images, \(stack), called 0 to \(names.count - 1) unless '/names' has a text for "
+      + "each; a list has these, one a line"
   }
 
   private var stems: [String: [Int]] {
@@ -90,53 +91,95 @@ public final class PackedFile: Sendable {
     return codings.indices.contains(Int(coding[position])) ? codings[Int(coding[position])] : nil
   }
 
-  /// Where images, and masks if they are asked for, lie; nil for a mask that is not there.
-  func items(_ names: [String], masks: Bool) throws -> [(image: Item, mask: Item?)] {
+  /// Where images, and masks if they are asked for, lie; nil for a mask that is not there. What is no image or mask is
+  /// a failure of its own.
+  func items(
+    _ names: [String], masks: Bool
+  ) throws -> [Result<(image: PackedItem, mask: PackedItem?), DatasetError>] {
     try PackedFile.reading(descriptor, path) { reader in
-      try names.map { name in
-        let image = try self.item("images/\(name)", pixelRank: 3, column: 0, name, reader)
-        guard masks, try reader.exists("labels/\(name)") else { return (image, nil) }
-        return (image, try self.item("labels/\(name)", pixelRank: 2, column: 1, name, reader))
+      names.map { name in
+        do {
+          let image = try self.item(.image, "images", 0, name, reader)!
+          return .success((image, masks ? try self.item(.mask, "labels", 1, name, reader) : nil))
+        } catch {
+          return .failure(DatasetError(description: "\(error)"))
+        }
       }
     }
   }
 
+  /// - Parameter column: of ``checksums``.
   private func item(
-    _ dataset: String, pixelRank: Int, column: Int, _ name: String, _ reader: borrowing HDF5Reader
-  ) throws -> Item {
-    let place = reader.place.at("'/\(dataset)'")
-    let handle = try reader.dataset(dataset)
-    let shape = try handle.shape(place)
-    guard try handle.elementType(place) == .uint8, shape.count == 1 || shape.count == pixelRank,
-      pixelRank == 2 || shape.count == 1 || shape[2] == 3, let count = elementCount(shape), count > 0
-    else {
-      throw place.error(
-        "is neither the bytes of a file nor 8-bit pixels, height × width\(pixelRank == 3 ? " × 3" : "")")
+    _ kind: PixelArray.Kind, _ group: String, _ column: Int, _ name: String, _ reader: borrowing HDF5Reader
+  ) throws -> PackedItem? {
+    let isStacked = stack != nil
+    let dataset = isStacked ? group : "\(group)/\(name)"
+    let position = positions[name]
+    if kind == .mask {
+      guard try reader.exists(dataset) else { return nil }
+      if isStacked {
+        let place = reader.place.at("'/\(dataset)'")
+        let rows = try reader.dataset(dataset).shape(place).first ?? 0
+        guard rows == names.count else {
+          throw place.error(
+            "has \(rows) masks for \(names.count) images: an array of masks has one for each image; fill up with 255")
+        }
+      }
     }
-    let offset = try handle.offset(place)
-    if let offset, offset + count > size { throw place.error("lies past the end of the file, which is damaged") }
-    let checksum = positions[name].flatMap { position in checksums?[2 * position + column] }
-    if checksum == 0 { throw place.error("has never been written; finish the file with u2pl data pack") }
-    return Item(dataset: dataset, shape: shape, offset: offset, checksum: checksum.map { UInt64(bitPattern: $0) })
+    let checksum = position.flatMap { checksums?[2 * $0 + column] }
+    if checksum == 0 {
+      throw reader.place.at("'/\(dataset)'").error("has never been written; finish the file with u2pl data pack")
+    }
+    return try PackedItem(
+      kind, dataset, row: isStacked ? position : nil, checksum: checksum.map { UInt64(bitPattern: $0) }, reader)
   }
 
   // MARK: Reading
 
   /// An item's name in messages.
-  func place(_ item: Item) -> String { "\(path): \(item.dataset)" }
+  func place(_ item: PackedItem) -> String { "\(path): \(item.name)" }
 
-  /// Reads an item's bytes and compares them with the checksum.
-  func bytes(_ item: Item) throws -> [UInt8] {
+  func image(_ item: PackedItem) throws -> RGBImage {
+    let bytes = try bytes(item)
+    guard case .pixels(let array) = item.form else { return try ImageFile.decodeRGB(bytes, place(item)) }
+    return array.image(bytes)
+  }
+
+  /// A mask's stored values.
+  func labels(_ item: PackedItem) throws -> LabelMap {
+    let bytes = try bytes(item)
+    guard case .pixels(let array) = item.form else { return try ImageFile.decodeLabels(bytes, place(item)) }
+    return LabelMap(height: array.height, width: array.width, values: bytes)
+  }
+
+  /// Reads an image without decoding a file.
+  func checkImage(_ item: PackedItem) throws -> (height: Int, width: Int) {
+    let bytes = try bytes(item)
+    if case .pixels(let array) = item.form { return (array.height, array.width) }
+    let header = try ImageFile.checkImage(bytes, place(item))
+    return (header.height, header.width)
+  }
+
+  /// Reads an item's bytes: those of a file, which are compared with the checksum, or the values of its pixels.
+  private func bytes(_ item: PackedItem) throws -> [UInt8] {
     let bytes: [UInt8]
     if let offset = item.offset {
       bytes = try FileBytes.read(descriptor, at: offset, count: item.count, place(item))
     } else {
-      bytes = try PackedFile.reading(descriptor, path) { reader in
-        let place = reader.place.at("'/\(item.dataset)'")
-        let values = try reader.dataset(item.dataset)
-          .read(shape: item.shape, as: .uint8, fileSize: reader.size, place)
-        guard case .uint8(let bytes) = values else { return [] }
-        return bytes
+      let values = try PackedFile.reading(descriptor, path) { reader in
+        let place = reader.place.at("'/\(item.name)'")
+        let dataset = try reader.dataset(item.dataset)
+        var type = ElementType.uint8
+        if case .pixels(let array) = item.form { type = array.memoryType }
+        guard let row = item.row else {
+          return try dataset.read(shape: item.shape, as: type, fileSize: reader.size, place)
+        }
+        return try dataset.read(row: row, shape: item.shape, as: type, fileSize: reader.size, place)
+      }
+      switch (item.form, values) {
+      case (.pixels(let array), _): bytes = try array.bytes(values, place(item))
+      case (.file, .uint8(let values)): bytes = values
+      default: bytes = []
       }
     }
     guard item.checksum.map({ $0 == PackedFile.checksum(bytes) }) ?? true else {
@@ -162,81 +205,5 @@ public final class PackedFile: Sendable {
     var digest = Digest()
     bytes.withUnsafeBytes { digest.add($0) }
     return max(1, digest.value)
-  }
-}
-
-// MARK: - Opening
-
-extension PackedFile {
-  private struct Contents: Sendable {
-    var size = 0
-    var names: [String] = []
-    var checksums: [Int64]?
-    var codings: [LabelCoding] = []
-    var coding: [UInt8] = []
-  }
-
-  private static func contents(_ descriptor: Int32, _ path: String) throws -> Contents {
-    try reading(descriptor, path) { reader in
-      let place = reader.place
-      if let version = try reader.attribute("format_version"), try reader.attribute("format") == .string(format) {
-        guard version == .int(formatVersion) else {
-          throw place.error("was packed by another version of this program; pack it again with this one")
-        }
-      }
-      guard try reader.exists("images") else {
-        throw place.error("has no group /images; u2pl data pack writes files that have one")
-      }
-      var contents = Contents()
-      contents.size = reader.size
-      guard try reader.exists("names") else {
-        contents.names = try reader.datasetPaths().filter { $0.hasPrefix("images/") }
-          .map { String($0.dropFirst("images/".count)) }
-        return contents
-      }
-      contents.names = String(decoding: try reader.bytes("names"), as: UTF8.self)
-        .split(separator: "\n").map(String.init)
-      let count = contents.names.count
-      contents.checksums = try reader.int64s("checksums", [count, 2])
-      contents.coding = try reader.bytes("label_coding")
-      let tables = try reader.int64s("label_codings", nil)
-      contents.codings = stride(from: 0, to: tables.count - 255, by: 256).map { row in
-        LabelCoding(
-          table: tables[row..<row + 256].map { Int32(clamping: $0) }, advice: "\(path) gives it no class; pack it again"
-        )
-      }
-      return contents
-    }
-  }
-
-  /// Runs `body` on the open file, inside the library.
-  private static func reading<Result: Sendable>(
-    _ descriptor: Int32, _ path: String, _ body: (borrowing HDF5Reader) throws -> Result
-  ) throws -> Result {
-    do {
-      return try HDF5.run { try body(HDF5Reader("/dev/fd/\(descriptor)", Place(file: path, advice: ""))) }
-    } catch let error as FileError {
-      throw DatasetError(description: error.description)
-    }
-  }
-}
-
-extension HDF5Reader {
-  fileprivate borrowing func bytes(_ dataset: String) throws -> [UInt8] {
-    let place = place.at("'/\(dataset)'")
-    let handle = try self.dataset(dataset)
-    let shape = try handle.shape(place)
-    guard case .uint8(let values) = try handle.read(shape: shape, as: .uint8, fileSize: size, place) else { return [] }
-    return values
-  }
-
-  /// - Parameter expected: the shape it must have; nil for any.
-  fileprivate borrowing func int64s(_ dataset: String, _ expected: [Int]?) throws -> [Int64] {
-    let place = place.at("'/\(dataset)'")
-    let handle = try self.dataset(dataset)
-    let shape = try handle.shape(place)
-    guard expected.map({ $0 == shape }) ?? true else { throw place.error("has the shape \(shape): damaged") }
-    guard case .int64(let values) = try handle.read(shape: shape, as: .int64, fileSize: size, place) else { return [] }
-    return values
   }
 }

@@ -11,8 +11,8 @@ public struct PackedSet: ImageSet {
   private struct Entry {
     let name: String
     let line: ImageList.Line
-    let image: PackedFile.Item
-    let mask: PackedFile.Item?
+    let image: PackedItem
+    let mask: PackedItem?
     let coding: LabelCoding
   }
 
@@ -37,33 +37,39 @@ public struct PackedSet: ImageSet {
         throw DatasetError(description: "\(problem.description), and \(file.path)")
       }
     }
-    var found: [(name: String, line: ImageList.Line)] = []
-    var problems: [DatasetError] = []
-    for line in self.list.lines {
-      if let name = file.name(for: line.text) ?? line.words.first.flatMap(file.name(for:)) {
-        found.append((name, line))
-      } else {
-        problems.append(
-          DatasetError(description: "\(self.list.place(line)): there is no image \(line.text) in \(file.path)"))
-      }
-    }
+    let names = self.list.lines.map { PackedSet.name($0, file) }
+    var items = try file.items(names.compactMap { $0 }, masks: labeled).makeIterator()
     var entries: [Entry] = []
-    for (item, (name, line)) in zip(try file.items(found.map(\.name), masks: labeled), found) {
-      guard !labeled || item.mask != nil else {
-        problems.append(
-          DatasetError(
-            description: "\(self.list.place(line)): image \(name) has no mask in \(file.path): pack it with a list of "
-              + "labeled images that it is in"))
-        continue
+    var problems: [DatasetError] = []
+    for (line, name) in zip(self.list.lines, names) {
+      do {
+        guard let name, let item = try items.next()?.get() else {
+          throw DatasetError(description: "there is no image \(line.text) in \(file.path)\(file.naming)")
+        }
+        guard !labeled || item.mask != nil else {
+          throw DatasetError(
+            description:
+              "image \(name) has no mask in \(file.path): pack it with a list of labeled images that it is in")
+        }
+        entries.append(
+          Entry(
+            name: name, line: line, image: item.image, mask: item.mask,
+            coding: (file.coding(name) ?? coding ?? .direct(classes: classes)).restricted(to: classes)))
+      } catch let problem as DatasetError {
+        let text = ImageList.visible(problem.description)
+        problems.append(DatasetError(description: "\(self.list.place(line)): \(text)"))
       }
-      entries.append(
-        Entry(
-          name: name, line: line, image: item.image, mask: item.mask,
-          coding: (file.coding(name) ?? coding ?? .direct(classes: classes)).restricted(to: classes)))
     }
     self.file = file
     self.entries = entries
     self.problems = problems
+  }
+
+  /// The name in the file that a line means. Windows and spreadsheets write lists with backslashes and commas.
+  private static func name(_ line: ImageList.Line, _ file: PackedFile) -> String? {
+    let first = (line.text.split(separator: ",").first.map(String.init) ?? line.text).replacing("\\", with: "/")
+    return file.name(for: line.text) ?? line.words.first.flatMap(file.name(for:))
+      ?? file.name(for: first.trimmingCharacters(in: .whitespaces))
   }
 
   public var count: Int { entries.count }
@@ -78,36 +84,23 @@ public struct PackedSet: ImageSet {
     (file.place(entries[index].image), entries[index].mask.map(file.place))
   }
 
-  public func image(_ index: Int) throws -> RGBImage {
-    let item = entries[index].image
-    let bytes = try file.bytes(item)
-    return item.shape.count == 1
-      ? try ImageFile.decodeRGB(bytes, file.place(item))
-      : RGBImage(height: item.shape[0], width: item.shape[1], pixels: bytes)
-  }
+  public func image(_ index: Int) throws -> RGBImage { try file.image(entries[index].image) }
 
   public func labels(_ index: Int) throws -> LabelMap {
     guard let item = entries[index].mask else {
       throw DatasetError(description: "\(source(index).image): has no mask; its list was read as unlabeled")
     }
-    let bytes = try file.bytes(item)
-    let stored =
-      item.shape.count == 1
-      ? try ImageFile.decodeLabels(bytes, file.place(item))
-      : LabelMap(height: item.shape[0], width: item.shape[1], values: bytes)
-    return try entries[index].coding.decode(stored, mask: file.place(item))
+    return try entries[index].coding.decode(file.labels(item), mask: file.place(item))
   }
 
   @discardableResult
-  public func check(_ index: Int) throws -> (height: Int, width: Int) {
-    let item = entries[index].image
-    let bytes = try file.bytes(item)
-    var size = (height: item.shape[0], width: item.shape.count == 1 ? 0 : item.shape[1])
-    if item.shape.count == 1 {
-      let header = try ImageFile.checkImage(bytes, file.place(item))
-      size = (header.height, header.width)
+  public func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) {
+    let size = try file.checkImage(entries[index].image)
+    if entries[index].mask != nil {
+      let labels = try labels(index)
+      try requireSameSize(index, image: size, labels)
+      seeing(labels)
     }
-    if entries[index].mask != nil { try requireSameSize(index, image: size, try labels(index)) }
     return size
   }
 }

@@ -54,7 +54,7 @@ public struct ShapesSet: ImageSet {
   }
 
   @discardableResult
-  public func check(_ index: Int) throws -> (height: Int, width: Int) {
+  public func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) {
     guard ShapesSet.supportedClasses.contains(classes) else {
       throw DatasetError(
         description: "generated shapes: \(classes) classes; there can be \(ShapesSet.supportedClasses.lowerBound) to "

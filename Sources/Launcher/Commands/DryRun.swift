@@ -18,13 +18,14 @@ struct DryRun {
     say(configuration.yaml().trimmingCharacters(in: .newlines))
     say("")
     let sets = try ranks.together { try DataSets(configuration) }
-    try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
+    let seen = try sets.check(configuration, ranks: ranks)
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
     say(
       "data      \(sets.labeled.count) labeled, \(sets.unlabeled?.count ?? 0) unlabeled, "
         + "\(sets.validation?.count ?? 0) validation images, all there")
-    let size = try configuration.augment.crop.map { ($0.height, $0.width) } ?? sets.labeled.check(0)
+    for warning in configuration.warnings(seen) { say("warning: \(warning)") }
+    let size = configuration.augment.crop.map { ($0.height, $0.width) } ?? (seen.height, seen.width)
     say("          calibrating: some steps on small images …")
     let estimate = try RunEstimate(configuration, height: size.0, width: size.1, ranks: ranks)
     show(estimate, schedule)

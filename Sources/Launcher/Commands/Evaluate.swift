@@ -72,8 +72,8 @@ struct Evaluate: ParsableCommand {
       let seconds = ProcessInfo.processInfo.systemUptime - start
       report(
         matrix, counts.means(of: cases), names,
-        how: "\(network.group), \(evaluator.inference.description), \(set.count) images, "
-          + String(format: "%.1f s", seconds))
+        how: "(\(network.group), \(evaluator.inference.description), \(set.count) images, "
+          + String(format: "%.1f s)", seconds) + matrix.remark(configuration.data))
       guard let file else { return }
       try file.write(
         matrix, names: names,
@@ -126,7 +126,7 @@ struct Evaluate: ParsableCommand {
         + "\(percent(ofDice.deviation)) %  (\(means.cases) \(unit)s)")
     RankedProcess.say(
       "mIoU \(percent(matrix.meanIntersectionOverUnion)) %  pixel accuracy \(percent(matrix.pixelAccuracy)) %  "
-        + "mean accuracy \(percent(matrix.meanAccuracy)) %  Dice \(percent(matrix.meanDice)) %  (\(how))")
+        + "mean accuracy \(percent(matrix.meanAccuracy)) %  Dice \(percent(matrix.meanDice)) %  \(how)")
   }
 
   private func column(_ text: String, _ width: Int) -> String {

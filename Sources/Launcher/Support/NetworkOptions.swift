@@ -61,7 +61,17 @@ struct NetworkOptions: ParsableArguments {
       throw CheckpointError(
         description: "\(checkpoint): the attribute config is missing; this is no checkpoint of a run")
     }
-    let configuration = try Configuration(yaml: yaml, source: "\(checkpoint), attribute config", overrides: settings)
+    let source = "\(checkpoint), attribute config"
+    let own = try Configuration(yaml: yaml, source: source).data
+    let classes = try Configuration.classCount(yaml: yaml, source: source, overrides: settings)
+    guard classes == own.classes else {
+      throw ConfigurationFailure(
+        description:
+          "\(checkpoint): the network has \(own.classes) classes (\(own.names(of: Array(0..<own.classes)))), and "
+          + "data.classes is set to \(classes): it cannot tell them. Leave data.classes out, and say by data.label_map which "
+          + "of its classes the values in the masks mean: --set 'data.label_map={0: 0, 1: 1, other: ignore}'")
+    }
+    let configuration = try Configuration(yaml: yaml, source: source, overrides: settings)
     let group = network == .auto ? CheckpointFile.evaluatedNetwork(checkpoint) : network.rawValue
     // Momentum and memory bank are many times larger than a network.
     let contents = try CheckpointFile.read(checkpoint, group: group)

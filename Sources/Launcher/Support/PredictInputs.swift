@@ -1,3 +1,4 @@
+import Dataset
 import Foundation
 
 /// The images that a command line names, each once, and what their results are called.
@@ -71,25 +72,19 @@ struct PredictInputs {
 
   /// A line is the path of an image, whatever follows it, or an image's ID in VOC's layout.
   private mutating func addList(_ list: String) throws {
-    guard let text = try? String(contentsOfFile: list, encoding: .utf8) else {
-      throw ConfigurationFailure(description: "\(list): the list cannot be read as UTF-8 text")
-    }
-    var found = false
-    for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
-      let entry = line.trimmingCharacters(in: .whitespaces.union(["\u{FEFF}"]))
-      if entry.isEmpty { continue }
-      let candidates = candidates(entry, list: list)
+    for line in try ImageList(list, in: [""]).lines {
+      var candidates = candidates(line.text, list: list)
+      // Windows and spreadsheets write lists so.
+      let first = line.text.split(separator: ",").first.map(String.init) ?? line.text
+      let other = first.trimmingCharacters(in: .whitespaces).replacing("\\", with: "/")
+      if other != line.text { candidates += self.candidates(other, list: list) }
       guard let path = candidates.first(where: Self.isFile) else {
         let tried = candidates.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
         throw ConfigurationFailure(
-          description: "\(list), line \(number + 1): no such image; tried \(tried.joined(separator: ", ")); "
+          description: "\(list), line \(line.number): no such image; tried \(tried.joined(separator: ", ")); "
             + "--set data.root=PATH says where the data set is")
       }
       add(path, name: Self.stem(path))
-      found = true
-    }
-    guard found else {
-      throw ConfigurationFailure(description: "\(list): the list is empty; it needs one image a line")
     }
   }
 

@@ -9,22 +9,27 @@ import Transforms
 public struct Evaluator {
   let ranks: Communicator
   public let inference: Inference
-  private let classes: Int
+  private let data: Configuration.Data
   private let crop: Configuration.Size?
 
   public init(_ configuration: Configuration, ranks: Communicator) {
     self.ranks = ranks
     inference = Inference(configuration)
-    classes = configuration.data.classes
+    data = configuration.data
     crop = configuration.evaluate.mode == .centerCrop ? configuration.augment.crop : nil
   }
 
   /// Looks the list over, shared out over the ranks: finds most damaged files before the first image is evaluated.
   /// Collective.
   ///
-  /// - Throws: ``CollectiveFailure`` on every rank, naming the file.
+  /// - Throws: ``CollectiveFailure`` on every rank, naming the file, or where no mask has a pixel to evaluate on.
   public func check(_ set: any ImageSet) throws {
-    try ranks.together { try set.checkShare(of: ranks) }
+    var shares = LabelShares(classes: data.classes)
+    try ranks.together { try set.checkShare(of: ranks) { shares.add($0) } }
+    try shares.sum(over: ranks)
+    try ranks.together {
+      if let problem = shares.problem("validation", data) { throw DatasetError(description: problem) }
+    }
   }
 
   /// Collective; rank r takes images r, r + size, …
@@ -48,6 +53,7 @@ public struct Evaluator {
     _ network: Segmenter, on set: any ImageSet, unless isAsked: (() -> Bool)?,
     each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in }, progress: (Int) -> Void
   ) throws -> ConfusionMatrix? {
+    let classes = data.classes
     var matrix = ConfusionMatrix(classes: classes)
     var lastLook = (done: 0, time: ProcessInfo.processInfo.systemUptime)
     var nextLook = 1

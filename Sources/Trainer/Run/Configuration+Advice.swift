@@ -32,9 +32,19 @@ extension Configuration {
   }
 
   /// What to tell the user at the start of a run.
-  var warnings: [String] {
-    guard u2pl.enabled else { return [] }
+  ///
+  /// - Parameter seen: what is known of the lists.
+  public func warnings(_ seen: CheckedData) -> [String] {
     var warnings: [String] = []
+    if let warning = seen.labeled.warning(self) { warnings.append(warning) }
+    let pixels = batch.labeled * (augment.crop.map { $0.height * $0.width } ?? seen.height * seen.width)
+    if let ohem = loss.ohem, ohem.minKept >= pixels {
+      warnings.append(
+        "loss.ohem keeps all pixels, as if it were off: loss.ohem.min_kept is \(ohem.minKept), and a step has \(pixels) "
+          + "labeled pixels, batch.labeled times the crop; a sixteenth of them is --set loss.ohem.min_kept="
+          + "\(max(1, pixels / 16))")
+    }
+    guard u2pl.enabled else { return warnings }
     if u2pl.lowRank >= data.classes - 1 {
       let what =
         u2pl.lowRank >= data.classes

@@ -33,15 +33,18 @@ public struct DataSets: Sendable {
   /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks.
   /// Collective, so that a file damaged on one host ends all ranks with one message.
   ///
-  /// - Parameter sameSize: whether all training images must be of one size, as they must where nothing crops them.
+  /// - Returns: what was seen, the same on every rank.
   /// - Throws: ``CollectiveFailure`` on every rank.
-  public func check(sameSize: Bool, ranks: Communicator) throws {
+  public func check(_ configuration: Configuration, ranks: Communicator) throws -> CheckedData {
+    let sameSize = configuration.augment.crop == nil
+    var seen = CheckedData(classes: configuration.data.classes)
     try ranks.together {
       let first = try labeled.namingOrigin(of: 0) { try labeled.check(0) }
+      (seen.height, seen.width) = first
       for set in [labeled, unlabeled].compactMap({ $0 }) {
         for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
           Activity.advance()
-          let size = try set.namingOrigin(of: index) { try set.check(index) }
+          let size = try set.namingOrigin(of: index) { try set.check(index, seeing: { seen.labeled.add($0) }) }
           guard !sameSize || size == first else {
             throw DatasetError(
               description: "\(set.identifier(index)) is \(size.width)×\(size.height), \(labeled.identifier(0)) "
@@ -50,8 +53,16 @@ public struct DataSets: Sendable {
           }
         }
       }
-      try validation?.checkShare(of: ranks)
+      try validation?.checkShare(of: ranks) { seen.validation.add($0) }
     }
+    try seen.labeled.sum(over: ranks)
+    try seen.validation.sum(over: ranks)
+    try ranks.together {
+      let data = configuration.data
+      let problem = seen.labeled.problem("labeled", data) ?? seen.validation.problem("validation", data)
+      if let problem { throw DatasetError(description: problem) }
+    }
+    return seen
   }
 
   /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.
@@ -79,12 +90,29 @@ public struct DataSets: Sendable {
   }
 }
 
+/// What looking a configuration's lists over has shown.
+public struct CheckedData: Sendable {
+  /// Of the first labeled image.
+  public fileprivate(set) var height = 0
+  public fileprivate(set) var width = 0
+  /// Empty where masks need not be read, as those of generated images.
+  public fileprivate(set) var labeled: LabelShares
+  public fileprivate(set) var validation: LabelShares
+
+  fileprivate init(classes: Int) {
+    labeled = LabelShares(classes: classes)
+    validation = labeled
+  }
+}
+
 extension ImageSet {
   /// Looks over this rank's share of the entries. Makes no MPI call.
-  func checkShare(of ranks: Communicator) throws {
+  ///
+  /// - Parameter seeing: given each mask.
+  func checkShare(of ranks: Communicator, seeing: (LabelMap) -> Void) throws {
     for index in stride(from: ranks.rank, to: count, by: ranks.size) {
       Activity.advance()
-      try namingOrigin(of: index) { try check(index) }
+      try namingOrigin(of: index) { try check(index, seeing: seeing) }
     }
   }
 }

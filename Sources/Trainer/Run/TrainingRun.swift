@@ -120,7 +120,7 @@ public final class TrainingRun {
     instruments = StepInstruments(trainer, fault: fault)
     replicas = ReplicaGuard(trainer)
     evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
-    try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
+    let seen = try sets.check(configuration, ranks: ranks)
     lock = try ranks.together {
       try directory.create()
       guard ranks.rank == 0 else { return nil }
@@ -148,7 +148,7 @@ public final class TrainingRun {
       }
       if let events { records?.tell(events) }
     }
-    for warning in configuration.warnings {
+    for warning in configuration.warnings(seen) {
       self.say("warning: \(warning)")
       log.warn(warning)
     }
@@ -355,10 +355,11 @@ public final class TrainingRun {
     line.add("epoch", epoch - 1)
     line.add("evaluation", evaluation)
     records?.append(line)
-    let text = String(
-      format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
-      trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
-      best!.meanIoU * 100)
+    let text =
+      String(
+        format: "epoch %d/%d  mIoU %.2f %%  pixel accuracy %.2f %%  (%@, %d images, %.1f s)  best %.2f %%", epoch,
+        trainer.schedule.epochs, meanIoU * 100, matrix.pixelAccuracy * 100, network, validation.count, seconds,
+        best!.meanIoU * 100) + matrix.remark(configuration.data)
     say(text)
     log.info(text)
     return true

@@ -28,8 +28,7 @@ extension DataCommand {
           survey.report(configuration).forEach(RankedProcess.say)
           let seconds = ProcessInfo.processInfo.systemUptime - start
           RankedProcess.say(
-            "\(survey.filesRead) images read in \(String(format: "%.1f s", seconds))"
-              + (survey.problems.isEmpty ? ": nothing is wrong" : ""))
+            "\(survey.filesRead) images read in \(String(format: "%.1f s", seconds))\(survey.verdict)")
         }
         try ranks.together {
           guard survey.problems.isEmpty else {

@@ -22,12 +22,23 @@ extension DataSurvey {
         })
       lines.append("")
     }
+    if let weights = lists.first(where: { $0.role == .labeled && $0.isMasked })?.shares.balancingWeights {
+      let text = weights.map { String(format: "%.3g", $0) }.joined(separator: ", ")
+      lines += ["to weigh classes alike, by their median share: --set 'loss.class_weights=[\(text)]'", ""]
+    }
     lines += remarks.map { "note: \($0)" }
+    lines += warnings.map { "warning: \($0)" }
     if !problems.isEmpty {
       lines.append("\(problems.count) \(problems.count == 1 ? "problem" : "problems"):")
       lines += problems.map { "  \($0)" }
     }
     return lines
+  }
+
+  /// The end of the last line.
+  var verdict: String {
+    if !problems.isEmpty { return "" }
+    return warnings.isEmpty ? ": nothing is wrong" : ": nothing that stops a run, but see the warning"
   }
 
   private func row(_ list: List) -> [String] {

@@ -19,6 +19,7 @@ struct DataSurvey {
     /// Images that show each class, then those with ignored pixels.
     var shownBy: [Int64] = []
 
+    var shares: LabelShares { LabelShares(pixels: pixels, shownBy: shownBy) }
     var name: String { role == .validation ? "validation" : role.name }
     var isMasked: Bool { role != .unlabeled }
   }
@@ -26,6 +27,8 @@ struct DataSurvey {
   private(set) var lists: [List] = []
   /// All that cannot be trained on: lists, lines, files, masks.
   private(set) var problems: [String] = []
+  /// What can be trained on, but not to a good end.
+  private(set) var warnings: [String] = []
   /// What can be trained on, but is hardly meant.
   private(set) var remarks: [String] = []
   /// How many images were read: one that several lists name is read once.
@@ -196,17 +199,16 @@ struct DataSurvey {
       }
     }
     for list in lists where list.isMasked && list.shownBy.count > 1 {
-      let absent = list.shownBy.dropLast().enumerated().filter { $0.element == 0 }.map {
-        configuration.data.name(of: $0.offset)
+      let shares = list.shares
+      if let problem = shares.problem(list.name, configuration.data) {
+        problems.append(problem)
+      } else if list.role == .labeled {
+        if let warning = shares.warning(configuration) { warnings.append(warning) }
+      } else if !shares.absent.isEmpty {
+        remarks.append("no image of the \(list.name) list shows \(configuration.data.names(of: shares.absent))")
       }
-      if !absent.isEmpty { remarks.append("no image of the \(list.name) list shows \(absent.joined(separator: ", "))") }
     }
   }
 
   private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
-}
-
-extension Configuration.Data {
-  /// What a class is called: its name, or else its number.
-  func name(of label: Int) -> String { classNames?[label] ?? "\(label)" }
 }

@@ -1,0 +1,70 @@
+internal import HDF5
+
+/// Where an image or a mask of a ``PackedFile`` is, and in what form.
+struct PackedItem: Sendable {
+  enum Form: Sendable {
+    /// The bytes of a JPEG or PNG file.
+    case file(count: Int)
+    case pixels(PixelArray)
+  }
+
+  /// Such as `images/NAME`.
+  let dataset: String
+  /// Of a stacked array, whose first dimension counts images; nil where the dataset is one image.
+  let row: Int?
+  let form: Form
+  /// The dataset's.
+  let shape: [Int]
+  /// nil where only HDF5 can read the bytes.
+  let offset: Int?
+  /// nil when none is stored.
+  let checksum: UInt64?
+
+  /// Bytes at `offset`.
+  var count: Int {
+    switch form {
+    case .file(let count): count
+    case .pixels(let array): array.height * array.width * array.channels
+    }
+  }
+
+  /// The name in messages, without the file's.
+  var name: String { row.map { "\(dataset)[\($0)]" } ?? dataset }
+
+  /// - Parameters:
+  ///   - handle: the dataset.
+  ///   - fileSize: bytes of the file.
+  /// - Throws: ``FileError`` where it is no image, or no mask.
+  init(
+    _ kind: PixelArray.Kind, _ dataset: String, row: Int?, checksum: UInt64?, _ reader: borrowing HDF5Reader
+  ) throws {
+    let place = reader.place.at("'/\(dataset)'")
+    let handle = try reader.dataset(dataset)
+    let type = try handle.storedType(place)
+    shape = try handle.shape(place)
+    try handle.requireFilters(place)
+    self.dataset = dataset
+    self.row = row
+    self.checksum = checksum
+    let extents = row == nil ? shape : Array(shape.dropFirst())
+    if type == .integer(bits: 8, signed: false), extents.count == 1, row == nil, extents[0] > 0 {
+      form = .file(count: extents[0])
+    } else {
+      form = .pixels(try PixelArray(kind, type, extents, place))
+    }
+    guard type == .integer(bits: 8, signed: false), let start = try handle.offset(place) else {
+      offset = nil
+      return
+    }
+    var bytes = 0
+    switch form {
+    case .file(let count): bytes = count
+    case .pixels(let array): bytes = array.height * array.width * array.channels
+    }
+    let (before, overflow) = (row ?? 0).multipliedReportingOverflow(by: bytes)
+    guard !overflow, start <= reader.size, before <= reader.size - start, bytes <= reader.size - start - before else {
+      throw place.error("lies past the end of the file, which is damaged")
+    }
+    offset = start + before
+  }
+}
