@@ -78,13 +78,19 @@ public struct PackedSet: ImageSet {
     (file.place(entries[index].image), entries[index].mask.map(file.place))
   }
 
-  public func image(_ index: Int) throws -> RGBImage {
+  public func image(_ index: Int) throws -> RGBImage { try decoded(index).image }
+
+  public func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?) {
     let item = entries[index].image
     let bytes = try file.bytes(item)
-    return item.shape.count == 1
-      ? try ImageFile.decodeRGB(bytes, file.place(item))
-      : RGBImage(height: item.shape[0], width: item.shape[1], pixels: bytes)
+    guard item.shape.count == 1 else {
+      return (RGBImage(height: item.shape[0], width: item.shape[1], pixels: bytes), nil)
+    }
+    let (image, facts) = try ImageFile.decode(bytes, file.place(item))
+    return (image, facts)
   }
+
+  public func stamp(_ index: Int) -> UInt64? { FileBytes.stamp(file.path, part: entries[index].image.dataset) }
 
   public func labels(_ index: Int) throws -> LabelMap {
     guard let item = entries[index].mask else {

@@ -18,7 +18,10 @@ struct DryRun {
     say(configuration.yaml().trimmingCharacters(in: .newlines))
     say("")
     let sets = try ranks.together { try DataSets(configuration) }
-    try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
+    let review = try sets.check(
+      sameSize: configuration.augment.crop == nil, decodes: configuration.data.verify, ranks: ranks)
+    review.warnings.forEach { say("warning: \($0)") }
+    review.notes.forEach { say("note: \($0)") }
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
     say(

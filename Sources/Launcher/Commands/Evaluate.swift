@@ -56,7 +56,8 @@ struct Evaluate: ParsableCommand {
         return set
       }
       let evaluator = Evaluator(configuration, ranks: ranks)
-      try evaluator.check(set)
+      let review = try evaluator.check(set)
+      if ranks.rank == 0 { review.warnings.forEach { RankedProcess.show("warning: \($0)", isError: true) } }
       let start = ProcessInfo.processInfo.systemUptime
       var bar = ranks.rank == 0 ? ProgressBar(total: set.count, label: "evaluate") : nil
       // Ranks take turns, so that the first has done about as many as any.

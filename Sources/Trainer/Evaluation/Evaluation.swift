@@ -11,20 +11,23 @@ public struct Evaluator {
   public let inference: Inference
   private let classes: Int
   private let crop: Configuration.Size?
+  private let decodesFirst: Bool
 
   public init(_ configuration: Configuration, ranks: Communicator) {
     self.ranks = ranks
     inference = Inference(configuration)
     classes = configuration.data.classes
+    decodesFirst = configuration.data.verify
     crop = configuration.evaluate.mode == .centerCrop ? configuration.augment.crop : nil
   }
 
-  /// Looks the list over, shared out over the ranks: finds most damaged files before the first image is evaluated.
-  /// Collective.
+  /// Looks the list over, shared out over the ranks: finds damaged files before the first image is evaluated. With
+  /// `data.verify` each image is decoded for that. Collective.
   ///
-  /// - Throws: ``CollectiveFailure`` on every rank, naming the file.
-  public func check(_ set: any ImageSet) throws {
-    try ranks.together { try set.checkShare(of: ranks) }
+  /// - Returns: what a user should know of.
+  /// - Throws: ``CollectiveFailure`` on every rank, naming list, line and file.
+  public func check(_ set: any ImageSet) throws -> ImageReview {
+    try ImageReview.of(set, decodes: decodesFirst, ranks: ranks)
   }
 
   /// Collective; rank r takes images r, r + size, …

@@ -30,28 +30,37 @@ public struct DataSets: Sendable {
     return set
   }
 
-  /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks.
-  /// Collective, so that a file damaged on one host ends all ranks with one message.
+  /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks, and, where
+  /// `decodes` says so, every pixel of the images. Collective, so that a file damaged on one host ends all ranks with one
+  /// message.
   ///
-  /// - Parameter sameSize: whether all training images must be of one size, as they must where nothing crops them.
+  /// - Parameters:
+  ///   - sameSize: whether all training images must be of one size, as they must where nothing crops them.
+  ///   - decodes: whether images are decoded, but for those in `verified`.
   /// - Throws: ``CollectiveFailure`` on every rank.
-  public func check(sameSize: Bool, ranks: Communicator) throws {
+  public func check(sameSize: Bool, decodes: Bool, ranks: Communicator) throws -> ImageReview {
+    try check(sameSize: sameSize, decodes: decodes, verified: VerifiedImages(), ranks: ranks)
+  }
+
+  func check(
+    sameSize: Bool, decodes: Bool, verified: VerifiedImages, ranks: Communicator
+  ) throws -> ImageReview {
+    let trained = [labeled, unlabeled].compactMap { $0 }
+    let jobs = ImageReview.jobs(trained + [validation].compactMap { $0 }, decodes: decodes, ranks: ranks)
+    var review = ImageReview()
     try ranks.together {
       let first = try labeled.namingOrigin(of: 0) { try labeled.check(0) }
-      for set in [labeled, unlabeled].compactMap({ $0 }) {
-        for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
-          Activity.advance()
-          let size = try set.namingOrigin(of: index) { try set.check(index) }
-          guard !sameSize || size == first else {
-            throw DatasetError(
-              description: "\(set.identifier(index)) is \(size.width)×\(size.height), \(labeled.identifier(0)) "
-                + "\(first.width)×\(first.height): without augment.crop all training images must be of one size; set it "
-                + "to the height and width to train on")
-          }
+      try ImageReview.run(jobs, verified: verified) { job, finding in
+        guard !sameSize || job.list >= trained.count || finding.size == first else {
+          throw DatasetError(
+            description: "\(job.set.identifier(job.index)) is \(finding.size.width)×\(finding.size.height), "
+              + "\(labeled.identifier(0)) \(first.width)×\(first.height): without augment.crop all training images must be of "
+              + "one size; set it to the height and width to train on")
         }
+        review.add(job, finding)
       }
-      try validation?.checkShare(of: ranks)
     }
+    return try review.gathered(ranks)
   }
 
   /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.
@@ -76,16 +85,6 @@ public struct DataSets: Sendable {
       share: share,
       pixels: (0..<labeled.count).map { Array(table[$0 * classes..<($0 + 1) * classes]) }, philox: philox,
       folds: folds)
-  }
-}
-
-extension ImageSet {
-  /// Looks over this rank's share of the entries. Makes no MPI call.
-  func checkShare(of ranks: Communicator) throws {
-    for index in stride(from: ranks.rank, to: count, by: ranks.size) {
-      Activity.advance()
-      try namingOrigin(of: index) { try check(index) }
-    }
   }
 }
 

@@ -91,7 +91,11 @@ public final class TrainingRun {
     instruments = StepInstruments(trainer, fault: fault)
     replicas = ReplicaGuard(trainer)
     evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
-    try sets.check(sameSize: configuration.augment.crop == nil, ranks: ranks)
+    var verified = try VerifiedImages(
+      path: resume != nil && configuration.data.verify ? directory.verifiedPath : nil, ranks: ranks)
+    let review = try sets.check(
+      sameSize: configuration.augment.crop == nil, decodes: configuration.data.verify, verified: verified, ranks: ranks)
+    verified.insert(review.stamps)
     log = try ranks.together {
       try directory.create()
       return try RankLog(directory: directory.logsPath, rank: ranks.rank)
@@ -112,10 +116,15 @@ public final class TrainingRun {
       }
       if let events { records?.tell(events) }
     }
-    for warning in configuration.warnings {
+    for warning in configuration.warnings + review.warnings {
       self.say("warning: \(warning)")
       log.warn(warning)
     }
+    for note in review.notes {
+      self.say("note: \(note)")
+      log.info(note)
+    }
+    if !review.stamps.isEmpty { keep(verified) }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
     self.say(
       "\(sets.labeled.count) labeled, \(unlabeled) unlabeled, \(sets.validation?.count ?? 0) validation images; "
@@ -130,6 +139,12 @@ public final class TrainingRun {
         .init(
           step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
           program: facts.version)))
+  }
+
+  /// On rank 0. What cannot be written ends no run: a resume decodes the images again.
+  private func keep(_ verified: VerifiedImages) {
+    guard ranks.rank == 0 else { return }
+    do { try verified.write(to: directory.verifiedPath) } catch { log.warn("\(error)") }
   }
 
   /// Trains to the end. Collective.
