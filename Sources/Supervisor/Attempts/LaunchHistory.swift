@@ -90,7 +90,7 @@ struct LaunchHistory {
       return false
     }
     // An attempt that finds it at its start has no step to name.
-    func finding(_ failure: Failure) -> String? { failure.message.map { String($0.trimmingPrefix(/step \d+: /)) } }
+    func finding(_ failure: Failure) -> String? { failure.message.map { String($0.trimmingPrefix(#/step \d+: /#)) } }
     return a.code == 2 && b.code == 2 && finding(a) != nil && finding(a) == finding(b)
   }
 
