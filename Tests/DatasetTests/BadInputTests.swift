@@ -156,11 +156,11 @@ final class BadInputTests: XCTestCase {
       assert(text, names: "a.jpg", "20001×2000000000", "GiB of memory", "at most 4 GiB", "tiles")
     }
     // It is memory that counts, not a side.
-    for (height, width) in [(1, 40_000), (40_000, 1)] {
+    for (height, width) in [(1, 30_000), (30_000, 1)] {
       let rows = [[UInt8]](repeating: [UInt8](repeating: 0x55, count: (width + 7) / 8), count: height)
       let scratch = try Scratch(self)
       let long = try scratch.write("long.png", PNG.file(height: height, width: width, bits: 1, .grey, rows: rows))
-      XCTAssertEqual(try ImageFile.readRGB(long).pixels.count, 120_000)
+      XCTAssertEqual(try ImageFile.readRGB(long).pixels.count, 90_000)
     }
   }
 

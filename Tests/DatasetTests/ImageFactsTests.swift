@@ -18,7 +18,7 @@ final class ImageFactsTests: XCTestCase {
     let scratch = try Scratch(self)
     let (expected, none) = try facts(scratch, whole)
     XCTAssertNil(none.flaw)
-    for count in [1, 64, 5000] {
+    for count in [8, 64, 5000] {
       let junk = (0..<count).map { UInt8($0 % 255) }
       let (image, found) = try facts(scratch, whole.dropLast(2) + junk + whole.suffix(2))
       XCTAssertEqual(image, expected)
@@ -50,7 +50,7 @@ final class ImageFactsTests: XCTestCase {
       let expected = try facts(scratch, whole).0
       var taken = 0
       try scratch.writePair(mask: mask)
-      for length in 1..<whole.count - 2 {
+      for length in 20..<whole.count - 2 {
         for file in [Array(whole.prefix(length)), whole.prefix(length) + [0xFF, 0xD9]] {
           try scratch.write("JPEGImages/a.jpg", file)
           let set = try scratch.open()

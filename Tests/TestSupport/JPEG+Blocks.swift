@@ -20,7 +20,7 @@ extension JPEG {
     add(0xC4, [0x00] + [0, 0, 0, 12] + [UInt8](repeating: 0, count: 12) + (0..<12).map { UInt8($0) })
     add(0xC4, [0x10] + [0, 1] + [UInt8](repeating: 0, count: 14) + [0])
     if let restartRows { add(0xDD, big(restartRows * columns)) }
-    add(0xDA, [1, 0, 0x00, 0, 63, 0])
+    add(0xDA, [1, 1, 0x00, 0, 63, 0])
     var bits: [Bool] = []
     func put(_ number: Int, _ count: Int) { for bit in (0..<count).reversed() { bits.append(number >> bit & 1 == 1) } }
     func flush() {
