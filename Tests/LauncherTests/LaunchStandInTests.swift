@@ -76,7 +76,7 @@ final class LaunchStandInTests: LaunchTestCase {
     let other = try standIn(
       """
       start 0; step 0; sleep 0.3
-      case $attempt in 1) fail "x.png: is damaged" 2;; 2) fail "y.png: is damaged" 2;; 3) fail "y.png: is damaged" 1;; esac
+      case $attempt in 1) fail "x.png: is damaged" 2;; 2) fail "y.png: is damaged" 2;; 3) fail "z.png: is damaged" 2;; esac
       """)
     let last = try launched(launching("other"), environment: other)
     XCTAssertTrue(last.output.contains("launch: finished at attempt 4\n"), last.summary)

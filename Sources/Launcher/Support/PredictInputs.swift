@@ -143,7 +143,14 @@ struct PredictInputs {
     URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
   }
 
+  /// A path without links and dots, as far as it exists.
   static func canonical(_ path: String) -> String {
-    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
+    if let resolved = realpath(path, nil) {
+      defer { free(resolved) }
+      return String(cString: resolved)
+    }
+    let url = URL(fileURLWithPath: path)
+    let parent = url.deletingLastPathComponent().path
+    return parent == path || url.path == "/" ? url.path : "\(canonical(parent))/\(url.lastPathComponent)"
   }
 }
