@@ -44,7 +44,8 @@ extension Configuration.Data: Section {
       Field(
         "verify", \.verify, in: .init(), .toggle,
         "Whether every listed image is decoded once at the start, shared out over the ranks, so that a damaged one is found "
-          + "before the first step; a resume leaves out files that have not changed. `off` for those who have millions."),
+          + "before the first step; a resume leaves out files that have not changed. `off` for those who have millions."
+      ),
       Field(
         "size", \.size, in: .init(), .size(8...8192), unit: "pixels", applies: onlyShapes,
         "Size of generated images, one number or [height, width]; for `shapes` only."),

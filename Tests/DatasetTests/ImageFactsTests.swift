@@ -81,7 +81,8 @@ final class ImageFactsTests: XCTestCase {
     let (_, found) = try facts(scratch, large.prefix(start))
     XCTAssertNotNil(found.flaw?.firstMatch(of: /the last \d\d of 800 rows are grey/), found.flaw ?? "nothing")
     assert(
-      message { try facts(scratch, large.prefix(large.count * 4 / 5)) }, names: "its data ends", "of 800 rows before the image does")
+      message { try facts(scratch, large.prefix(large.count * 4 / 5)) }, names: "its data ends",
+      "of 800 rows before the image does")
     let small = JPEG.blocks(height: 8, width: 64) { x, _ in UInt8(x * 30) }
     assert(message { try facts(scratch, small.dropLast(6)) }, names: "its data ends 8 of 8 rows")
   }
@@ -128,7 +129,8 @@ final class ImageFactsTests: XCTestCase {
     let twelve = try XCTUnwrap(depth(scratch, [0, 7, 4095, 2048]))
     XCTAssertEqual(twelve.greatest, 4095)
     assert(
-      try XCTUnwrap(twelve.loss), names: "12 of 16 bits are in use (values to 4095)", "keeps 4", "15 of 255, nearly black",
+      try XCTUnwrap(twelve.loss), names: "12 of 16 bits are in use (values to 4095)", "keeps 4",
+      "15 of 255, nearly black",
       "-evaluate multiply 16 ")
     let ten = try XCTUnwrap(depth(scratch, [1023, 1])?.loss)
     assert(ten, names: "10 of 16 bits", "keeps 2", "3 of 255, nearly black", "multiply 64 ")

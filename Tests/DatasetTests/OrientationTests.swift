@@ -20,7 +20,8 @@ final class OrientationTests: XCTestCase {
   }
 
   private func assertShown(
-    _ orientation: Int, _ header: ImageHeader, _ values: [UInt8], of original: (Int, Int) -> UInt8, height: Int, width: Int,
+    _ orientation: Int, _ header: ImageHeader, _ values: [UInt8], of original: (Int, Int) -> UInt8, height: Int,
+    width: Int,
     _ what: String, line: UInt = #line
   ) {
     let isTurned = orientation >= 5
@@ -102,7 +103,8 @@ final class OrientationTests: XCTestCase {
     XCTAssertEqual(try set.labeledImage(0).image.height, 24)
     try scratch.writePair(image: turned, mask: PNG.grey8(height: 16, width: 24) { _, _ in 1 })
     for text in [message { try set.check(0) }, message { try set.labeledImage(0) }] {
-      assert(text, names: "the image is 16×24", "the mask 24×16", "EXIF orientation 6", "as they are stored", "exiftool")
+      assert(
+        text, names: "the image is 16×24", "the mask 24×16", "EXIF orientation 6", "as they are stored", "exiftool")
     }
     try scratch.writePair(image: turned, mask: PNG.grey8(height: 16, width: 16) { _, _ in 1 })
     XCTAssertFalse(message { try set.check(0) }.contains("EXIF"))

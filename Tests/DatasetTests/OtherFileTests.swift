@@ -6,7 +6,9 @@ import XCTest
 /// Files of another kind under an image's name: the message says what they are, and what to type.
 final class OtherFileTests: XCTestCase {
   private func bytes(_ parts: Any...) -> [UInt8] {
-    parts.flatMap { ($0 as? String).map { Array($0.utf8) } ?? ($0 as? [UInt8]) ?? [UInt8](repeating: 0, count: $0 as? Int ?? 0) }
+    parts.flatMap {
+      ($0 as? String).map { Array($0.utf8) } ?? ($0 as? [UInt8]) ?? [UInt8](repeating: 0, count: $0 as? Int ?? 0)
+    }
   }
 
   func testKinds() throws {
@@ -34,13 +36,22 @@ final class OtherFileTests: XCTestCase {
       (bytes([0x89] as [UInt8], "HDF\r\n", 40), "an HDF5 file", "data.kind: hdf5"),
       (bytes("P6\n20 14\n255\n", 840), "a PNM image", "convert"),
       (bytes("%PDF-1.4\n", 40), "a PDF document", "pdftoppm"),
-      (bytes([0, 5, 0x16, 7, 0, 2, 0, 0] as [UInt8], "Mac OS X", 40), "a companion file of macOS", "take it out of the list"),
-      (bytes("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12345\n"), "the pointer of Git LFS", "git lfs pull"),
+      (
+        bytes([0, 5, 0x16, 7, 0, 2, 0, 0] as [UInt8], "Mac OS X", 40), "a companion file of macOS",
+        "take it out of the list"
+      ),
+      (
+        bytes("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12345\n"), "the pointer of Git LFS",
+        "git lfs pull"
+      ),
       (bytes("/annex/objects/SHA256E-s12--ab.jpg\n"), "the pointer of git-annex", "git annex get"),
       (bytes("outs:\n- md5: a304\n  path: a.jpg\n"), "the pointer of DVC", "dvc pull"),
       (bytes("\r\n<!DOCTYPE html>\n<html><head><title>404"), "a web page", "download the image again"),
       (bytes([0xEF, 0xBB, 0xBF] as [UInt8], "<HTML>no"), "a web page", "download the image again"),
-      (bytes("<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>"), "an XML text", "download the image again"),
+      (
+        bytes("<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>"), "an XML text",
+        "download the image again"
+      ),
       (bytes("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), "an SVG drawing", "rsvg-convert"),
       (bytes("{\"error\": \"not found\"}"), "a text that begins with '{\"error\"", "correct the list"),
       (bytes(4096), "nothing but zeros", "copy or download it again"),
@@ -67,7 +78,8 @@ final class OtherFileTests: XCTestCase {
     let scratch = try Scratch(self)
     try FileManager.default.createSymbolicLink(atPath: scratch.path + "/a.jpg", withDestinationPath: "/gone/b.jpg")
     assert(
-      message { try ImageFile.readRGB(scratch.path + "/a.jpg") }, names: "a.jpg: is a link that leads nowhere: /gone/b.jpg")
+      message { try ImageFile.readRGB(scratch.path + "/a.jpg") },
+      names: "a.jpg: is a link that leads nowhere: /gone/b.jpg")
     try FileManager.default.createSymbolicLink(atPath: scratch.path + "/c.jpg", withDestinationPath: "c.jpg")
     assert(message { try ImageFile.readRGB(scratch.path + "/c.jpg") }, names: "c.jpg: is a link that leads in a circle")
   }

@@ -172,7 +172,8 @@ final class BadDataTests: CommandTestCase {
         #/launch:   attempt 2, .* from step 2, to step 2: rank 1 on localhost ended with exit code 2: step 2: .*c\.jpg: /#
       ), outcome.summary)
     XCTAssertTrue(
-      outcome.output.contains("launch: this is not tried again: two attempts have been refused the same input (exit code 2)"),
+      outcome.output.contains(
+        "launch: this is not tried again: two attempts have been refused the same input (exit code 2)"),
       outcome.summary)
     let events = try String(contentsOfFile: path("run/logs/events-0001.jsonl"), encoding: .utf8)
       .split(separator: "\n").map { try json(String($0)) }

@@ -25,7 +25,9 @@ final class ImageReviewTests: CommandTestCase {
     try write(
       "folder.yaml",
       tinyConfiguration(
-        data: "{kind: folder, root: data, labeled: labeled.txt, unlabeled: unlabeled.txt, validation: val.txt, classes: 4}"))
+        data:
+          "{kind: folder, root: data, labeled: labeled.txt, unlabeled: unlabeled.txt, validation: val.txt, classes: 4}")
+    )
   }
 
   private func picture(_ number: Int) -> [UInt8] {
@@ -40,7 +42,8 @@ final class ImageReviewTests: CommandTestCase {
     try write("data/images/f.jpg", picture(5).dropLast(6))
     try write("data/labeled.txt", "a\nb\nc\nb\n")
     let warnings = [
-      "data/labeled.txt, line 2: data/images/b.jpg: it has 6", "data/unlabeled.txt, line 2: data/images/f.jpg: its data ends early",
+      "data/labeled.txt, line 2: data/images/b.jpg: it has 6",
+      "data/unlabeled.txt, line 2: data/images/f.jpg: its data ends early",
     ]
     func assertWarned(_ output: String, _ prefix: String, _ what: String, line: UInt = #line) {
       for warning in warnings {
@@ -58,7 +61,8 @@ final class ImageReviewTests: CommandTestCase {
       for warning in warnings { XCTAssertTrue(log.contains(warning), log) }
     }
     try assertSame("run1", "run2", lastStep: 6)
-    assertWarned(try run(training("dry", config: "folder.yaml") + ["--dry-run"], ranks: 2).output, "warning: ", "dry run")
+    assertWarned(
+      try run(training("dry", config: "folder.yaml") + ["--dry-run"], ranks: 2).output, "warning: ", "dry run")
     let check = try run(["data", "check", "folder.yaml"], ranks: 2)
     XCTAssertEqual(check.status, 0, check.summary)
     assertWarned(check.output, "note: ", "check")
@@ -88,16 +92,19 @@ final class ImageReviewTests: CommandTestCase {
       XCTAssertTrue(outcome.output.contains("note: \(turned)"), outcome.summary)
       let check = try run(["data", "check", "folder.yaml"], ranks: ranks)
       XCTAssertTrue(
-        check.output.contains("note: \(deep.replacing("image of", with: "image of the unlabeled list of"))"), check.summary)
+        check.output.contains("note: \(deep.replacing("image of", with: "image of the unlabeled list of"))"),
+        check.summary)
       XCTAssertTrue(
-        check.output.contains("note: \(turned.replacing("image carries", with: "image of the labeled list carries"))"), check.summary)
+        check.output.contains("note: \(turned.replacing("image carries", with: "image of the labeled list carries"))"),
+        check.summary)
     }
     // Packed, it is the same.
     let pack = try run(["data", "pack", "folder.yaml", "-o", "x.h5"])
     XCTAssertEqual(pack.status, 0, pack.summary)
     let packed = ["data.kind=hdf5", "data.root=x.h5"]
     let outcome = try run(training("packed", packed, config: "folder.yaml"))
-    XCTAssertTrue(outcome.output.contains("warning: \(deep)") && outcome.output.contains("note: \(turned)"), outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("warning: \(deep)") && outcome.output.contains("note: \(turned)"), outcome.summary)
     XCTAssertEqual(try metrics("run1"), try metrics("packed"))
   }
 
@@ -126,14 +133,20 @@ final class ImageReviewTests: CommandTestCase {
     XCTAssertEqual(same.status, 0, same.summary)
     XCTAssertEqual(try resume(2, ["data.verify=off"]).status, 0)
     // Changed, it is decoded again; and so is everything where the record is gone, or is none.
-    try FileManager.default.setAttributes([.modificationDate: (date as? Date ?? Date()).addingTimeInterval(7)], ofItemAtPath: file)
+    try FileManager.default.setAttributes(
+      [.modificationDate: (date as? Date ?? Date()).addingTimeInterval(7)], ofItemAtPath: file)
     for record in ["u2pl verified images, version 1\n", nil, "nonsense\n"] as [String?] {
       for ranks in [nil, 2] {
         let outcome = try resume(3, ranks: ranks)
         XCTAssertEqual(outcome.status, 2, outcome.summary)
-        XCTAssertTrue(outcome.errors.contains("data/unlabeled.txt, line 2: data/images/f.jpg: is damaged"), outcome.summary)
+        XCTAssertTrue(
+          outcome.errors.contains("data/unlabeled.txt, line 2: data/images/f.jpg: is damaged"), outcome.summary)
       }
-      if let record { try write("run/verified", record) } else { try FileManager.default.removeItem(atPath: path("run/verified")) }
+      if let record {
+        try write("run/verified", record)
+      } else {
+        try FileManager.default.removeItem(atPath: path("run/verified"))
+      }
     }
   }
 }

@@ -64,7 +64,9 @@ final class LargeImageTests: CommandTestCase {
     XCTAssertEqual(whole.status, 3, whole.summary)
     XCTAssertNotNil(
       whole.errors.firstMatch(
-        of: #/in/large\.png: 1100×1100 pixels take about [\d.]+ GiB of memory \(whole\), and [\d.]+ GiB are available; --mode sliding/#),
+        of:
+          #/in/large\.png: 1100×1100 pixels take about [\d.]+ GiB of memory \(whole\), and [\d.]+ GiB are available; --mode sliding/#
+      ),
       whole.summary)
     XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: path("whole/index")), ["small.png"])
     let sliding = try limited(predict("in", "sliding", "--mode", "sliding"))

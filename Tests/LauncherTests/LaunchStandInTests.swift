@@ -69,7 +69,8 @@ final class LaunchStandInTests: LaunchTestCase {
       """)
     let outcome = try launched(launching("run"), status: 2, environment: environment)
     XCTAssertEqual(try text("attempts"), "2\n", outcome.summary)
-    XCTAssertTrue(outcome.output.contains("two attempts have been refused the same input (exit code 2)"), outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("two attempts have been refused the same input (exit code 2)"), outcome.summary)
 
     // One that has another message, or another exit code, is none.
     try FileManager.default.removeItem(atPath: path("attempts"))

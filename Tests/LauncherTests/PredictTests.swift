@@ -180,7 +180,8 @@ final class PredictTests: CommandTestCase {
       outcome.errors.contains(
         "u2pl: error: photos/broken.jpg: is a link that leads nowhere: /gone/x.jpg does not exist"), outcome.summary)
     XCTAssertTrue(
-      outcome.errors.contains("warning: photos/day2 is a link that leads nowhere: /gone/day2 does not exist"), outcome.summary)
+      outcome.errors.contains("warning: photos/day2 is a link that leads nowhere: /gone/day2 does not exist"),
+      outcome.summary)
     XCTAssertTrue(outcome.errors.contains("1 of 6 images could not be read"), outcome.summary)
     let named = try predict(["photos/day2"], to: "none", status: 2)
     XCTAssertTrue(named.errors.contains("photos/day2 is a link that leads nowhere: /gone/day2"), named.summary)
@@ -201,7 +202,9 @@ final class PredictTests: CommandTestCase {
     // A flaw that viewers pass over is said once, and the image is done.
     try write("flawed/a.jpg", stored.dropLast(2))
     let outcome = try predict(["flawed"], to: "out-flawed")
-    XCTAssertEqual(outcome.errors.components(separatedBy: "warning: flawed/a.jpg: its end marker is missing").count, 2, outcome.summary)
+    XCTAssertEqual(
+      outcome.errors.components(separatedBy: "warning: flawed/a.jpg: its end marker is missing").count, 2,
+      outcome.summary)
   }
 
   /// The same picture in every kind of file is segmented alike.

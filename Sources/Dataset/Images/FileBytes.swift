@@ -80,7 +80,9 @@ public enum FileBytes {
     var status = stat()
     guard stat(path, &status) != 0 else { return nil }
     let code = errno
-    guard code == ENOENT || code == ENOTDIR || code == ELOOP, let target = FileSystem.linkTarget(path) else { return nil }
+    guard code == ENOENT || code == ENOTDIR || code == ELOOP, let target = FileSystem.linkTarget(path) else {
+      return nil
+    }
     return code == ELOOP
       ? "is a link that leads in a circle (to \(target))"
       : "is a link that leads nowhere: \(target) does not exist"

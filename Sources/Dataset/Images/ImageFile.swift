@@ -189,7 +189,8 @@ public enum ImageFile {
     }
     var parts: [String] = []
     if lost > 0 {
-      parts.append("its data ends early, and the last \(lost) of \(rows) rows are grey, all or in part, as viewers show them")
+      parts.append(
+        "its data ends early, and the last \(lost) of \(rows) rows are grey, all or in part, as viewers show them")
     } else if report.unended != 0 {
       parts.append("its end marker is missing, but all of its pixels are there")
     }

@@ -31,10 +31,14 @@ struct OtherFile {
       return ("a TIFF image, or a camera's raw picture, which begins alike", magick(path, "tif"))
     }
     // A BMP has a reserved field of zeros, and the size of its second header; two letters alone may begin a text.
-    if begins("BM"), bytes.count > 26, bytes[6..<10].allSatisfy({ $0 == 0 }) { return ("a BMP image", magick(path, "bmp")) }
+    if begins("BM"), bytes.count > 26, bytes[6..<10].allSatisfy({ $0 == 0 }) {
+      return ("a BMP image", magick(path, "bmp"))
+    }
     if begins("GIF8") { return ("a GIF image", magick(path, "gif")) }
     if begins([0, 0, 0, 12] + Array("jP  ".utf8)) || begins([0xFF, 0x4F, 0xFF, 0x51]) {
-      return ("a JPEG 2000 image", convert(path, "jp2") { "opj_decompress -i \($0) -o \($1)" } + " (package libopenjp2-tools)")
+      return (
+        "a JPEG 2000 image", convert(path, "jp2") { "opj_decompress -i \($0) -o \($1)" } + " (package libopenjp2-tools)"
+      )
     }
     if begins([0, 0, 0, 12] + Array("JXL ".utf8)) || begins([0xFF, 0x0A]) {
       return ("a JPEG XL image", convert(path, "jxl") { "djxl \($0) \($1)" } + " (package libjxl-tools)")
@@ -56,7 +60,9 @@ struct OtherFile {
     if begins("n+1\0", at: 344) || begins("ni1\0", at: 344) || begins("n+2\0", at: 4) {
       return ("a NIfTI volume", "write its slices as 8-bit PNGs, for instance with nibabel in Python")
     }
-    if begins("NRRD") { return ("an NRRD volume", "write its slices as 8-bit PNGs, for instance with pynrrd in Python") }
+    if begins("NRRD") {
+      return ("an NRRD volume", "write its slices as 8-bit PNGs, for instance with pynrrd in Python")
+    }
     if begins("%PDF") { return ("a PDF document", convert(path, "pdf") { "pdftoppm -png -singlefile \($0) > \($1)" }) }
     return nil
   }
@@ -71,7 +77,9 @@ struct OtherFile {
       return ("a HEIC image", convert(path, "heic") { "heif-convert \($0) \($1)" } + " (package libheif-examples)")
     case "crx ": return ("a camera's raw picture", magick(path, "cr3"))
     default:
-      return ("a film (\(printable(brand)))", "write its frames, for instance with ffmpeg -i \(quoted(path)) frame-%05d.png")
+      return (
+        "a film (\(printable(brand)))", "write its frames, for instance with ffmpeg -i \(quoted(path)) frame-%05d.png"
+      )
     }
   }
 
@@ -87,10 +95,22 @@ struct OtherFile {
       ([0xFD] + Array("7zXZ".utf8), "an xz archive", "unpack it with xz or tar -xJf"),
       ([0x28, 0xB5, 0x2F, 0xFD], "a zstd archive", "unpack it with unzstd"),
       (Array("BZh".utf8), "a bzip2 archive", "unpack it with bunzip2"),
-      ([0x93] + Array("NUMPY".utf8), "a NumPy array", "write it as a PNG, for instance with Pillow: Image.fromarray(numpy.load(…))"),
-      ([0x89] + Array("HDF".utf8), "an HDF5 file", "take it as data.root, with data.kind: hdf5, where it holds a data set"),
-      (Array("MATLAB 5.0".utf8), "a MATLAB file", "write its arrays as PNGs, for instance with scipy.io.loadmat in Python"),
-      ([0, 5, 0x16, 7], "a companion file of macOS, no image", "take it out of the list; the image has the name without ._"),
+      (
+        [0x93] + Array("NUMPY".utf8), "a NumPy array",
+        "write it as a PNG, for instance with Pillow: Image.fromarray(numpy.load(…))"
+      ),
+      (
+        [0x89] + Array("HDF".utf8), "an HDF5 file",
+        "take it as data.root, with data.kind: hdf5, where it holds a data set"
+      ),
+      (
+        Array("MATLAB 5.0".utf8), "a MATLAB file",
+        "write its arrays as PNGs, for instance with scipy.io.loadmat in Python"
+      ),
+      (
+        [0, 5, 0x16, 7], "a companion file of macOS, no image",
+        "take it out of the list; the image has the name without ._"
+      ),
       (Array("RIFF".utf8), "a film or a sound (RIFF)", "write its frames, for instance with ffmpeg"),
       ([0x7F] + Array("ELF".utf8), "a program", "correct the list"),
     ]
@@ -124,7 +144,9 @@ struct OtherFile {
       return ("the pointer of DVC, not the image", "fetch the images: dvc pull")
     }
     if lower.contains("<svg") { return ("an SVG drawing", convert(path, "svg") { "rsvg-convert \($0) -o \($1)" }) }
-    if lower.hasPrefix("<!doctype html") || lower.hasPrefix("<html") || lower.contains("<head") || lower.contains("<body") {
+    if lower.hasPrefix("<!doctype html") || lower.hasPrefix("<html") || lower.contains("<head")
+      || lower.contains("<body")
+    {
       return (
         "a web page, such as a server's answer to a download that needs a login or is not there",
         "look into it (less \(name)) and download the image again"
@@ -175,7 +197,9 @@ struct OtherFile {
   {
     let (folder, name) = FileNames.split(path)
     // In a packed file there is no name to type.
-    guard !path.contains(": images/"), !path.contains(": labels/") else { return "convert the image to PNG and pack it again" }
+    guard !path.contains(": images/"), !path.contains(": labels/") else {
+      return "convert the image to PNG and pack it again"
+    }
     let base = (folder.isEmpty && !path.hasPrefix("/") ? "" : folder + "/") + FileNames.stem(name)
     let (renamed, png) = (quoted("\(base).\(suffix)"), quoted("\(base).png"))
     let rename = renamed == quoted(path) ? "" : "mv \(quoted(path)) \(renamed) && "

@@ -30,7 +30,9 @@ struct FolderSearch {
 
   /// - Parameter below: the path from `folder` to the folder that is listed; empty for itself.
   private mutating func list(_ folder: String, below: String) throws {
-    func full(_ name: String) -> String { name.isEmpty ? folder : folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)" }
+    func full(_ name: String) -> String {
+      name.isEmpty ? folder : folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+    }
     let path = full(below)
     var status = stat()
     guard stat(path, &status) == 0, seen.insert([UInt64(status.st_dev), UInt64(status.st_ino)]).inserted,

@@ -86,7 +86,8 @@ struct LaunchHistory {
   /// whichever step, whichever checkpoint they began from, and whether a rank has told it or mpirun. A disk or a mount that fails may pass;
   /// what two attempts in a row find in the same file does not.
   var endsByInput: Bool {
-    guard entries.count >= 2, let a = entries[entries.count - 2].failure, let b = entries[entries.count - 1].failure else {
+    guard entries.count >= 2, let a = entries[entries.count - 2].failure, let b = entries[entries.count - 1].failure
+    else {
       return false
     }
     // An attempt that finds it at its start has no step to name.

@@ -39,7 +39,9 @@ public final class InferenceMemory {
     if probabilities {
       remedy = "leave --probabilities out, or \(remedy)"
     } else if inference.mode != .sliding {
-      remedy = window == nil ? "give windows to see it in, --set augment.crop=513 --mode sliding" : "--mode sliding sees it in windows"
+      remedy =
+        window == nil
+        ? "give windows to see it in, --set augment.crop=513 --mode sliding" : "--mode sliding sees it in windows"
     } else if inference.scales != [1] || inference.flip {
       remedy = "take one view, --scales 1 --no-flip, or \(remedy)"
     }

@@ -168,7 +168,8 @@ final class SlidingView {
       Inference.forEachPlane(&sum, rows.count * image.width) { c, sum in
         let plane = held + c * capacity * width
         for (line, y) in rows.enumerated() {
-          let top = plane + imageRows.lower[y] % capacity * width, bottom = plane + imageRows.upper[y] % capacity * width
+          let top = plane + imageRows.lower[y] % capacity * width,
+            bottom = plane + imageRows.upper[y] % capacity * width
           let to = sum + line * image.width
           if isSame {
             for x in 0..<width { to[x] += top[columns[x].0] }

@@ -127,7 +127,8 @@ public struct ImageReview: Sendable {
   public var warnings: [String] {
     var lines = flaws.prefix(Self.shownFlaws).map { $0 }
     if flaws.count > Self.shownFlaws {
-      lines.append("\(flaws.count - Self.shownFlaws) more images are damaged like that: u2pl data check CONFIG lists all")
+      lines.append(
+        "\(flaws.count - Self.shownFlaws) more images are damaged like that: u2pl data check CONFIG lists all")
     }
     return lines + [Self.depthWarning(deep, depth)].compactMap { $0 }
   }
@@ -144,7 +145,8 @@ public struct ImageReview: Sendable {
 
   public static func orientationNote(_ count: Int, of list: String = "") -> String? {
     guard count > 0 else { return nil }
-    return "\(count) \(count == 1 ? "image" : "images")\(list) \(count == 1 ? "carries" : "carry") an EXIF orientation, and "
+    return
+      "\(count) \(count == 1 ? "image" : "images")\(list) \(count == 1 ? "carries" : "carry") an EXIF orientation, and "
       + "\(count == 1 ? "is" : "are") read as viewers show \(count == 1 ? "it" : "them"); masks have to be drawn on that"
   }
 }
