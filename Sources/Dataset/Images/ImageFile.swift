@@ -99,7 +99,7 @@ public enum ImageFile {
 
   static func checkConvertible(_ path: String, _ header: ImageHeader) throws {
     if header.format == .jpeg, header.channels == 4 {
-      throw FileBytes.problem(path, "is a CMYK JPEG; convert it to RGB")
+      throw FileBytes.problem(path, "is a CMYK JPEG; convert it to RGB: convert IN.jpg -colorspace sRGB OUT.png")
     }
   }
 

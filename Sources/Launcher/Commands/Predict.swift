@@ -78,6 +78,7 @@ struct Predict: ParsableCommand {
       try ranks.together { try outputs.requireWritable() }
 
       let start = ProcessInfo.processInfo.systemUptime
+      var isLossTold = false
       let memory = InferenceMemory(network.segmenter, inference, network.configuration)
       let failures = try predict(images, ranks) { image in
         let (picture, facts) = try ImageFile.read(image.path) { header in
@@ -85,6 +86,10 @@ struct Predict: ParsableCommand {
             header, image.path, probabilities: probabilities, available: ProcessMemory.grantable / neighbours)
         }
         if let flaw = facts.flaw { RankedProcess.show("warning: \(image.path): \(flaw)", isError: true) }
+        if let loss = facts.depth?.loss, !isLossTold {
+          isLossTold = true
+          RankedProcess.show("warning: \(image.path), and perhaps more: \(loss)", isError: true)
+        }
         try write(picture, image.name, network.segmenter, inference, outputs)
       }
       let seconds = ProcessInfo.processInfo.systemUptime - start

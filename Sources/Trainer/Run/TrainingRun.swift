@@ -93,6 +93,10 @@ public final class TrainingRun {
     evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
     var verified = try VerifiedImages(
       path: resume != nil && configuration.data.verify ? directory.verifiedPath : nil, ranks: ranks)
+    let images = [sets.labeled, sets.unlabeled, sets.validation].reduce(0) { $0 + ($1?.count ?? 0) }
+    if configuration.data.verify, configuration.data.kind != .shapes, images > TrainingRun.fewImages {
+      self.say("looking \(images) images over once; a resume leaves out what has not changed, data.verify: off all of it")
+    }
     let review = try sets.check(
       sameSize: configuration.augment.crop == nil, decodes: configuration.data.verify, verified: verified, ranks: ranks)
     verified.insert(review.stamps)
@@ -140,6 +144,9 @@ public final class TrainingRun {
           step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
           program: facts.version)))
   }
+
+  /// So many are decoded before a user wonders.
+  private static let fewImages = 2000
 
   /// On rank 0. What cannot be written ends no run: a resume decodes the images again.
   private func keep(_ verified: VerifiedImages) {
