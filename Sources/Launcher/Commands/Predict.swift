@@ -83,7 +83,8 @@ struct Predict: ParsableCommand {
       let failures = try predict(images, ranks) { image in
         let (picture, facts) = try ImageFile.read(image.path) { header in
           try memory.require(
-            header, image.path, probabilities: probabilities, available: ProcessMemory.grantable / neighbours)
+            height: header.height, width: header.width, image.path, probabilities: probabilities,
+            available: ProcessMemory.grantable / neighbours)
         }
         if let flaw = facts.flaw { RankedProcess.show("warning: \(image.path): \(flaw)", isError: true) }
         if let loss = facts.depth?.loss, !isLossTold {

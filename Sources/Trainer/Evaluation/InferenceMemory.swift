@@ -30,9 +30,11 @@ public final class InferenceMemory {
   ///   - available: bytes that this process can still have; 0 where that is not known.
   ///   - probabilities: whether the logits of all pixels are wanted at once.
   /// - Throws: ``DatasetError`` naming the file, with what is needed, what there is, and what would help.
-  public func require(_ header: ImageHeader, _ path: String, probabilities: Bool, available: Int) throws {
-    guard header.height * header.width >= Self.leastPixels, available > 0 else { return }
-    let needed = try bytes(height: header.height, width: header.width, probabilities: probabilities)
+  public func require(
+    height: Int, width: Int, _ path: String, probabilities: Bool = false, available: Int
+  ) throws {
+    guard height * width >= Self.leastPixels, available > 0 else { return }
+    let needed = try bytes(height: height, width: width, probabilities: probabilities)
     guard needed > available else { return }
     let gibibytes = { (bytes: Int) in String(format: "%.3g GiB", Double(bytes) / 0x1p30) }
     var remedy = "cut it into tiles"
@@ -46,7 +48,7 @@ public final class InferenceMemory {
       remedy = "take one view, --scales 1 --no-flip, or \(remedy)"
     }
     throw DatasetError(
-      description: "\(path): \(header.width)×\(header.height) pixels take about \(gibibytes(needed)) of memory "
+      description: "\(path): \(width)×\(height) pixels take about \(gibibytes(needed)) of memory "
         + "(\(inference.description)), and \(gibibytes(available)) are available; \(remedy)")
   }
 

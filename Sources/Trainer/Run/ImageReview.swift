@@ -9,7 +9,7 @@ import Synchronization
 /// know of.
 ///
 /// With `data.verify` each image is decoded once, whatever lists it is in, and each rank decodes its share, in all of its threads.
-/// The same on all ranks.
+/// The same on all ranks, but for ``largest``.
 public struct ImageReview: Sendable {
   /// Images that are damaged, but read as viewers show them: a line each, with list and line.
   public private(set) var flaws: [String] = []
@@ -18,6 +18,8 @@ public struct ImageReview: Sendable {
   /// Images of 16 bits a channel of which more than the high byte is in use, and what their values use.
   public private(set) var deep = 0
   public private(set) var depth: ImageFacts.Depth?
+  /// Of the images of this rank's share, the one of most pixels.
+  public private(set) var largest: (height: Int, width: Int, name: String)?
   /// Digests of the images that were decoded now.
   private(set) var stamps: [UInt64] = []
 
@@ -94,6 +96,10 @@ public struct ImageReview: Sendable {
 
   mutating func add(_ job: Job, _ finding: Finding) {
     if let stamp = finding.stamp { stamps.append(stamp) }
+    let (height, width) = finding.size
+    if height * width > (largest.map { $0.height * $0.width } ?? 0) {
+      largest = (height, width, job.set.source(job.index).image)
+    }
     guard let facts = finding.facts else { return }
     if let flaw = facts.flaw {
       let place = job.set.origin(job.index).map { "\($0): " } ?? ""
@@ -109,6 +115,7 @@ public struct ImageReview: Sendable {
   /// What all ranks have found. Collective.
   func gathered(_ ranks: Communicator) throws -> ImageReview {
     var all = ImageReview()
+    all.largest = largest
     all.flaws = try ranks.allGather(flaws.map { $0.replacing("\n", with: " ") }.joined(separator: "\n"))
       .flatMap { $0.split(separator: "\n").map(String.init) }
     let sums = try ranks.sum([Int64(turned), Int64(deep)])

@@ -95,7 +95,7 @@ public final class TrainingRun {
       path: resume != nil && configuration.data.verify ? directory.verifiedPath : nil, ranks: ranks)
     let images = [sets.labeled, sets.unlabeled, sets.validation].reduce(0) { $0 + ($1?.count ?? 0) }
     if configuration.data.verify, configuration.data.kind != .shapes, images > TrainingRun.fewImages {
-      self.say("looking \(images) images over once; a resume leaves out what has not changed, data.verify: off all of it")
+      self.say("looking \(images) images over once; a resume leaves out those that have not changed (data.verify)")
     }
     let review = try sets.check(
       sameSize: configuration.augment.crop == nil, decodes: configuration.data.verify, verified: verified, ranks: ranks)
