@@ -7,11 +7,12 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
-// libjpeg hands its callbacks the error manager only, so the jump target travels behind it.
+// libjpeg hands its callbacks the error manager only, so the jump target, and what warnings have told, travel behind it.
 struct jpeg_errors {
   struct jpeg_error_mgr manager;
   jmp_buf target;
   char *message;
+  struct u2pl_image_report *report; // NULL where the header alone is read
 };
 
 static void fail(j_common_ptr jpeg) {
@@ -22,10 +23,63 @@ static void fail(j_common_ptr jpeg) {
   longjmp(errors->target, 1);
 }
 
-// Level -1 is a warning; after one libjpeg goes on with made-up pixels. The two let through concern metadata only.
-static void remark(j_common_ptr jpeg, int level) {
-  int code = jpeg->err->msg_code;
-  if (level < 0 && code != JWRN_JFIF_MAJOR && code != JWRN_ADOBE_XFORM) fail(jpeg);
+// Whether the file has all there is to know of the rows that its current scan has passed.
+static int is_last_scan(const struct jpeg_decompress_struct *jpeg) {
+  for (int c = 0; c < jpeg->num_components; c++) {
+    if (jpeg->progressive_mode) {
+      for (int k = 0; k < DCTSIZE2; k++)
+        if (!jpeg->coef_bits || jpeg->coef_bits[c][k] != 0) return 0;
+    } else if (!jpeg->comp_info[c].quant_table) {
+      // It is set when the component's scan begins.
+      return 0;
+    }
+  }
+  return 1;
+}
+
+// The coded data has come to its end before the picture has.
+static void note_end_of_data(const struct jpeg_decompress_struct *jpeg, struct u2pl_image_report *report) {
+  uint32_t rows = is_last_scan(jpeg) ? jpeg->input_iMCU_row * report->block_rows : 0;
+  uint32_t lost = rows < jpeg->image_height ? jpeg->image_height - rows : 0;
+  if (lost > report->lost_rows) report->lost_rows = lost;
+}
+
+// Level -1 is a warning. Those after which libjpeg makes pixels up are errors here, but for data that ends early, of which the
+// report tells; two concern metadata only.
+static void remark(j_common_ptr common, int level) {
+  struct jpeg_errors *errors = (struct jpeg_errors *)common->err;
+  struct u2pl_image_report *report = errors->report;
+  struct jpeg_decompress_struct *jpeg = (struct jpeg_decompress_struct *)common;
+  if (level >= 0) return;
+  switch (common->err->msg_code) {
+  case JWRN_JFIF_MAJOR:
+  case JWRN_ADOBE_XFORM:
+    break;
+  case JWRN_EXTRANEOUS_DATA:
+    if (report) report->extraneous += (uint32_t)common->err->msg_parm.i[0];
+    break;
+  case JWRN_NOT_SEQUENTIAL:
+    if (report) report->odd_scan = 1;
+    break;
+  case JWRN_JPEG_EOF:
+    if (!report || report->block_rows == 0) fail(common);
+    report->unended = 1;
+    // The decoder of arithmetic codes does not say that its data has ended. After the last row it is the end marker alone that
+    // is missing, and within a scan of Huffman codes they tell themselves whether they lack anything.
+    if (jpeg->arith_code || !is_last_scan(jpeg)) note_end_of_data(jpeg, report);
+    break;
+  case JWRN_HIT_MARKER:
+    if (!report || report->block_rows == 0) fail(common);
+    note_end_of_data(jpeg, report);
+    break;
+  case JWRN_MUST_RESYNC:
+    // Not a lost part between two restart markers, but the end.
+    if (!report || report->block_rows == 0 || common->err->msg_parm.i[0] != JPEG_EOI) fail(common);
+    note_end_of_data(jpeg, report);
+    break;
+  default:
+    fail(common);
+  }
 }
 
 static void begin(struct jpeg_decompress_struct *jpeg, struct jpeg_errors *errors, char *message) {
@@ -34,6 +88,7 @@ static void begin(struct jpeg_decompress_struct *jpeg, struct jpeg_errors *error
   errors->manager.error_exit = fail;
   errors->manager.emit_message = remark;
   errors->message = message;
+  errors->report = NULL;
 }
 
 int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message) {
@@ -59,10 +114,13 @@ int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header 
 }
 
 int u2pl_jpeg_decode(
-    const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels, char *message) {
+    const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels,
+    struct u2pl_image_report *report) {
   struct jpeg_decompress_struct jpeg;
   struct jpeg_errors errors;
-  begin(&jpeg, &errors, message);
+  memset(report, 0, sizeof *report);
+  begin(&jpeg, &errors, report->message);
+  errors.report = report;
   if (setjmp(errors.target)) {
     jpeg_destroy_decompress(&jpeg);
     return 1;
@@ -70,10 +128,11 @@ int u2pl_jpeg_decode(
   jpeg_create_decompress(&jpeg);
   jpeg_mem_src(&jpeg, data, size);
   jpeg_read_header(&jpeg, TRUE);
+  report->block_rows = (uint32_t)jpeg.max_v_samp_factor * DCTSIZE;
   jpeg.out_color_space = JCS_RGB;
   jpeg_start_decompress(&jpeg);
   if (jpeg.output_width != width || jpeg.output_height != height || jpeg.output_components != 3) {
-    snprintf(message, U2PL_MESSAGE_SIZE, "the decoded image is not of the header's size");
+    snprintf(report->message, U2PL_MESSAGE_SIZE, "the decoded image is not of the header's size");
     jpeg_destroy_decompress(&jpeg);
     return 1;
   }

@@ -1,9 +1,11 @@
 #include "imageio.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <png.h>
 
@@ -64,19 +66,40 @@ int u2pl_png_header(const uint8_t *data, size_t size, struct u2pl_image_header *
   return 0;
 }
 
+// Keeps the high byte of each value, as every reader of 8 bits does, and notes what all of them use.
+static void narrow(const uint8_t *wide, uint8_t *pixels, size_t count, struct u2pl_image_report *report) {
+  uint16_t greatest = report->greatest, used = report->used;
+  int doubled = report->doubled;
+  for (size_t i = 0; i < count; i++) {
+    uint16_t value = (uint16_t)(wide[2 * i] << 8 | wide[2 * i + 1]);
+    greatest = value > greatest ? value : greatest;
+    used |= value;
+    doubled &= wide[2 * i] == wide[2 * i + 1];
+    pixels[i] = wide[2 * i];
+  }
+  report->greatest = greatest;
+  report->used = used;
+  report->doubled = doubled;
+}
+
 int u2pl_png_decode(
-    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels, char *message) {
+    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
+    struct u2pl_image_report *report) {
   struct source source = {data, size};
   png_infop info = NULL;
-  png_structp png = begin_reading(&source, &info, message);
+  // Rows of 16 bits, before they are narrowed; written before a jump and read after it.
+  uint8_t *volatile wide = NULL;
+  memset(report, 0, sizeof *report);
+  png_structp png = begin_reading(&source, &info, report->message);
   if (!png) return 1;
   if (setjmp(png_jmpbuf(png))) {
     png_destroy_read_struct(&png, &info, NULL);
+    free(wide);
     return 1;
   }
   png_read_info(png, info);
+  int is_wide = png_get_bit_depth(png, info) == 16;
   if (channels == 3) {
-    png_set_strip_16(png);
     png_set_expand(png);
     png_set_gray_to_rgb(png);
     png_set_strip_alpha(png);
@@ -85,65 +108,116 @@ int u2pl_png_decode(
   }
   int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
-  size_t row_bytes = (size_t)width * channels;
+  size_t values = (size_t)width * channels, row_bytes = is_wide ? 2 * values : values;
   if (png_get_image_height(png, info) != height || png_get_rowbytes(png, info) != row_bytes)
     png_error(png, "the decoded image is not of the expected layout");
+  if (is_wide) {
+    // The passes of an interlaced image each add to all of its rows.
+    wide = malloc(row_bytes * (passes > 1 ? height : 1));
+    if (!wide) png_error(png, "out of memory");
+    report->doubled = 1;
+  }
   for (int pass = 0; pass < passes; pass++)
-    for (uint32_t y = 0; y < height; y++) png_read_row(png, pixels + y * row_bytes, NULL);
+    for (uint32_t y = 0; y < height; y++) {
+      uint8_t *row = !is_wide ? pixels + y * row_bytes : passes > 1 ? wide + y * row_bytes : wide;
+      png_read_row(png, row, NULL);
+      if (is_wide && pass == passes - 1) narrow(row, pixels + y * values, values, report);
+    }
   // Reads on to IEND, so that a file that lacks only its last bytes is found out.
   png_read_end(png, NULL);
   png_destroy_read_struct(&png, &info, NULL);
+  free(wide);
   return 0;
 }
 
-struct sink {
-  uint8_t *data;
-  size_t size, capacity;
+struct u2pl_png_writer {
+  png_structp png;
+  png_infop info;
+  int descriptor;
+  size_t row_bytes, waiting;
+  char message[U2PL_MESSAGE_SIZE];
+  uint8_t buffer[1 << 16];
 };
 
-static void put(png_structp png, png_bytep bytes, size_t count) {
-  struct sink *sink = png_get_io_ptr(png);
-  if (sink->size + count > sink->capacity) {
-    size_t capacity = 2 * (sink->size + count);
-    uint8_t *data = realloc(sink->data, capacity);
-    if (!data) png_error(png, "out of memory");
-    sink->data = data;
-    sink->capacity = capacity;
+static void flush_buffer(png_structp png) {
+  struct u2pl_png_writer *writer = png_get_io_ptr(png);
+  for (size_t done = 0; done < writer->waiting;) {
+    ssize_t put = write(writer->descriptor, writer->buffer + done, writer->waiting - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) png_error(png, strerror(errno));
+    done += (size_t)put;
   }
-  memcpy(sink->data + sink->size, bytes, count);
-  sink->size += count;
+  writer->waiting = 0;
 }
 
+static void put(png_structp png, png_bytep bytes, size_t count) {
+  struct u2pl_png_writer *writer = png_get_io_ptr(png);
+  while (count > 0) {
+    size_t room = sizeof writer->buffer - writer->waiting, part = count < room ? count : room;
+    memcpy(writer->buffer + writer->waiting, bytes, part);
+    writer->waiting += part;
+    bytes += part;
+    count -= part;
+    if (writer->waiting == sizeof writer->buffer) flush_buffer(png);
+  }
+}
+
+// libpng asks for it after each chunk; the buffer is written when it is full, and at the end.
 static void flush(png_structp png) { (void)png; }
 
-int u2pl_png_encode(
-    const uint8_t *pixels, uint32_t width, uint32_t height, int channels, const uint8_t *palette, int palette_size,
-    uint8_t **file, size_t *size, char *message) {
-  struct sink sink = {NULL, 0, 0};
-  snprintf(message, U2PL_MESSAGE_SIZE, "out of memory");
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, message, fail, ignore);
-  if (!png) return 1;
-  png_infop info = png_create_info_struct(png);
-  if (!info || setjmp(png_jmpbuf(png))) {
-    png_destroy_write_struct(&png, &info);
-    free(sink.data);
-    return 1;
+struct u2pl_png_writer *u2pl_png_begin(int descriptor) {
+  struct u2pl_png_writer *writer = calloc(1, sizeof *writer);
+  if (!writer) return NULL;
+  writer->descriptor = descriptor;
+  snprintf(writer->message, U2PL_MESSAGE_SIZE, "out of memory");
+  writer->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, writer->message, fail, ignore);
+  if (writer->png) writer->info = png_create_info_struct(writer->png);
+  if (!writer->info) {
+    u2pl_png_free(writer);
+    return NULL;
   }
-  png_set_write_fn(png, &sink, put, flush);
+  png_set_user_limits(writer->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  png_set_write_fn(writer->png, writer, put, flush);
+  return writer;
+}
+
+int u2pl_png_head(
+    struct u2pl_png_writer *writer, uint32_t width, uint32_t height, int channels, const uint8_t *palette,
+    int palette_size) {
+  png_structp png = writer->png;
+  if (setjmp(png_jmpbuf(png))) return 1;
+  writer->row_bytes = (size_t)width * channels;
   int type = channels == 3 ? PNG_COLOR_TYPE_RGB : palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_GRAY;
   png_set_IHDR(
-      png, info, width, height, 8, type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+      png, writer->info, width, height, 8, type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+      PNG_FILTER_TYPE_DEFAULT);
   if (type == PNG_COLOR_TYPE_PALETTE) {
     png_color colors[256];
     for (int i = 0; i < palette_size; i++)
       colors[i] = (png_color){palette[3 * i], palette[3 * i + 1], palette[3 * i + 2]};
-    png_set_PLTE(png, info, colors, palette_size);
+    png_set_PLTE(png, writer->info, colors, palette_size);
   }
-  png_write_info(png, info);
-  for (uint32_t y = 0; y < height; y++) png_write_row(png, pixels + (size_t)y * width * channels);
-  png_write_end(png, NULL);
-  png_destroy_write_struct(&png, &info);
-  *file = sink.data;
-  *size = sink.size;
+  png_write_info(png, writer->info);
   return 0;
+}
+
+int u2pl_png_rows(struct u2pl_png_writer *writer, const uint8_t *pixels, uint32_t count) {
+  if (setjmp(png_jmpbuf(writer->png))) return 1;
+  for (uint32_t y = 0; y < count; y++) png_write_row(writer->png, pixels + y * writer->row_bytes);
+  return 0;
+}
+
+int u2pl_png_end(struct u2pl_png_writer *writer) {
+  if (setjmp(png_jmpbuf(writer->png))) return 1;
+  png_write_end(writer->png, NULL);
+  flush_buffer(writer->png);
+  return 0;
+}
+
+const char *u2pl_png_message(const struct u2pl_png_writer *writer) { return writer->message; }
+
+void u2pl_png_free(struct u2pl_png_writer *writer) {
+  if (!writer) return;
+  png_destroy_write_struct(&writer->png, &writer->info);
+  free(writer);
 }

@@ -1,7 +1,7 @@
 import Files
 import Foundation
 
-/// A run's directory: `config.yaml`, `metrics.jsonl`, `logs/`, and `checkpoints/` with `step-00001200.h5` and so on and
+/// A run's directory: `config.yaml`, `metrics.jsonl`, `verified`, `logs/`, and `checkpoints/` with `step-00001200.h5` and so on and
 /// the links `latest` and `best`.
 public struct RunDirectory: Sendable {
   public let path: String
@@ -13,6 +13,8 @@ public struct RunDirectory: Sendable {
   public var configPath: String { FileSystem.join(path, "config.yaml") }
   public var logsPath: String { FileSystem.join(path, "logs") }
   public var metricsPath: String { FileSystem.join(path, "metrics.jsonl") }
+  /// Which images have been decoded once.
+  public var verifiedPath: String { FileSystem.join(path, "verified") }
   public var checkpointsPath: String { FileSystem.join(path, "checkpoints") }
 
   /// The path of a step's checkpoint.

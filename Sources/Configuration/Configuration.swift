@@ -112,6 +112,8 @@ extension Configuration {
     public var shuffle = true
     /// Share of labeled samples whose class is drawn first, each as often as any.
     public var balance = 0.0
+    /// Whether every listed image is decoded once before a run begins.
+    public var verify = true
     /// Size of generated images.
     public var size = Size(height: 96, width: 96)
     /// Key of the generated images' draws; independent of ``Run/seed``, so that runs of other seeds see the same data.

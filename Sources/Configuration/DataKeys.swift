@@ -42,6 +42,11 @@ extension Configuration.Data: Section {
         "Share of labeled samples that are drawn for a class, every class in the labels as often as any: an image that has it, "
           + "and a crop with a pixel of it."),
       Field(
+        "verify", \.verify, in: .init(), .toggle,
+        "Whether every listed image is decoded once at the start, shared out over the ranks, so that a damaged one is found "
+          + "before the first step; a resume leaves out files that have not changed. `off` for those who have millions."
+      ),
+      Field(
         "size", \.size, in: .init(), .size(8...8192), unit: "pixels", applies: onlyShapes,
         "Size of generated images, one number or [height, width]; for `shapes` only."),
       Field(

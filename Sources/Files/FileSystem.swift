@@ -105,6 +105,9 @@ package enum FileSystem {
     return names.sorted()
   }
 
+  /// A file's bytes, nil where it cannot be read.
+  package static func bytes(_ path: String) -> [UInt8]? { FileManager.default.contents(atPath: path).map(Array.init) }
+
   /// The destination of a symbolic link, nil when there is none at `path`.
   package static func linkTarget(_ path: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 4097)

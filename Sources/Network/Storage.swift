@@ -90,9 +90,12 @@ enum Arena {
     }
   }
 
-  /// Address space costs nothing until it is touched: as much as the system grants at once, up to 4 TiB.
+  /// Address space costs nothing until it is touched: as much as the system grants at once, up to 4 TiB. Where it is limited
+  /// (`ulimit -v`), malloc needs some too: pieces of 64 MiB.
   private static func reserve(_ least: Int, _ state: inout State) {
-    var bytes = max(1 << 42, least)
+    var limit = rlimit()
+    let isLimited = getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0 && limit.rlim_cur < 1 << 46
+    var bytes = max(isLimited ? 1 << 26 : 1 << 42, least)
     while true {
       let start = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)!
       if start != MAP_FAILED {

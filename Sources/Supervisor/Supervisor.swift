@@ -122,6 +122,11 @@ package final class Supervisor {
         )
       }
       if StopSignals.received != nil { return stopped() }
+      if history.endsByInput {
+        log.say("this is not tried again: two attempts have been refused the same input (exit code 2)")
+        for line in history.summary { log.say("  " + line) }
+        return 2
+      }
       if let reason = giveUp() { return surrender(reason) }
       guard let facts = askAgain(planner) else { return stopped() }
       available = facts

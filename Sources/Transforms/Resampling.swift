@@ -149,8 +149,13 @@ struct View {
 
 extension Normalization {
   /// The whole image as the network's input, height × width × 3.
-  public func pixels(of image: RGBImage) -> [Float] {
-    func all(_ length: Int) -> Axis { Axis(source: length, scaled: length, start: 0, length: length, mirrored: false) }
-    return View(rows: all(image.height), columns: all(image.width)).pixels(image, self)
+  public func pixels(of image: RGBImage) -> [Float] { pixels(of: image, rows: 0..<image.height) }
+
+  /// Some rows of it, rows × width × 3.
+  public func pixels(of image: RGBImage, rows: Range<Int>) -> [Float] {
+    func axis(_ length: Int, _ part: Range<Int>) -> Axis {
+      Axis(source: length, scaled: length, start: part.lowerBound, length: part.count, mirrored: false)
+    }
+    return View(rows: axis(image.height, rows), columns: axis(image.width, 0..<image.width)).pixels(image, self)
   }
 }

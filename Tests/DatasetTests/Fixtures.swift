@@ -86,6 +86,12 @@ enum PNG {
     return file(height: height, width: width, bits: 8, .grey, rows: rows)
   }
 
+  /// The file with a chunk eXIf that says how the picture is to be turned, before its pixels or after them.
+  static func withOrientation(_ orientation: Int, _ file: [UInt8], afterPixels: Bool = false) -> [UInt8] {
+    let at = afterPixels ? file.count - 12 : 33
+    return Array(file.prefix(at)) + chunk("eXIf", JPEG.exif(orientation)) + file.dropFirst(at)
+  }
+
   private static func chunk(_ name: String, _ data: [UInt8]) -> [UInt8] {
     let body = Array(name.utf8) + data
     return big(UInt32(data.count)) + body + checksum(body)

@@ -128,38 +128,57 @@ final class BadDataTests: CommandTestCase {
     try write("data/val.txt", "a\nb\n")
   }
 
-  /// Such a file is found only when its pixels are needed, by the one rank whose slot it is in.
+  /// Such a file is found before the first step, wherever files are looked over, with the list and the line that name it.
   func testAJPEGWithAPieceMissingInside() throws {
+    try damageImageC()
+    let place = "data/labeled.txt, line 6: data/JPEGImages/c.jpg: is damaged"
+    try assertNotTrained(saying: place, "copy or export it again")
+    try assertRefused(training("run", config: "voc.yaml") + ["--dry-run"], saying: place)
+    let pack = try run(["data", "pack", "voc.yaml", "-o", "x.h5"], ranks: 2)
+    XCTAssertEqual(pack.status, 2, pack.summary)
+    XCTAssertTrue(pack.output.contains(place), pack.summary)
+    // A launch does not try it again.
+    let launch = try run(["launch", "-n", "2", "--backoff", "0.1", "--"] + training("run", config: "voc.yaml"))
+    XCTAssertEqual(launch.status, 2, launch.summary)
+    XCTAssertTrue(launch.output.contains("launch: this is not tried again"), launch.summary)
+    XCTAssertFalse(launch.output.contains("attempt 2"), launch.summary)
+  }
+
+  /// Where images are not decoded first, it is found when its pixels are needed, by the one rank whose slot it is in.
+  func testADamagedImageThatIsNotLookedFor() throws {
     try damageImageC()
     for ranks in [nil, 2] {
       let outcome = try run(
-        training("run\(ranks ?? 1)", config: "voc.yaml"), ranks: ranks, limit: patience)
-      XCTAssertGreaterThan(outcome.status, 0, outcome.summary)
+        training("run\(ranks ?? 1)", ["data.verify=off"], config: "voc.yaml"), ranks: ranks, limit: patience)
+      XCTAssertEqual(outcome.status, 2, outcome.summary)
       let messages = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("u2pl: error:") }
       XCTAssertEqual(messages.count, 1, outcome.summary)
-      XCTAssertTrue(messages.first?.contains("JPEGImages/c.jpg") == true, outcome.summary)
+      XCTAssertTrue(
+        messages.first?.contains("step 2: data/labeled.txt, line 6: data/JPEGImages/c.jpg: ") == true, outcome.summary)
       XCTAssertEqual(try metrics("run\(ranks ?? 1)").count, 3, "two steps and an evaluation come before it")
     }
   }
 
-  /// The last words of a rank other than 0 reach the launch, which tries it three times: from the beginning, and twice from
-  /// the checkpoint before the step.
+  /// The last words of a rank other than 0 reach the launch, which tries it twice: from the beginning, and from the checkpoint
+  /// before the step. An image that is damaged both times is input.
   func testALaunchIsToldWhatOneRankHasFound() throws {
     try damageImageC()
-    let line = ["launch", "-n", "2", "--backoff", "0.1", "--"] + training("run", config: "voc.yaml")
+    let line =
+      ["launch", "-n", "2", "--backoff", "0.1", "--"] + training("run", ["data.verify=off"], config: "voc.yaml")
     let outcome = try run(line)
-    XCTAssertEqual(outcome.status, 1, outcome.summary)
+    XCTAssertEqual(outcome.status, 2, outcome.summary)
     XCTAssertTrue(
       outcome.output.contains(
-        #/launch:   attempt 3, .* from step 2, to step 2: rank 1 on localhost ended with exit code 2: \S*c\.jpg: /#
+        #/launch:   attempt 2, .* from step 2, to step 2: rank 1 on localhost ended with exit code 2: step 2: .*c\.jpg: /#
       ), outcome.summary)
     XCTAssertTrue(
-      outcome.output.contains("launch: given up: it has failed twice in the same way at the same step"), outcome.summary
-    )
+      outcome.output.contains(
+        "launch: this is not tried again: two attempts have been refused the same input (exit code 2)"),
+      outcome.summary)
     let events = try String(contentsOfFile: path("run/logs/events-0001.jsonl"), encoding: .utf8)
       .split(separator: "\n").map { try json(String($0)) }
-    XCTAssertEqual(events.count, 3)
-    XCTAssertEqual(Set(events.compactMap { $0["attempt"] as? String }).count, 3)
+    XCTAssertEqual(events.count, 2)
+    XCTAssertEqual(Set(events.compactMap { $0["attempt"] as? String }).count, 2)
     for event in events {
       XCTAssertEqual(event["event"] as? String, "failed")
       XCTAssertEqual(event["rank"] as? Int, 1)

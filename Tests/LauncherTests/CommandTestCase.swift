@@ -174,6 +174,13 @@ class CommandTestCase: SeededTestCase {
   func python(
     _ script: String, _ arguments: String..., file: StaticString = #filePath, line: UInt = #line
   ) throws -> String {
+    try python(script, arguments: arguments, file: file, line: line)
+  }
+
+  @discardableResult
+  func python(
+    _ script: String, arguments: [String], file: StaticString = #filePath, line: UInt = #line
+  ) throws -> String {
     let python = "/usr/bin/python3"
     guard FileManager.default.isExecutableFile(atPath: python), try hasH5py(python) else {
       throw XCTSkip("\(python) with h5py is missing, nothing is tested; install python3-h5py")

@@ -58,6 +58,31 @@ final class LaunchStandInTests: LaunchTestCase {
     XCTAssertTrue(outcome.output.contains("launch: finished at attempt 4\n"), outcome.summary)
   }
 
+  /// What a rank tells and what mpirun passes on, where the rank's word is lost, is the same end: two in a row are input.
+  func testTwoEndsByTheSameInput() throws {
+    let environment = try standIn(
+      """
+      case $attempt in
+      1) start 0; step 0; sleep 0.3; fail "step 7: l.txt, line 3: x.png: is damaged" 2;;
+      2) start 4; step 4; sleep 0.3; echo "u2pl: error: rank 1 on node-7: step 7: l.txt, line 3: x.png: is damaged" >&2; exit 2;;
+      esac
+      """)
+    let outcome = try launched(launching("run"), status: 2, environment: environment)
+    XCTAssertEqual(try text("attempts"), "2\n", outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("two attempts have been refused the same input (exit code 2)"), outcome.summary)
+
+    // One that has another message, or another exit code, is none.
+    try FileManager.default.removeItem(atPath: path("attempts"))
+    let other = try standIn(
+      """
+      start 0; step 0; sleep 0.3
+      case $attempt in 1) fail "x.png: is damaged" 2;; 2) fail "y.png: is damaged" 2;; 3) fail "z.png: is damaged" 2;; esac
+      """)
+    let last = try launched(launching("other"), environment: other)
+    XCTAssertTrue(last.output.contains("launch: finished at attempt 4\n"), last.summary)
+  }
+
   /// mpirun waits for ever for a daemon that was killed while it started: no rank is there, and none is coming.
   func testAnAttemptThatStartsNoRank() throws {
     let environment = try standIn("[ $attempt = 1 ] && exec sleep 600; start 0; step 0")

@@ -145,6 +145,68 @@ final class PredictTests: CommandTestCase {
     XCTAssertEqual([size.width, size.height], [20, 14])
   }
 
+  /// Linked folders and files are followed, each folder once, with or without a slash at the end.
+  func testLinks() throws {
+    for name in ["real/im0.jpg", "real/im1.jpg", "real/im2.jpg", "photos/day0/a.jpg"] { try write(name, JPEG.color) }
+    func link(_ name: String, to target: String) throws {
+      try FileManager.default.createSymbolicLink(atPath: path(name), withDestinationPath: target)
+    }
+    try link("photos/day1", to: path("real"))
+    try link("photos/linked.jpg", to: "../real/im0.jpg")
+    // Circles, by a link to the folder itself and by one from below; and a folder that is there itself, behind a link before it.
+    try link("photos/again", to: ".")
+    try link("photos/day0/up", to: "..")
+    try link("photos/a first name", to: "day0")
+    try link("photos2", to: "real")
+    let found = ["classes.csv"] + ["day0/a", "day1/im0", "day1/im1", "day1/im2", "linked"].map { "index/\($0).png" }
+    for (number, folder) in ["photos", "photos/", "./photos"].enumerated() {
+      try predict([folder], to: "out\(number)", ["--no-color", "--no-overlay"], ranks: number == 0 ? 2 : nil)
+      XCTAssertEqual(try results("out\(number)"), found, folder)
+    }
+    for (number, folder) in ["photos2", "photos2/"].enumerated() {
+      try predict([folder], to: "linked\(number)", ["--no-color", "--no-overlay"])
+      XCTAssertEqual(try results("linked\(number)"), ["classes.csv"] + (0..<3).map { "index/im\($0).png" }, folder)
+    }
+    // Results that lie in a folder behind a link are no images either.
+    try predict(["photos"], to: "real/out", ["--no-color", "--no-overlay"])
+    try predict(["photos"], to: "real/out", ["--no-color", "--no-overlay", "--overwrite"])
+    XCTAssertEqual(try results("real/out"), found)
+
+    try link("photos/broken.jpg", to: "/gone/x.jpg")
+    try link("photos/day2", to: "/gone/day2")
+    let outcome = try predict(["photos"], to: "broken", ["--no-color", "--no-overlay"], status: 3)
+    XCTAssertEqual(try results("broken"), found)
+    XCTAssertTrue(
+      outcome.errors.contains(
+        "u2pl: error: photos/broken.jpg: is a link that leads nowhere: /gone/x.jpg does not exist"), outcome.summary)
+    XCTAssertTrue(
+      outcome.errors.contains("warning: photos/day2 is a link that leads nowhere: /gone/day2 does not exist"),
+      outcome.summary)
+    XCTAssertTrue(outcome.errors.contains("1 of 6 images could not be read"), outcome.summary)
+    let named = try predict(["photos/day2"], to: "none", status: 2)
+    XCTAssertTrue(named.errors.contains("photos/day2 is a link that leads nowhere: /gone/day2"), named.summary)
+  }
+
+  /// A picture with an EXIF orientation comes out as it is shown, and is segmented as one that is stored like that.
+  func testOrientation() throws {
+    func value(_ x: Int, _ y: Int) -> UInt8 { UInt8((x * 53 + y * 31) % 256) }
+    let stored = JPEG.blocks(height: 40, width: 64) { value($0, $1) }
+    try write("turned/a.jpg", JPEG.withOrientation(6, stored))
+    try write("upright/a.jpg", JPEG.blocks(height: 64, width: 40) { x, y in value(y, 4 - x) })
+    for folder in ["turned", "upright"] { try predict([folder], to: "out-\(folder)", ["--probabilities"]) }
+    for kind in ["index", "color", "overlay"] {
+      let names = ["turned", "upright"].map { path("out-\($0)/\(kind)/a.png") }
+      XCTAssertTrue(FileManager.default.contentsEqual(atPath: names[0], andPath: names[1]), kind)
+      XCTAssertEqual(try ImageFile.header(names[0]).height, 64)
+    }
+    // A flaw that viewers pass over is said once, and the image is done.
+    try write("flawed/a.jpg", stored.dropLast(2))
+    let outcome = try predict(["flawed"], to: "out-flawed")
+    XCTAssertEqual(
+      outcome.errors.components(separatedBy: "warning: flawed/a.jpg: its end marker is missing").count, 2,
+      outcome.summary)
+  }
+
   /// The same picture in every kind of file is segmented alike.
   func testEveryKindOfFile() throws {
     try python(

@@ -20,11 +20,26 @@ struct u2pl_image_header {
   int dense;          ///< JPEG: 1 when arithmetic coding may take less than a bit for a block
 };
 
+/// What decoding tells besides pixels.
+struct u2pl_image_report {
+  char message[U2PL_MESSAGE_SIZE]; ///< why decoding has failed
+  uint32_t extraneous;             ///< JPEG: bytes between the parts of the file that belong to none
+  int unended;                     ///< JPEG: 1 when the file has no end marker
+  int odd_scan;                    ///< JPEG: 1 when a scan's header has numbers that sequential JPEGs do not have
+  uint32_t lost_rows;              ///< JPEG: rows at the bottom for which coded data is missing, all or in part
+  uint32_t block_rows;             ///< JPEG: rows of pixels that are coded together
+  uint16_t greatest, used;         ///< 16-bit PNG: the greatest colour value, and the bits that any value has set
+  int doubled;                     ///< 16-bit PNG: 1 when in every value both bytes are the same
+};
+
 int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message);
 
-/// Decodes into `pixels`, height · width · 3 bytes as given by the header. What libjpeg only warns of (it fills the
-/// rest with grey) is an error here, except remarks that do not concern pixels.
-int u2pl_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels, char *message);
+/// Decodes into `pixels`, height · width · 3 bytes as given by the header. Coded data that is wrong is an error, though
+/// libjpeg only warns of it. Data that ends early is none: libjpeg fills the rest with grey, and the report says how
+/// much that is.
+int u2pl_jpeg_decode(
+    const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels,
+    struct u2pl_image_report *report);
 
 int u2pl_png_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message);
 
@@ -32,12 +47,30 @@ int u2pl_png_header(const uint8_t *data, size_t size, struct u2pl_image_header *
 /// are kept. With `channels` 1: indices or grey values as stored, unpacked to a byte each and never scaled; the file
 /// must have one channel of at most 8 bits.
 int u2pl_png_decode(
-    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels, char *message);
+    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
+    struct u2pl_image_report *report);
 
-/// Encodes 8-bit pixels: `channels` 3 for colour, 1 for grey, or for indices when `palette` holds `palette_size` RGB
-/// triples. The caller frees `*file`.
-int u2pl_png_encode(
-    const uint8_t *pixels, uint32_t width, uint32_t height, int channels, const uint8_t *palette, int palette_size,
-    uint8_t **file, size_t *size, char *message);
+/// A PNG of 8-bit pixels that is written row by row, so that a large picture need not be in memory.
+struct u2pl_png_writer;
+
+/// Returns NULL for want of memory. The file stays the caller's.
+struct u2pl_png_writer *u2pl_png_begin(int descriptor);
+
+/// Writes all that comes before the rows. `channels` is 3 for colour, 1 for grey, or for indices when `palette` holds
+/// `palette_size` RGB triples.
+int u2pl_png_head(
+    struct u2pl_png_writer *writer, uint32_t width, uint32_t height, int channels, const uint8_t *palette,
+    int palette_size);
+
+/// Writes the next rows.
+int u2pl_png_rows(struct u2pl_png_writer *writer, const uint8_t *pixels, uint32_t count);
+
+/// Writes the end. Nothing may follow but `u2pl_png_free`.
+int u2pl_png_end(struct u2pl_png_writer *writer);
+
+/// What the last call that returned 1 has to say.
+const char *u2pl_png_message(const struct u2pl_png_writer *writer);
+
+void u2pl_png_free(struct u2pl_png_writer *writer);
 
 #endif

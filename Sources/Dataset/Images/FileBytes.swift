@@ -1,14 +1,18 @@
+import Files
 import Foundation
 
 /// Reads and writes whole files, with messages that name the file.
-enum FileBytes {
+public enum FileBytes {
   /// The bytes of a regular file.
   ///
   /// - Throws: ``DatasetError`` with the system's reason.
   static func read(_ path: String) throws -> [UInt8] {
     // Non-blocking, so that a pipe in the place of an image is refused below, and opening it does not wait.
     let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-    guard file >= 0 else { throw problem(path, "cannot be opened: \(reason())") }
+    guard file >= 0 else {
+      let reason = reason()
+      throw problem(path, brokenLink(path) ?? "cannot be opened: \(reason)")
+    }
     defer { close(file) }
     var status = stat()
     guard fstat(file, &status) == 0 else { throw problem(path, "cannot be examined: \(reason())") }
@@ -69,6 +73,35 @@ enum FileBytes {
     } catch {
       throw problem(path, "cannot be written: \(error.localizedDescription)")
     }
+  }
+
+  /// What is wrong with a symbolic link that leads nowhere; nil where the path is none.
+  public static func brokenLink(_ path: String) -> String? {
+    var status = stat()
+    guard stat(path, &status) != 0 else { return nil }
+    let code = errno
+    guard code == ENOENT || code == ENOTDIR || code == ELOOP, let target = FileSystem.linkTarget(path) else {
+      return nil
+    }
+    return code == ELOOP
+      ? "is a link that leads in a circle (to \(target))"
+      : "is a link that leads nowhere: \(target) does not exist"
+  }
+
+  /// Tells a file's bytes from others, without reading them: a digest of its path, size, and time of the last change.
+  ///
+  /// - Parameter part: the name of the piece of the file that is meant; empty for all of it.
+  /// - Returns: nil where the file cannot be examined.
+  static func stamp(_ path: String, part: String = "") -> UInt64? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    var digest = Digest()
+    digest.add(path)
+    digest.add(part)
+    for number in [Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec] {
+      digest.add(UInt64(bitPattern: Int64(number)))
+    }
+    return digest.value
   }
 
   static func problem(_ path: String, _ what: String) -> DatasetError {

@@ -1,5 +1,6 @@
 extension ImageFile {
-  /// Reads the header and looks for the end of the image, without decoding: finds files cut short.
+  /// Reads the header and looks for the end of the image, without decoding it: finds files cut short. One without an
+  /// end is decoded, to see whether it lacks more than that.
   ///
   /// - Throws: the ``DatasetError`` that ``readRGB(_:)`` would throw.
   static func checkImage(_ path: String) throws -> ImageHeader { try checkImage(FileBytes.read(path), path) }
@@ -9,8 +10,11 @@ extension ImageFile {
     let (header, dataOffset) = try header(path, bytes)
     try checkConvertible(path, header)
     let complete = header.format == .jpeg ? hasJPEGEnd(bytes, after: dataOffset) : hasPNGEnd(bytes)
-    guard complete else {
-      throw FileBytes.problem(path, "is incomplete: the file ends before the image does; copy or export it again")
+    if !complete {
+      guard header.format == .jpeg else {
+        throw FileBytes.problem(path, "is incomplete: the file ends before the image does; copy or export it again")
+      }
+      _ = try decode(bytes, path)
     }
     return header
   }

@@ -1,5 +1,3 @@
-internal import CImageIO
-import Foundation
 import Transforms
 
 extension ImageFile {
@@ -17,41 +15,19 @@ extension ImageFile {
   ///
   /// - Throws: ``DatasetError`` naming the file if it cannot be written.
   public static func writePNG(_ image: RGBImage, to path: String) throws {
-    try write(image.pixels, height: image.height, width: image.width, channels: 3, palette: [], to: path)
+    let writer = try PNGWriter(path, height: image.height, width: image.width, .color)
+    try writer.write(image.pixels)
+    try writer.finish()
   }
 
   /// Writes a mask whose stored values are the classes.
   ///
-  /// - Parameter palette: RGB triples that viewers show classes in (at most 256 are used; values past the end are shown
-  ///   in VOC's colours); nil writes a grey PNG.
+  /// - Parameter palette: see ``PNGWriter/Kind/palette(_:)``; nil writes a grey PNG.
   /// - Throws: ``DatasetError`` naming the file if it cannot be written.
   public static func writePNG(_ labels: LabelMap, palette: [[UInt8]]?, to path: String) throws {
-    var flat: [UInt8] = []
-    if let palette {
-      // All 256 entries are written: readers reject indices that have no entry, and 255 is one.
-      for index in 0..<256 {
-        let given = index < palette.count && palette[index].count == 3
-        flat += given ? palette[index] : vocPalette[index]
-      }
-    }
-    try write(labels.values, height: labels.height, width: labels.width, channels: 1, palette: flat, to: path)
-  }
-
-  private static func write(
-    _ pixels: [UInt8], height: Int, width: Int, channels: Int32, palette: [UInt8], to path: String
-  ) throws {
-    var file: UnsafeMutablePointer<UInt8>?
-    var size = 0
-    var message = [CChar](repeating: 0, count: Int(U2PL_MESSAGE_SIZE))
-    let failed = palette.withUnsafeBufferPointer { colors in
-      u2pl_png_encode(
-        pixels, UInt32(width), UInt32(height), channels, colors.isEmpty ? nil : colors.baseAddress,
-        Int32(colors.count / 3), &file, &size, &message)
-    }
-    guard failed == 0, let file else {
-      let text = message.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-      throw FileBytes.problem(path, "cannot be encoded as PNG: \(text)")
-    }
-    try FileBytes.write(Data(bytesNoCopy: file, count: size, deallocator: .free), to: path)
+    let writer = try PNGWriter(
+      path, height: labels.height, width: labels.width, palette.map(PNGWriter.Kind.palette) ?? .grey)
+    try writer.write(labels.values)
+    try writer.finish()
   }
 }

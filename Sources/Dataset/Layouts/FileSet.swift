@@ -81,6 +81,13 @@ public struct FileSet: ImageSet {
 
   public func image(_ index: Int) throws -> RGBImage { try ImageFile.readRGB(entries[index].image) }
 
+  public func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?) {
+    let (image, facts) = try ImageFile.read(entries[index].image)
+    return (image, facts)
+  }
+
+  public func stamp(_ index: Int) -> UInt64? { FileBytes.stamp(entries[index].image) }
+
   public func labels(_ index: Int) throws -> LabelMap {
     let entry = entries[index]
     guard let mask = entry.mask else {

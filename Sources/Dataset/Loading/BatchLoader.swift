@@ -48,35 +48,46 @@ public final class BatchLoader: Sendable {
       defer { queue.finish() }
       for step in steps {
         let batch = Result {
-          let first = try labeled.loadedSlots(step: step).map { slot in
-            let drawn = labeled.balance?.draw(step: step, slot: slot)
-            let index = drawn?.index ?? labeled.sampler.index(step: step, slot: slot)
-            let (image, labels) = try labeled.images.labeledImage(index)
-            var augmentation = labeled.augmentation
-            augmentation.focus = drawn?.label
-            let example = augmentation.apply(
-              image, labels, normalization: normalization,
-              draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
-            return (example, labeled.images.source(index).image)
+          do {
+            return try BatchLoader.load(step, labeled, unlabeled, normalization, philox)
+          } catch let problem as DatasetError {
+            throw DatasetError(description: "step \(step): \(problem)")
           }
-          var second: [(Example, String)] = []
-          if let unlabeled {
-            second = try unlabeled.loadedSlots(step: step).map { slot in
-              let index = unlabeled.sampler.index(step: step, slot: slot)
-              let example = unlabeled.augmentation.apply(
-                try unlabeled.images.image(index), nil, normalization: normalization,
-                draws: .init(philox, .unlabeledAugmentation, slot: slot, step: step))
-              return (example, unlabeled.images.source(index).image)
-            }
-          }
-          return Batch(
-            step: step, labeled: first.map(\.0), unlabeled: second.map(\.0), identifiers: (first + second).map(\.1))
         }
         guard queue.put(batch) else { return }
       }
     }
     thread.name = "loader"
     thread.start()
+  }
+
+  private static func load(
+    _ step: Int, _ labeled: Source, _ unlabeled: Source?, _ normalization: Normalization, _ philox: Philox
+  ) throws -> Batch {
+    let first = try labeled.loadedSlots(step: step).map { slot in
+      let drawn = labeled.balance?.draw(step: step, slot: slot)
+      let index = drawn?.index ?? labeled.sampler.index(step: step, slot: slot)
+      let (image, labels) = try labeled.images.namingOrigin(of: index) { try labeled.images.labeledImage(index) }
+      var augmentation = labeled.augmentation
+      augmentation.focus = drawn?.label
+      let example = augmentation.apply(
+        image, labels, normalization: normalization,
+        draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
+      return (example, labeled.images.source(index).image)
+    }
+    let second = try unlabeled.map { unlabeled in
+      try unlabeled.loadedSlots(step: step).map { slot in
+        let index = unlabeled.sampler.index(step: step, slot: slot)
+        let image = try unlabeled.images.namingOrigin(of: index) { try unlabeled.images.image(index) }
+        let example = unlabeled.augmentation.apply(
+          image, nil, normalization: normalization,
+          draws: .init(philox, .unlabeledAugmentation, slot: slot, step: step))
+        return (example, unlabeled.images.source(index).image)
+      }
+    }
+    return Batch(
+      step: step, labeled: first.map(\.0), unlabeled: (second ?? []).map(\.0),
+      identifiers: (first + (second ?? [])).map(\.1))
   }
 
   /// Waits for the next step's batch.

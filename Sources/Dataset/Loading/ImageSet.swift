@@ -30,6 +30,15 @@ public protocol ImageSet: Sendable {
   /// - Throws: ``DatasetError`` naming the file.
   func image(_ index: Int) throws -> RGBImage
 
+  /// The image, and what decoding has told besides; nil for one that is not decoded from a file.
+  ///
+  /// - Throws: ``DatasetError`` naming the file.
+  func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?)
+
+  /// Tells the image's bytes from others, without reading them: a digest of where they lie, their number, and when they
+  /// were last changed. nil for an image that is not decoded from a file, and where the system does not say.
+  func stamp(_ index: Int) -> UInt64?
+
   /// The mask, every value a class of the set or ``LabelMap/ignore``.
   ///
   /// - Throws: ``DatasetError``, also when the set has no masks.
@@ -61,6 +70,10 @@ extension ImageSet {
   @discardableResult
   public func check(_ index: Int) throws -> (height: Int, width: Int) { try check(index, seeing: { _ in }) }
 
+  public func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?) { (try image(index), nil) }
+
+  public func stamp(_ index: Int) -> UInt64? { nil }
+
   public func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
     let image = try image(index)
     let labels = try labels(index)
@@ -68,11 +81,13 @@ extension ImageSet {
     return (image, labels)
   }
 
-  func requireSameSize(_ index: Int, image: (height: Int, width: Int), _ mask: LabelMap) throws {
+  /// - Throws: ``DatasetError`` where an image and its mask differ in size.
+  public func requireSameSize(_ index: Int, image: (height: Int, width: Int), _ mask: LabelMap) throws {
     guard image != (mask.height, mask.width) else { return }
     let source = source(index)
     throw DatasetError(
-      mismatch: (source.image, image.height, image.width), (source.mask ?? "its mask", mask.height, mask.width))
+      mismatch: (source.image, image.height, image.width), (source.mask ?? "its mask", mask.height, mask.width),
+      orientation: (try? decoded(index))?.facts?.orientation ?? 1)
   }
 
   /// Throws the first of ``problems``, where there are any.
@@ -98,11 +113,19 @@ extension ImageSet {
 
 extension DatasetError {
   /// An image and a mask of different sizes.
+  ///
+  /// - Parameter orientation: EXIF's, of the image.
   init(
-    mismatch image: (name: String, height: Int, width: Int), _ mask: (name: String, height: Int, width: Int)
+    mismatch image: (name: String, height: Int, width: Int), _ mask: (name: String, height: Int, width: Int),
+    orientation: Int
   ) {
+    let isStored = ExifOrientation.swapsSides(orientation) && (image.width, image.height) == (mask.height, mask.width)
+    let why =
+      isStored
+      ? ". The image is turned as viewers show it, by its EXIF orientation \(orientation); the mask was drawn on the pixels "
+        + "as they are stored. Turn the mask, or have the image shown as it is stored: exiftool -Orientation= FILE" : ""
     self.init(
       description: "\(image.name) and \(mask.name): the image is \(image.width)×\(image.height) pixels but the mask "
-        + "\(mask.width)×\(mask.height); both must have the same size")
+        + "\(mask.width)×\(mask.height); both must have the same size" + why)
   }
 }

@@ -17,6 +17,8 @@ public final class PackWriter: Sendable {
   private let checksums: Int
   /// Images that have not been written yet.
   public let missing: [Int]
+  /// Images written by this process that are damaged, but read as viewers show them: a line each.
+  public let flaws = Mutex<[String]>([])
 
   public static func partialPath(_ path: String) -> String { path + ".partial" }
 
@@ -164,12 +166,16 @@ public final class PackWriter: Sendable {
   private func sound(_ index: Int) throws -> (image: [UInt8], mask: [UInt8]?) {
     let entry = plan.entries[index]
     let image = try read(entry.image, size: plan.sizes[3 * index])
-    let header = try ImageFile.checkImage(image, entry.image)
+    _ = try ImageFile.checkImage(image, entry.image)
+    let facts = try ImageFile.decode(image, entry.image).facts
+    if let flaw = facts.flaw { flaws.withLock { $0.append("\(entry.origin): \(entry.image): \(flaw)") } }
     guard let path = entry.mask else { return (image, nil) }
     let mask = try read(path, size: plan.sizes[3 * index + 1])
     let labels = try plan.codings[entry.coding].decode(ImageFile.decodeLabels(mask, path), mask: path)
-    guard (labels.height, labels.width) == (header.height, header.width) else {
-      throw DatasetError(mismatch: (entry.image, header.height, header.width), (path, labels.height, labels.width))
+    guard (labels.height, labels.width) == (facts.height, facts.width) else {
+      throw DatasetError(
+        mismatch: (entry.image, facts.height, facts.width), (path, labels.height, labels.width),
+        orientation: facts.orientation)
     }
     return (image, mask)
   }

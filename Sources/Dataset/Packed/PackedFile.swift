@@ -139,10 +139,12 @@ public final class PackedFile: Sendable {
   /// An item's name in messages.
   func place(_ item: PackedItem) -> String { "\(path): \(item.name)" }
 
-  func image(_ item: PackedItem) throws -> RGBImage {
+  /// An image, and what decoding has told besides; nil where it is stored as pixels.
+  func decoded(_ item: PackedItem) throws -> (image: RGBImage, facts: ImageFacts?) {
     let bytes = try bytes(item)
-    guard case .pixels(let array) = item.form else { return try ImageFile.decodeRGB(bytes, place(item)) }
-    return array.image(bytes)
+    if case .pixels(let array) = item.form { return (array.image(bytes), nil) }
+    let (image, facts) = try ImageFile.decode(bytes, place(item))
+    return (image, facts)
   }
 
   /// A mask's stored values.

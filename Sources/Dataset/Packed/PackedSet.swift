@@ -84,7 +84,13 @@ public struct PackedSet: ImageSet {
     (file.place(entries[index].image), entries[index].mask.map(file.place))
   }
 
-  public func image(_ index: Int) throws -> RGBImage { try file.image(entries[index].image) }
+  public func image(_ index: Int) throws -> RGBImage { try decoded(index).image }
+
+  public func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?) {
+    try file.decoded(entries[index].image)
+  }
+
+  public func stamp(_ index: Int) -> UInt64? { FileBytes.stamp(file.path, part: entries[index].image.name) }
 
   public func labels(_ index: Int) throws -> LabelMap {
     guard let item = entries[index].mask else {

@@ -60,7 +60,7 @@ public struct ShapesSet: ImageSet {
         description: "generated shapes: \(classes) classes; there can be \(ShapesSet.supportedClasses.lowerBound) to "
           + "\(ShapesSet.supportedClasses.upperBound), background included")
     }
-    let sides = 8...ImageFile.longestSide
+    let sides = 8...20_000
     guard sides.contains(height), sides.contains(width) else {
       throw DatasetError(
         description: "generated shapes: \(width)×\(height) pixels; sides may have \(sides.lowerBound) to "

@@ -18,14 +18,15 @@ struct DryRun {
     say(configuration.yaml().trimmingCharacters(in: .newlines))
     say("")
     let sets = try ranks.together { try DataSets(configuration) }
-    let seen = try sets.check(configuration, ranks: ranks)
+    let review = try sets.check(configuration, ranks: ranks)
+    review.notes.forEach { say("note: \($0)") }
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
     say(
       "data      \(sets.labeled.count) labeled, \(sets.unlabeled?.count ?? 0) unlabeled, "
         + "\(sets.validation?.count ?? 0) validation images, all there")
-    for warning in configuration.warnings(seen) { say("warning: \(warning)") }
-    let size = configuration.augment.crop.map { ($0.height, $0.width) } ?? (seen.height, seen.width)
+    for warning in configuration.warnings(review) { say("warning: \(warning)") }
+    let size = configuration.augment.crop.map { ($0.height, $0.width) } ?? review.first
     say("          calibrating: some steps on small images …")
     let estimate = try RunEstimate(configuration, height: size.0, width: size.1, ranks: ranks)
     show(estimate, schedule)

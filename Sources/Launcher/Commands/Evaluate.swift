@@ -3,6 +3,7 @@ import Configuration
 import Dataset
 import Distributed
 import Foundation
+import Measurement
 import Trainer
 
 struct Evaluate: ParsableCommand {
@@ -56,7 +57,15 @@ struct Evaluate: ParsableCommand {
         return set
       }
       let evaluator = Evaluator(configuration, ranks: ranks)
-      try evaluator.check(set)
+      let review = try evaluator.check(set)
+      let memory = InferenceMemory(network.segmenter, evaluator.inference, configuration)
+      let available = try ProcessMemory.grantable / ranks.node().size
+      try ranks.together {
+        // A centre crop is no larger than any window.
+        guard let largest = review.largest, configuration.evaluate.mode != .centerCrop else { return }
+        try memory.require(height: largest.height, width: largest.width, largest.name, available: available)
+      }
+      if ranks.rank == 0 { review.warnings.forEach { RankedProcess.show("warning: \($0)", isError: true) } }
       let start = ProcessInfo.processInfo.systemUptime
       var bar = ranks.rank == 0 ? ProgressBar(total: set.count, label: "evaluate") : nil
       // Ranks take turns, so that the first has done about as many as any.

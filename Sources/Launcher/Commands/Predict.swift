@@ -3,6 +3,7 @@ import Configuration
 import Dataset
 import Distributed
 import Foundation
+import Measurement
 import Network
 import Trainer
 import Transforms
@@ -72,11 +73,26 @@ struct Predict: ParsableCommand {
       if inference.mode == .centerCrop { inference.mode = .whole }
       let outputs = try ranks.together { try makeOutputs(network, inference) }
       let images = try shareInputs(network.configuration.data.root, ranks)
+      let neighbours = try ranks.node().size
       try ranks.together { if ranks.rank == 0 { try outputs.prepare(for: images, overwrite: overwrite) } }
       try ranks.together { try outputs.requireWritable() }
 
       let start = ProcessInfo.processInfo.systemUptime
-      let failures = try predict(images, network, inference, outputs, ranks)
+      var isLossTold = false
+      let memory = InferenceMemory(network.segmenter, inference, network.configuration)
+      let failures = try predict(images, ranks) { image in
+        let (picture, facts) = try ImageFile.read(image.path) { header in
+          try memory.require(
+            height: header.height, width: header.width, image.path, probabilities: probabilities,
+            available: ProcessMemory.grantable / neighbours)
+        }
+        if let flaw = facts.flaw { RankedProcess.show("warning: \(image.path): \(flaw)", isError: true) }
+        if let loss = facts.depth?.loss, !isLossTold {
+          isLossTold = true
+          RankedProcess.show("warning: \(image.path), and perhaps more: \(loss)", isError: true)
+        }
+        try write(picture, image.name, network.segmenter, inference, outputs)
+      }
       let seconds = ProcessInfo.processInfo.systemUptime - start
       let done = images.count - failures
       if ranks.rank == 0 {
@@ -121,18 +137,12 @@ struct Predict: ParsableCommand {
   ///
   /// - Returns: how many images could not be read, on all ranks.
   private func predict(
-    _ images: [PredictInputs.Image], _ network: TrainedNetwork, _ inference: Inference, _ outputs: PredictOutputs,
-    _ ranks: Communicator
+    _ images: [PredictInputs.Image], _ ranks: Communicator, _ body: (PredictInputs.Image) throws -> Void
   ) throws -> Int {
-    let classes = network.configuration.data.classes
     var failures = 0
     var bar = ranks.rank == 0 ? ProgressBar(total: images.count, label: "predict") : nil
     for (done, number) in stride(from: ranks.rank, to: images.count, by: ranks.size).enumerated() {
-      let input = images[number]
-      do {
-        let image = try ImageFile.readRGB(input.path)
-        try write(image, input.name, network.segmenter, inference, outputs, classes)
-      } catch let error as DatasetError {
+      do { try body(images[number]) } catch let error as DatasetError {
         failures += 1
         bar?.clear()
         RankedProcess.show("u2pl: error: \(error)", isError: true)
@@ -145,24 +155,24 @@ struct Predict: ParsableCommand {
   }
 
   private func write(
-    _ image: RGBImage, _ name: String, _ network: Segmenter, _ inference: Inference, _ outputs: PredictOutputs,
-    _ classes: Int
+    _ image: RGBImage, _ name: String, _ network: Segmenter, _ inference: Inference, _ outputs: PredictOutputs
   ) throws {
-    var probabilities: [Float]?
-    let prediction: [UInt8]
+    // No image's fault: the next result would fare no better.
+    func writing<Result>(_ body: () throws -> Result) throws -> Result {
+      do { return try body() } catch { throw OutputFailure(description: "\(error)") }
+    }
+    let result = try writing { try outputs.begin(name, image) }
     if outputs.writesProbabilities {
       let logits = try inference.logits(network, image)
-      prediction = Inference.greatest(logits, classes: classes)
-      probabilities = Inference.probabilities(logits, classes: classes)
+      let classes = logits.count / (image.height * image.width)
+      try writing {
+        try result.write(classes: Inference.greatest(logits, classes: classes))
+        try result.write(probabilities: Inference.probabilities(logits, classes: classes))
+      }
     } else {
-      prediction = try inference.classes(network, image)
+      try inference.forEachBand(network, image) { classes in try writing { try result.write(classes: classes) } }
     }
-    do {
-      try outputs.write(name, image, classes: prediction, probabilities: probabilities)
-    } catch {
-      // No image's fault: the next result would fare no better.
-      throw OutputFailure(description: "\(error)")
-    }
+    try writing { try result.finish() }
   }
 }
 

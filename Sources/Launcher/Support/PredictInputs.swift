@@ -30,7 +30,9 @@ struct PredictInputs {
     for argument in arguments {
       var isFolder: ObjCBool = false
       guard FileManager.default.fileExists(atPath: argument, isDirectory: &isFolder) else {
-        throw ConfigurationFailure(description: "\(argument): there is no such image, folder or list")
+        throw ConfigurationFailure(
+          description: FileBytes.brokenLink(argument).map { "\(argument) \($0)" }
+            ?? "\(argument): there is no such image, folder or list")
       }
       if isFolder.boolValue {
         try addFolder(argument)
@@ -43,30 +45,33 @@ struct PredictInputs {
     try requireDistinctNames()
   }
 
+  /// Each name in a folder once, by whatever path it is reached; a link to an image is an image of its own.
   private mutating func add(_ path: String, name: String) {
-    if paths.insert(Self.canonical(path)).inserted { images.append(Image(path: path, name: name)) }
+    let file = URL(fileURLWithPath: path)
+    let place = Self.canonical(file.deletingLastPathComponent().path) + "/" + file.lastPathComponent
+    if paths.insert(place).inserted { images.append(Image(path: path, name: name)) }
   }
 
-  /// Every image at any depth, but for hidden files and the results of an earlier run.
+  /// Every image at any depth, also behind links to folders, but for hidden files and the results of an earlier run.
   private mutating func addFolder(_ folder: String) throws {
-    let files: [String]
-    do {
-      files = try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
-    } catch {
-      throw ConfigurationFailure(description: "\(folder): the folder cannot be listed: \(error.localizedDescription)")
+    var search = FolderSearch(output: output)
+    try search.run(folder)
+    let found = search.files.filter { Self.extensions.contains(Self.suffix($0)) }
+    for link in search.broken where !Self.extensions.contains(Self.suffix(link.name)) {
+      RankedProcess.show("warning: \(link.path) \(link.problem)", isError: true)
     }
-    var found = false
-    for file in files where Self.extensions.contains(URL(fileURLWithPath: file).pathExtension.lowercased()) {
-      if file.split(separator: "/").contains(where: { $0.hasPrefix(".") }) { continue }
-      let path = folder.hasSuffix("/") ? folder + file : "\(folder)/\(file)"
-      if Self.canonical(path).hasPrefix(output + "/") { continue }
-      add(path, name: String(file.dropLast(URL(fileURLWithPath: file).pathExtension.count + 1)))
-      found = true
-    }
-    guard found else {
+    guard !found.isEmpty else {
+      let suffixes = Dictionary(grouping: search.files.map(Self.suffix).filter { !$0.isEmpty }) { $0 }
+        .sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }.prefix(3)
+      let others = suffixes.map { "\($0.value.count) .\($0.key)" }.joined(separator: ", ")
       throw ConfigurationFailure(
         description:
-          "\(folder): no image in this folder whose name ends in .\(Self.extensions.joined(separator: ", ."))")
+          "\(folder): no image in this folder whose name ends in .\(Self.extensions.joined(separator: ", ."))"
+          + (others.isEmpty ? "" : "; it holds \(others)"))
+    }
+    for file in found.sorted() {
+      let path = folder.hasSuffix("/") ? folder + file : "\(folder)/\(file)"
+      add(path, name: String(file.dropLast(Self.suffix(file).count + 1)))
     }
   }
 
@@ -79,6 +84,11 @@ struct PredictInputs {
       let other = first.trimmingCharacters(in: .whitespaces).replacing("\\", with: "/")
       if other != line.text { candidates += self.candidates(other, list: list) }
       guard let path = candidates.first(where: Self.isFile) else {
+        for path in candidates {
+          if let problem = FileBytes.brokenLink(path) {
+            throw ConfigurationFailure(description: "\(list), line \(number + 1): \(path) \(problem)")
+          }
+        }
         let tried = candidates.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
         throw ConfigurationFailure(
           description: "\(list), line \(line.number): no such image; tried \(tried.joined(separator: ", ")); "
@@ -119,11 +129,22 @@ struct PredictInputs {
     return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
   }
 
+  private static func suffix(_ path: String) -> String {
+    URL(fileURLWithPath: path).pathExtension.lowercased()
+  }
+
   private static func stem(_ path: String) -> String {
     URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
   }
 
-  private static func canonical(_ path: String) -> String {
-    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
+  /// A path without links and dots, as far as it exists.
+  static func canonical(_ path: String) -> String {
+    if let resolved = realpath(path, nil) {
+      defer { free(resolved) }
+      return String(cString: resolved)
+    }
+    let url = URL(fileURLWithPath: path)
+    let parent = url.deletingLastPathComponent().path
+    return parent == path || url.path == "/" ? url.path : "\(canonical(parent))/\(url.lastPathComponent)"
   }
 }

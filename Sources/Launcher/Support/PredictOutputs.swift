@@ -19,18 +19,11 @@ struct PredictOutputs {
   /// Attributes of files of probabilities: how they were computed.
   let attributes: [String: AttributeValue]
 
-  private enum Kind: String {
-    case index, color, overlay, probabilities
-
-    var suffix: String { self == .probabilities ? "h5" : "png" }
-  }
-
-  private var kinds: [Kind] {
+  private var kinds: [PredictedImage.Kind] {
     [.index] + (writesColor ? [.color] : []) + (writesOverlay ? [.overlay] : [])
       + (writesProbabilities ? [.probabilities] : [])
   }
 
-  private func path(_ kind: Kind, _ name: String) -> String { "\(directory)/\(kind.rawValue)/\(name).\(kind.suffix)" }
   private var legendPath: String { "\(directory)/classes.csv" }
 
   // MARK: Before
@@ -105,40 +98,94 @@ struct PredictOutputs {
     return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : nil
   }
 
-  // MARK: Writing
+  /// Begins the files of one image.
+  ///
+  /// - Throws: a ``DatasetError`` that names a file that cannot be written.
+  func begin(_ name: String, _ image: RGBImage) throws -> PredictedImage { try PredictedImage(self, name, image) }
 
-  /// - Parameters:
-  ///   - classes: height × width.
-  ///   - probabilities: classes × height × width, where they are written.
-  /// - Throws: a ``DatasetError`` or ``CheckpointError`` that names the file.
-  func write(_ name: String, _ image: RGBImage, classes: [UInt8], probabilities: [Float]?) throws {
-    let labels = LabelMap(height: image.height, width: image.width, values: classes)
-    try ImageFile.writePNG(labels, palette: palette, to: path(.index, name))
-    if writesColor {
-      let pixels = classes.flatMap { palette[Int($0)] }
-      try ImageFile.writePNG(
-        RGBImage(height: image.height, width: image.width, pixels: pixels), to: path(.color, name))
+  fileprivate func path(_ kind: PredictedImage.Kind, _ name: String) -> String {
+    "\(directory)/\(kind.rawValue)/\(name).\(kind.suffix)"
+  }
+}
+
+/// The files of one image's result, written from its first row to its last.
+final class PredictedImage {
+  enum Kind: String {
+    case index, color, overlay, probabilities
+
+    var suffix: String { self == .probabilities ? "h5" : "png" }
+  }
+
+  private let outputs: PredictOutputs
+  private let name: String
+  private let image: RGBImage
+  private let index: PNGWriter
+  private let color: PNGWriter?
+  private let overlay: PNGWriter?
+  /// Pixels that have been written.
+  private var done = 0
+  /// The colours of the classes; and per class the share of the image that the overlay leaves, and what is added to it. Black
+  /// colours, which a background has, leave the image as it is.
+  private let colors: [UInt8]
+  private let mixes: [(keep: Float, add: [Float])]
+
+  fileprivate init(_ outputs: PredictOutputs, _ name: String, _ image: RGBImage) throws {
+    (self.outputs, self.name, self.image) = (outputs, name, image)
+    colors = outputs.palette.flatMap { $0 }
+    mixes = outputs.palette.map { color in
+      let weight = color == [0, 0, 0] ? 0 : Float(outputs.opacity)
+      return (1 - weight, color.map { Float($0) * weight + 0.5 })
     }
-    if writesOverlay { try ImageFile.writePNG(overlay(image, classes), to: path(.overlay, name)) }
-    if let probabilities {
-      var contents = CheckpointContents()
-      contents.attributes = attributes
-      contents.attributes["classes"] = .string(classNames.joined(separator: "\n"))
-      contents.datasets["probabilities"] = StoredDataset(
-        shape: [palette.count, image.height, image.width], values: .float32(probabilities))
-      try CheckpointFile.write(contents, to: path(.probabilities, name))
+    func writer(_ kind: Kind, _ pixels: PNGWriter.Kind) throws -> PNGWriter {
+      try PNGWriter(outputs.path(kind, name), height: image.height, width: image.width, pixels)
+    }
+    index = try writer(.index, .palette(outputs.palette))
+    color = outputs.writesColor ? try writer(.color, .color) : nil
+    overlay = outputs.writesOverlay ? try writer(.overlay, .color) : nil
+  }
+
+  /// Writes the classes of the next rows: any number of whole rows.
+  func write(classes: [UInt8]) throws {
+    // Some rows at a time: pictures of all of a large image would take more memory than the image.
+    let step = max(1, (1 << 20) / image.width) * image.width
+    for start in stride(from: 0, to: classes.count, by: step) {
+      let part = Array(classes[start..<min(start + step, classes.count)])
+      try index.write(part)
+      try color?.write(colored(part))
+      try overlay?.write(overlaid(part))
+      done += part.count
     }
   }
 
-  /// Colours over the image. Black ones, which a background has, leave it as it is.
-  private func overlay(_ image: RGBImage, _ classes: [UInt8]) -> RGBImage {
-    // Per class, the share of the image that is left and what is added to it.
-    let mixes = palette.map { color -> (keep: Float, add: [Float]) in
-      let weight = color == [0, 0, 0] ? 0 : Float(opacity)
-      return (1 - weight, color.map { Float($0) * weight + 0.5 })
+  /// - Parameter probabilities: classes × height × width.
+  func write(probabilities: [Float]) throws {
+    var contents = CheckpointContents()
+    contents.attributes = outputs.attributes
+    contents.attributes["classes"] = .string(outputs.classNames.joined(separator: "\n"))
+    contents.datasets["probabilities"] = StoredDataset(
+      shape: [outputs.classNames.count, image.height, image.width], values: .float32(probabilities))
+    try CheckpointFile.write(contents, to: outputs.path(.probabilities, name))
+  }
+
+  /// Gives the files their names.
+  func finish() throws {
+    try index.finish()
+    try color?.finish()
+    try overlay?.finish()
+  }
+
+  private func colored(_ classes: [UInt8]) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: 3 * classes.count) { pixels, count in
+      for (at, c) in classes.enumerated() {
+        for channel in 0..<3 { pixels[3 * at + channel] = colors[3 * Int(c) + channel] }
+      }
+      count = 3 * classes.count
     }
-    var result = image
-    result.pixels.withUnsafeMutableBufferPointer { pixels in
+  }
+
+  private func overlaid(_ classes: [UInt8]) -> [UInt8] {
+    var result = Array(image.pixels[3 * done..<3 * (done + classes.count)])
+    result.withUnsafeMutableBufferPointer { pixels in
       for (at, c) in classes.enumerated() {
         let mix = mixes[Int(c)]
         for channel in 0..<3 {

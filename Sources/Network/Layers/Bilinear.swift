@@ -2,15 +2,26 @@ import Compute
 
 /// Bilinear resizing with aligned corners: x [N, h, w, C] → [N, height, width, C].
 package func resizeBilinear(_ x: Tensor, height: Int, width: Int) -> Tensor {
+  resizeBilinear(
+    x, firstRow: 0, rows: BilinearAxis(source: x.height, target: height),
+    columns: BilinearAxis(source: x.width, target: width), part: 0..<height)
+}
+
+/// The rows `part` of a resized image, from a tensor that holds the rows of the image from `firstRow` on, as far as these take
+/// them.
+package func resizeBilinear(
+  _ x: Tensor, firstRow: Int, rows: BilinearAxis, columns: BilinearAxis, part: Range<Int>
+) -> Tensor {
+  let (height, width) = (part.count, columns.count)
   let y = Tensor(count: x.count, height: height, width: width, channels: x.channels)
-  let rows = BilinearAxis(source: x.height, target: height), columns = BilinearAxis(source: x.width, target: width)
   let channels = x.channels
   parallelFor(y.count * height) { row in
-    let (sample, oy) = (row / height, row % height)
-    let top = UnsafePointer(x.sample(sample) + rows.lower[oy] * x.width * channels)
-    let bottom = UnsafePointer(x.sample(sample) + rows.upper[oy] * x.width * channels)
+    let (sample, line) = (row / height, row % height)
+    let oy = part.lowerBound + line
+    let top = UnsafePointer(x.sample(sample) + (rows.lower[oy] - firstRow) * x.width * channels)
+    let bottom = UnsafePointer(x.sample(sample) + (rows.upper[oy] - firstRow) * x.width * channels)
     let fy = rows.fraction[oy]
-    var to = y.sample(sample) + oy * width * channels
+    var to = y.sample(sample) + line * width * channels
     for ox in 0..<width {
       let left = columns.lower[ox] * channels, right = columns.upper[ox] * channels, fx = columns.fraction[ox]
       let (a, b, c, d) = (top + left, top + right, bottom + left, bottom + right)

@@ -11,6 +11,8 @@ struct Failure: Equatable {
   var code: Int32?
   /// The last words of a rank that has given up by itself.
   var words: RunEvent.LastWords?
+  /// Why, in the rank's words; where its event is lost, as mpirun has passed them on.
+  var message: String?
   /// In one line, such as `rank 1 on node02 was killed by SIGKILL`.
   let text: String
   /// What its signal mostly means.
@@ -319,18 +321,25 @@ final class Attempt {
     let last = events.lastWords(rank: report.exited?.rank)
     if let step = last?.words.step, step > steps ?? 0 { steps = step }
     let why = last.map { Self.firstLine($0.words.message) } ?? report.lastLine
+    let message = last?.words.message ?? report.lastLine.map(Self.withoutPlace)
     // mpirun loses its message about a rank now and then; the rank's own event is left.
     guard let exited = report.exited ?? last.map({ ($0.rank, $0.words.code) }) else {
       return .failed(
         Failure(
-          code: code,
+          code: code, message: message,
           text: "mpirun ended with exit code \(code): \(report.complaint ?? why ?? "it has not said why")"))
     }
     let place = "rank \(exited.rank)" + (plan.host(ofRank: exited.rank).map { " on \($0)" } ?? "")
     return .failed(
       Failure(
         rank: exited.rank, host: plan.host(ofRank: exited.rank), code: exited.code, words: last?.words,
+        message: message,
         text: "\(place) ended with exit code \(exited.code)" + (why.map { ": \($0)" } ?? "")))
+  }
+
+  /// What a rank prints has its place before the message, which its event has not.
+  private static func withoutPlace(_ line: String) -> String {
+    String(line.trimmingPrefix(/u2pl: error: (rank \d+ on [^ :]+: |rank \d+: )?/))
   }
 
   private static func firstLine(_ text: String) -> String { String(text.prefix { !$0.isNewline }) }

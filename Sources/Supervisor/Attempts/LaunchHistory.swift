@@ -82,6 +82,19 @@ struct LaunchHistory {
     return words.message == other.message && words.step == other.step && a.resumedFrom == b.resumedFrom
   }
 
+  /// Whether the last two attempts have ended by their input: exit code 2 with the same message, which names the file, at
+  /// whichever step, whichever checkpoint they began from, and whether a rank has told it or mpirun. A disk or a mount that fails may pass;
+  /// what two attempts in a row find in the same file does not.
+  var endsByInput: Bool {
+    guard entries.count >= 2, let a = entries[entries.count - 2].failure, let b = entries[entries.count - 1].failure
+    else {
+      return false
+    }
+    // An attempt that finds it at its start has no step to name.
+    func finding(_ failure: Failure) -> String? { failure.message.map { String($0.trimmingPrefix(#/step \d+: /#)) } }
+    return a.code == 2 && b.code == 2 && finding(a) != nil && finding(a) == finding(b)
+  }
+
   /// Seconds to wait before the next attempt: `first`, doubled for each without progress, up to a minute.
   func backoff(first: Double) -> Double {
     min(60, first * pow(2, Double(max(0, min(withoutProgress, 20) - 1))))

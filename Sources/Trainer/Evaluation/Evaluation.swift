@@ -11,25 +11,27 @@ public struct Evaluator {
   public let inference: Inference
   private let data: Configuration.Data
   private let crop: Configuration.Size?
+  private let decodesFirst: Bool
 
   public init(_ configuration: Configuration, ranks: Communicator) {
     self.ranks = ranks
     inference = Inference(configuration)
     data = configuration.data
+    decodesFirst = configuration.data.verify
     crop = configuration.evaluate.mode == .centerCrop ? configuration.augment.crop : nil
   }
 
-  /// Looks the list over, shared out over the ranks: finds most damaged files before the first image is evaluated.
-  /// Collective.
+  /// Looks the list over, shared out over the ranks: finds damaged files before the first image is evaluated. With
+  /// `data.verify` each image is decoded for that. Collective.
   ///
-  /// - Throws: ``CollectiveFailure`` on every rank, naming the file, or where no mask has a pixel to evaluate on.
-  public func check(_ set: any ImageSet) throws {
-    var shares = LabelShares(classes: data.classes)
-    try ranks.together { try set.checkShare(of: ranks) { shares.add($0) } }
-    try shares.sum(over: ranks)
+  /// - Returns: what a user should know of.
+  /// - Throws: ``CollectiveFailure`` on every rank, naming list, line and file, or where no mask has a pixel to evaluate on.
+  public func check(_ set: any ImageSet) throws -> ImageReview {
+    let review = try ImageReview.of(set, classes: data.classes, decodes: decodesFirst, ranks: ranks)
     try ranks.together {
-      if let problem = shares.problem("validation", data) { throw DatasetError(description: problem) }
+      if let problem = review.masks[0].problem("validation", data) { throw DatasetError(description: problem) }
     }
+    return review
   }
 
   /// Collective; rank r takes images r, r + size, …

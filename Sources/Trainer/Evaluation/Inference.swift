@@ -38,19 +38,42 @@ public struct Inference: Sendable, CustomStringConvertible {
 
   /// The class of the greatest logit at each pixel, ties to the lower: height × width.
   public func classes(_ network: Segmenter, _ image: RGBImage) throws -> [UInt8] {
-    if mode != .sliding, scales == [1], !flip {
+    var classes: [UInt8] = []
+    classes.reserveCapacity(image.height * image.width)
+    try forEachBand(network, image) { classes += $0 }
+    return classes
+  }
+
+  /// Calls `body` with these classes, some rows at a time, from the first to the last. In windows, no more of the image than a
+  /// row of them is in memory as numbers.
+  public func forEachBand(_ network: Segmenter, _ image: RGBImage, _ body: (_ classes: [UInt8]) throws -> Void) throws {
+    if mode == .sliding, let window {
+      return try forEachBandOfLogits(network, image, window) { try body(Self.greatest($1, classes: classCount)) }
+    }
+    if scales == [1], !flip {
       // One view of the image's own size: the logits need not be stored at full size.
       let logits = try forward(network, tensor(image))
-      return UpsampledPixels(logits: logits, height: image.height, width: image.width)
-        .prediction(logits, sample: 0).classes
+      return try body(
+        UpsampledPixels(logits: logits, height: image.height, width: image.width)
+          .prediction(logits, sample: 0).classes)
     }
-    return Self.greatest(try logits(network, image), classes: classCount)
+    try body(Self.greatest(try logits(network, image), classes: classCount))
   }
 
   /// Averaged logits at the image's size: classes × height × width.
   public func logits(_ network: Segmenter, _ image: RGBImage) throws -> [Float] {
-    let original = tensor(image), plane = image.height * image.width
+    let plane = image.height * image.width
     var sum = [Float](repeating: 0, count: classCount * plane)
+    if mode == .sliding, let window {
+      try forEachBandOfLogits(network, image, window) { rows, logits in
+        let part = rows.count * image.width, from = rows.lowerBound * image.width
+        for c in 0..<classCount {
+          sum.replaceSubrange(c * plane + from..<c * plane + from + part, with: logits[c * part..<(c + 1) * part])
+        }
+      }
+      return sum
+    }
+    let original = tensor(image)
     for scale in scales {
       let height = Self.scaled(image.height, scale), width = Self.scaled(image.width, scale)
       let view = resized(original, height, width)
@@ -66,9 +89,41 @@ public struct Inference: Sendable, CustomStringConvertible {
         }
       }
     }
-    let views = Float(scales.count * (flip ? 2 : 1))
-    if views > 1 { Self.forEachPlane(&sum, plane) { _, sum in for p in 0..<plane { sum[p] /= views } } }
+    divide(&sum)
     return sum
+  }
+
+  /// Rows that are put out at a time.
+  static let bandHeight = 32
+
+  /// Calls `body` with averaged logits of some rows at a time, classes × rows × width, from the first to the last.
+  private func forEachBandOfLogits(
+    _ network: Segmenter, _ image: RGBImage, _ window: Configuration.Size,
+    _ body: (_ rows: Range<Int>, _ logits: [Float]) throws -> Void
+  ) throws {
+    let views = scales.flatMap { scale in
+      (flip ? [false, true] : [false]).map { mirrored in
+        SlidingView(of: image, scale: scale, mirrored: mirrored, window: window, classes: classCount, normalization)
+      }
+    }
+    for top in stride(from: 0, to: image.height, by: Self.bandHeight) {
+      let rows = top..<min(top + Self.bandHeight, image.height)
+      var sum = [Float](repeating: 0, count: classCount * rows.count * image.width)
+      for view in views {
+        try view.advance(to: rows) { try forward(network, $0) }
+        view.add(rows, to: &sum)
+      }
+      divide(&sum)
+      try body(rows, sum)
+    }
+  }
+
+  /// Makes the mean of a sum over views.
+  private func divide(_ sum: inout [Float]) {
+    let views = Float(scales.count * (flip ? 2 : 1))
+    guard views > 1 else { return }
+    let plane = sum.count / classCount
+    Self.forEachPlane(&sum, plane) { _, sum in for p in 0..<plane { sum[p] /= views } }
   }
 
   /// Softmax of logits, classes × pixels, over the classes.
@@ -137,61 +192,10 @@ public struct Inference: Sendable, CustomStringConvertible {
     ).logits
   }
 
-  /// A view's logits at the view's size, classes × height × width.
+  /// The logits of a view as a whole at the view's size, classes × height × width.
   private func viewLogits(_ network: Segmenter, _ view: Tensor) throws -> [Float] {
-    guard mode == .sliding, let window else {
-      let logits = try forward(network, view)
-      return UpsampledPixels(logits: logits, height: view.height, width: view.width).upsampled(logits, sample: 0)
-    }
-    return try sliding(network, view, window)
-  }
-
-  /// Windows every ⌈2/3⌉ of their size, the last flush with the border; logits averaged where windows overlap. A view
-  /// smaller than the window lies in its middle, the mean colour around it.
-  private func sliding(_ network: Segmenter, _ view: Tensor, _ window: Configuration.Size) throws -> [Float] {
-    let plane = view.height * view.width
-    var sum = [Float](repeating: 0, count: classCount * plane)
-    var windows = [Float](repeating: 0, count: plane)
-    let rows = min(window.height, view.height), columns = min(window.width, view.width)
-    let below = (window.height - rows) / 2, right = (window.width - columns) / 2
-    for top in Self.starts(view.height, window.height) {
-      for left in Self.starts(view.width, window.width) {
-        let piece = Tensor(count: 1, height: window.height, width: window.width, channels: 3)
-        piece.fill(0)
-        for y in 0..<rows {
-          (piece.data + ((below + y) * window.width + right) * 3)
-            .update(from: view.data + ((top + y) * view.width + left) * 3, count: columns * 3)
-          for x in 0..<columns { windows[(top + y) * view.width + left + x] += 1 }
-        }
-        let logits = try forward(network, piece)
-        let large = UpsampledPixels(logits: logits, height: window.height, width: window.width)
-          .upsampled(logits, sample: 0)
-        large.withUnsafeBufferPointer { large in
-          let large = large.baseAddress!
-          Self.forEachPlane(&sum, plane) { c, sum in
-            for y in 0..<rows {
-              let from = large + (c * window.height + below + y) * window.width + right
-              let to = sum + (top + y) * view.width + left
-              for x in 0..<columns { to[x] += from[x] }
-            }
-          }
-        }
-      }
-    }
-    windows.withUnsafeBufferPointer { windows in
-      let windows = windows.baseAddress!
-      Self.forEachPlane(&sum, plane) { _, sum in
-        for p in 0..<plane { sum[p] /= windows[p] }
-      }
-    }
-    return sum
-  }
-
-  static func starts(_ size: Int, _ window: Int) -> [Int] {
-    guard size > window else { return [0] }
-    let step = (2 * window + 2) / 3
-    let count = (size - window + step - 1) / step + 1
-    return (0..<count).map { min($0 * step, size - window) }
+    let logits = try forward(network, view)
+    return UpsampledPixels(logits: logits, height: view.height, width: view.width).upsampled(logits, sample: 0)
   }
 
   private func resized(_ image: Tensor, _ height: Int, _ width: Int) -> Tensor {
@@ -207,7 +211,7 @@ public struct Inference: Sendable, CustomStringConvertible {
     return (0..<classCount).flatMap { resizing.upsampled(small, sample: $0) }
   }
 
-  private static func mirrored(_ image: Tensor) -> Tensor {
+  static func mirrored(_ image: Tensor) -> Tensor {
     let result = Tensor(like: image)
     parallelFor(image.height) { y in
       let from = image.data + y * image.width * 3, to = result.data + y * image.width * 3
@@ -230,7 +234,7 @@ public struct Inference: Sendable, CustomStringConvertible {
   }
 
   /// Calls `body` with each class and the first element of its plane, in parallel.
-  private static func forEachPlane(
+  static func forEachPlane(
     _ planes: inout [Float], _ plane: Int, _ body: (Int, UnsafeMutablePointer<Float>) -> Void
   ) {
     let count = planes.count / plane

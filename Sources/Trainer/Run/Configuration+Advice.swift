@@ -33,11 +33,11 @@ extension Configuration {
 
   /// What to tell the user at the start of a run.
   ///
-  /// - Parameter seen: what is known of the lists.
-  public func warnings(_ seen: CheckedData) -> [String] {
-    var warnings: [String] = []
-    if let warning = seen.labeled.warning(self) { warnings.append(warning) }
-    let pixels = batch.labeled * (augment.crop.map { $0.height * $0.width } ?? seen.height * seen.width)
+  /// - Parameter seen: what looking the lists over has found, the labeled one first.
+  public func warnings(_ seen: ImageReview) -> [String] {
+    var warnings = seen.warnings
+    if let warning = seen.masks[0].warning(self) { warnings.append(warning) }
+    let pixels = batch.labeled * (augment.crop.map { $0.height * $0.width } ?? seen.first.0 * seen.first.1)
     if let ohem = loss.ohem, ohem.minKept >= pixels {
       warnings.append(
         "loss.ohem keeps all pixels, as if it were off: loss.ohem.min_kept is \(ohem.minKept), and a step has \(pixels) "

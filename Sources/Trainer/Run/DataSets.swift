@@ -30,39 +30,43 @@ public struct DataSets: Sendable {
     return set
   }
 
-  /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks.
-  /// Collective, so that a file damaged on one host ends all ranks with one message.
+  /// Looks every entry over, shared out over the ranks: headers and ends of images, sizes, every value of the masks, and, where
+  /// `decodes` says so, every pixel of the images. Collective, so that a file damaged on one host ends all ranks with one
+  /// message.
   ///
+  /// - Parameter verified: images that need not be decoded again.
   /// - Returns: what was seen, the same on every rank.
   /// - Throws: ``CollectiveFailure`` on every rank.
-  public func check(_ configuration: Configuration, ranks: Communicator) throws -> CheckedData {
+  public func check(
+    _ configuration: Configuration, verified: VerifiedImages = VerifiedImages(), ranks: Communicator
+  ) throws -> ImageReview {
+    let data = configuration.data
     let sameSize = configuration.augment.crop == nil
-    var seen = CheckedData(classes: configuration.data.classes)
+    let trained = [labeled, unlabeled].compactMap { $0 }
+    let lists = trained + [validation].compactMap { $0 }
+    let jobs = ImageReview.jobs(lists, decodes: data.verify, ranks: ranks)
+    var review = ImageReview(classes: data.classes, lists: lists.count)
     try ranks.together {
       let first = try labeled.namingOrigin(of: 0) { try labeled.check(0) }
-      (seen.height, seen.width) = first
-      for set in [labeled, unlabeled].compactMap({ $0 }) {
-        for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
-          Activity.advance()
-          let size = try set.namingOrigin(of: index) { try set.check(index, seeing: { seen.labeled.add($0) }) }
-          guard !sameSize || size == first else {
-            throw DatasetError(
-              description: "\(set.identifier(index)) is \(size.width)×\(size.height), \(labeled.identifier(0)) "
-                + "\(first.width)×\(first.height): without augment.crop all training images must be of one size; set it "
-                + "to the height and width to train on")
-          }
+      review.first = first
+      try ImageReview.run(jobs, classes: data.classes, verified: verified) { job, finding in
+        guard !sameSize || job.list >= trained.count || finding.size == first else {
+          throw DatasetError(
+            description: "\(job.set.identifier(job.index)) is \(finding.size.width)×\(finding.size.height), "
+              + "\(labeled.identifier(0)) \(first.width)×\(first.height): without augment.crop all training images must be of "
+              + "one size; set it to the height and width to train on")
         }
+        review.add(job, finding)
       }
-      try validation?.checkShare(of: ranks) { seen.validation.add($0) }
     }
-    try seen.labeled.sum(over: ranks)
-    try seen.validation.sum(over: ranks)
+    review = try review.gathered(ranks)
     try ranks.together {
-      let data = configuration.data
-      let problem = seen.labeled.problem("labeled", data) ?? seen.validation.problem("validation", data)
+      let problem =
+        review.masks[0].problem("labeled", data)
+        ?? (validation == nil ? nil : review.masks[lists.count - 1].problem("validation", data))
       if let problem { throw DatasetError(description: problem) }
     }
-    return seen
+    return review
   }
 
   /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.
@@ -87,33 +91,6 @@ public struct DataSets: Sendable {
       share: share,
       pixels: (0..<labeled.count).map { Array(table[$0 * classes..<($0 + 1) * classes]) }, philox: philox,
       folds: folds)
-  }
-}
-
-/// What looking a configuration's lists over has shown.
-public struct CheckedData: Sendable {
-  /// Of the first labeled image.
-  public fileprivate(set) var height = 0
-  public fileprivate(set) var width = 0
-  /// Empty where masks need not be read, as those of generated images.
-  public fileprivate(set) var labeled: LabelShares
-  public fileprivate(set) var validation: LabelShares
-
-  fileprivate init(classes: Int) {
-    labeled = LabelShares(classes: classes)
-    validation = labeled
-  }
-}
-
-extension ImageSet {
-  /// Looks over this rank's share of the entries. Makes no MPI call.
-  ///
-  /// - Parameter seeing: given each mask.
-  func checkShare(of ranks: Communicator, seeing: (LabelMap) -> Void) throws {
-    for index in stride(from: ranks.rank, to: count, by: ranks.size) {
-      Activity.advance()
-      try namingOrigin(of: index) { try check(index, seeing: seeing) }
-    }
   }
 }
 

@@ -32,6 +32,12 @@ public struct LabelShares: Sendable, Equatable {
     }
   }
 
+  /// Adds the counts of other masks, of as many classes.
+  mutating func add(_ others: LabelShares) {
+    pixels = zip(pixels, others.pixels).map(+)
+    shownBy = zip(shownBy, others.shownBy).map(+)
+  }
+
   /// Adds up the counts of all ranks. Collective.
   mutating func sum(over ranks: Communicator) throws {
     (pixels, shownBy) = (try ranks.sum(pixels), try ranks.sum(shownBy))

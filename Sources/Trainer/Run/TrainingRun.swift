@@ -120,7 +120,14 @@ public final class TrainingRun {
     instruments = StepInstruments(trainer, fault: fault)
     replicas = ReplicaGuard(trainer)
     evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
-    let seen = try sets.check(configuration, ranks: ranks)
+    var verified = try VerifiedImages(
+      path: resume != nil && configuration.data.verify ? directory.verifiedPath : nil, ranks: ranks)
+    let images = [sets.labeled, sets.unlabeled, sets.validation].reduce(0) { $0 + ($1?.count ?? 0) }
+    if configuration.data.verify, configuration.data.kind != .shapes, images > TrainingRun.fewImages {
+      self.say("looking \(images) images over once; a resume leaves out those that have not changed (data.verify)")
+    }
+    let review = try sets.check(configuration, verified: verified, ranks: ranks)
+    verified.insert(review.stamps)
     lock = try ranks.together {
       try directory.create()
       guard ranks.rank == 0 else { return nil }
@@ -148,10 +155,15 @@ public final class TrainingRun {
       }
       if let events { records?.tell(events) }
     }
-    for warning in configuration.warnings(seen) {
+    for warning in configuration.warnings(review) {
       self.say("warning: \(warning)")
       log.warn(warning)
     }
+    for note in review.notes {
+      self.say("note: \(note)")
+      log.info(note)
+    }
+    if !review.stamps.isEmpty { keep(verified) }
     let unlabeled = configuration.u2pl.enabled ? sets.unlabeled?.count ?? 0 : 0
     self.say(
       "\(sets.labeled.count) labeled, \(unlabeled) unlabeled, \(sets.validation?.count ?? 0) validation images; "
@@ -166,6 +178,15 @@ public final class TrainingRun {
         .init(
           step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
           program: facts.version)))
+  }
+
+  /// So many are decoded before a user wonders.
+  private static let fewImages = 2000
+
+  /// On rank 0. What cannot be written ends no run: a resume decodes the images again.
+  private func keep(_ verified: VerifiedImages) {
+    guard ranks.rank == 0 else { return }
+    do { try verified.write(to: directory.verifiedPath) } catch { log.warn("\(error)") }
   }
 
   /// Trains to the end. Collective.

@@ -50,6 +50,9 @@ extension DataCommand {
         // What rank 0 sees counts: another host may still have an older look at the file.
         let (missing, _) = try ranks.allGather(ranks.rank == 0 ? writer.missing : [])
         try all(missing, "pack", ranks) { try writer.write($0) }
+        for flaw in try SharedWork.gather(writer.flaws.withLock { $0.sorted() }, ranks: ranks) where ranks.rank == 0 {
+          RankedProcess.say("warning: \(flaw)")
+        }
         try ranks.together { try writer.synchronize() }
         try all(Array(0..<plan.count), "verify", ranks) { try writer.verify($0) }
         try ranks.together { if ranks.rank == 0 { try writer.publish() } }

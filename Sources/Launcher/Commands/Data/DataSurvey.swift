@@ -18,6 +18,11 @@ struct DataSurvey {
     var pixels: [Int64] = []
     /// Images that show each class, then those with ignored pixels.
     var shownBy: [Int64] = []
+    /// Images turned as their EXIF orientation says.
+    var turned = 0
+    /// Images of 16 bits of which more than the high byte is in use, and what their values use.
+    var deep = 0
+    var depth: ImageFacts.Depth?
 
     var shares: LabelShares { LabelShares(pixels: pixels, shownBy: shownBy) }
     var name: String { role == .validation ? "validation" : role.name }
@@ -44,6 +49,8 @@ struct DataSurvey {
   private struct Facts: Sendable {
     let height: Int
     let width: Int
+    /// What decoding has told; nil for images that are not decoded.
+    var image: ImageFacts?
     /// As ``List/pixels``.
     var pixels: [Int64] = []
   }
@@ -79,6 +86,7 @@ struct DataSurvey {
     let first = SharedWork.share(of: jobs.count, ranks).lowerBound
     problems += try SharedWork.gather(
       results.compactMap { if case .failure(let error) = $0 { "\(error)" } else { nil } }, ranks: ranks)
+    remarks = try SharedWork.gather(DataSurvey.flaws(results, jobs, first), ranks: ranks)
     let sizes = try sum(results, first, jobOfEntry, jobs: jobs.count, classes: classes, ranks)
     summarize(sets, jobOfEntry, sizes)
     if configuration.augment.crop == nil { requireOneSize(sets, jobOfEntry, sizes) }
@@ -111,17 +119,47 @@ struct DataSurvey {
 
   private static func read(_ job: Job, classes: Int) throws -> Facts {
     try job.set.namingOrigin(of: job.index) {
-      guard job.masked else {
-        let image = try job.set.image(job.index)
-        return Facts(height: image.height, width: image.width)
-      }
-      let (image, labels) = try job.set.labeledImage(job.index)
+      let (image, facts) = try job.set.decoded(job.index)
+      guard job.masked else { return Facts(height: image.height, width: image.width, image: facts) }
+      let labels = try job.set.labels(job.index)
+      try job.set.requireSameSize(job.index, image: (image.height, image.width), labels)
       var counts = [Int64](repeating: 0, count: 256)
       for value in labels.values { counts[Int(value)] += 1 }
       return Facts(
-        height: image.height, width: image.width,
+        height: image.height, width: image.width, image: facts,
         pixels: Array(counts[..<classes]) + [counts[Int(LabelMap.ignore)]])
     }
+  }
+
+  /// Images that are damaged, but read as viewers show them.
+  private static func flaws(_ results: [Result<Facts, any Error>], _ jobs: [Job], _ first: Int) -> [String] {
+    results.enumerated().compactMap { i, result in
+      guard case .success(let facts) = result, let flaw = facts.image?.flaw else { return nil }
+      let job = jobs[first + i]
+      return (job.set.origin(job.index).map { "\($0): " } ?? "") + "\(job.set.source(job.index).image): \(flaw)"
+    }
+  }
+
+  /// Adds up what all ranks have found in the files of a list's images. Collective.
+  private mutating func sumFacts(
+    _ l: Int, _ results: [Result<Facts, any Error>], _ first: Int, _ jobOfEntry: [Int], _ ranks: Communicator
+  ) throws {
+    var counts: [Int64] = [0, 0]
+    var depth = ImageFacts.Depth(greatest: 0, used: 0, isDoubled: false)
+    for job in jobOfEntry where results.indices.contains(job - first) {
+      guard case .success(let facts) = results[job - first], let image = facts.image else { continue }
+      if image.orientation > 1 { counts[0] += 1 }
+      guard let found = image.depth, found.loss != nil else { continue }
+      counts[1] += 1
+      depth = depth.union(found)
+    }
+    counts = try ranks.sum(counts)
+    let all = try ranks.allGather([Int64(depth.greatest), Int64(depth.used)]).elements
+    (lists[l].turned, lists[l].deep) = (Int(counts[0]), Int(counts[1]))
+    guard counts[1] > 0 else { return }
+    lists[l].depth = stride(from: 0, to: all.count, by: 2).map { at in
+      ImageFacts.Depth(greatest: Int(all[at]), used: Int(all[at + 1]), isDoubled: false)
+    }.reduce(depth) { $0.union($1) }
   }
 
   /// Adds up what all ranks have found in the masks of each list.
@@ -136,6 +174,7 @@ struct DataSurvey {
       guard case .success(let facts) = result else { continue }
       (sizes[2 * (first + i)], sizes[2 * (first + i) + 1]) = (Int64(facts.height), Int64(facts.width))
     }
+    for l in lists.indices { try sumFacts(l, results, first, jobOfEntry[l], ranks) }
     for (l, list) in lists.enumerated() where list.isMasked {
       var pixels = [Int64](repeating: 0, count: classes + 1), shownBy = pixels
       for job in jobOfEntry[l] where results.indices.contains(job - first) {
@@ -197,6 +236,12 @@ struct DataSurvey {
         remarks.append(
           "\(count(shared, "image")) of the validation list \(shared == 1 ? "is" : "are") \(role.name), too")
       }
+    }
+    for list in lists {
+      let name = " of the \(list.name) list"
+      remarks += [
+        ImageReview.depthWarning(list.deep, list.depth, of: name), ImageReview.orientationNote(list.turned, of: name),
+      ].compactMap { $0 }
     }
     for list in lists where list.isMasked && list.shownBy.count > 1 {
       let shares = list.shares
