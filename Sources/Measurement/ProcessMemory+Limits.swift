@@ -3,8 +3,8 @@ import Foundation
 extension ProcessMemory {
   /// Bytes that this process can still have: what is available, and no more than its own limit (`ulimit -v`) leaves.
   public static var grantable: Int {
-    guard let limit = addressSpaceLimit else { return available }
-    return min(available, max(0, limit - addressSpace))
+    guard let limit = addressSpaceLimit else { return available.bytes }
+    return min(available.bytes, max(0, limit - addressSpace))
   }
 
   /// Of `ulimit -v`, nil where there is none.

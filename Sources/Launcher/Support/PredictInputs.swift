@@ -86,7 +86,7 @@ struct PredictInputs {
       guard let path = candidates.first(where: Self.isFile) else {
         for path in candidates {
           if let problem = FileBytes.brokenLink(path) {
-            throw ConfigurationFailure(description: "\(list), line \(number + 1): \(path) \(problem)")
+            throw ConfigurationFailure(description: "\(list), line \(line.number): \(path) \(problem)")
           }
         }
         let tried = candidates.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }

@@ -34,12 +34,14 @@ public struct DataSets: Sendable {
   /// `decodes` says so, every pixel of the images. Collective, so that a file damaged on one host ends all ranks with one
   /// message.
   ///
-  /// - Parameter verified: images that need not be decoded again.
   /// - Returns: what was seen, the same on every rank.
   /// - Throws: ``CollectiveFailure`` on every rank.
-  public func check(
-    _ configuration: Configuration, verified: VerifiedImages = VerifiedImages(), ranks: Communicator
-  ) throws -> ImageReview {
+  public func check(_ configuration: Configuration, ranks: Communicator) throws -> ImageReview {
+    try check(configuration, verified: VerifiedImages(), ranks: ranks)
+  }
+
+  /// - Parameter verified: images that need not be decoded again.
+  func check(_ configuration: Configuration, verified: VerifiedImages, ranks: Communicator) throws -> ImageReview {
     let data = configuration.data
     let sameSize = configuration.augment.crop == nil
     let trained = [labeled, unlabeled].compactMap { $0 }
