@@ -171,6 +171,7 @@ final class PredictTests: CommandTestCase {
     try predict(["photos"], to: "real/out", ["--no-color", "--no-overlay"])
     try predict(["photos"], to: "real/out", ["--no-color", "--no-overlay", "--overwrite"])
     XCTAssertEqual(try results("real/out"), found)
+    try FileManager.default.removeItem(atPath: path("real/out"))
 
     try link("photos/broken.jpg", to: "/gone/x.jpg")
     try link("photos/day2", to: "/gone/day2")
