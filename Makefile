@@ -8,6 +8,8 @@
 #              (make same-bits CAMVID=PATH: also with every part of the method on, on CamVid)
 # make chaos   kill a run under `u2pl launch` a hundred times, and see whether it ends as if nothing had happened
 # make bench   time per training step, phase by phase
+# make results train every run of Benchmarks/results.plan that has no result yet, and remake the tables of docs/results.md (many hours;
+#              can be stopped and started again; make results DATA=DIR ONLY=camvid-23 JOBS=2)
 # make format  format all Swift sources
 # make lint    say what `make format` would change, what it cannot mend, and imports that Package.swift does not declare
 #
@@ -23,7 +25,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 
 U2PL = .build/release/u2pl
 
-.PHONY: help demo check test build same-bits digest-packages chaos bench format lint packages test-packages
+.PHONY: help demo check test build same-bits digest-packages chaos bench results format lint packages test-packages
 
 help:
 	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
@@ -63,6 +65,14 @@ chaos: test-packages
 
 bench: build
 	mpirun -n 2 --hostfile hostfiles/localhost $(U2PL) bench step
+
+DATA = ../shared/data
+ONLY =
+JOBS = 2
+
+results: build
+	@Benchmarks/results run --program $(U2PL) --data $(DATA) --jobs $(JOBS) --only '$(ONLY)'
+	@Benchmarks/results tables
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests
