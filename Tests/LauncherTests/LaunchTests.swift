@@ -52,11 +52,11 @@ final class LaunchTests: LaunchTestCase {
       let own = told.filter { $0["attempt"] as? String == attempt }
       XCTAssertTrue(own.allSatisfy { $0["version"] as? Int == 1 && $0["rank"] as? Int == 0 }, "\(own)", line: line)
       let names = own.compactMap { $0["event"] as? String }
-      XCTAssertEqual(names.first, number == 0 ? "start" : "resumed", line: line)
+      XCTAssertEqual(Array(names.prefix(2)), ["connected", number == 0 ? "start" : "resumed"], line: line)
       let start = try XCTUnwrap(own.first { $0["event"] as? String == "start" }, line: line)
       XCTAssertEqual(start["total_steps"] as? Int, steps, line: line)
       XCTAssertEqual(start["ranks"] as? Int, 2, line: line)
-      if number > 0 { XCTAssertEqual(own[0]["step"] as? Int, start["step"] as? Int, line: line) }
+      if number > 0 { XCTAssertEqual(own[1]["step"] as? Int, start["step"] as? Int, line: line) }
       let first = own.first { $0["event"] as? String == "first step" }
       XCTAssertEqual(first?["step"] as? Int, (start["step"] as? Int ?? 0) + 1, line: line)
       XCTAssertEqual(names.contains("finished"), number == 2, line: line)

@@ -72,10 +72,10 @@ final class SeveralRunsTests: CommandTestCase {
   /// Each would begin in the empty directory; one does.
   func testTwoThatBeginAtOnce() throws {
     let commands = try (0..<3).map { _ in
-      try Command(training("run", ["schedule.epochs=40"]), ranks: nil, in: directory)
+      try Command(training("run", ["schedule.epochs=8"]), ranks: nil, in: directory)
     }
     let outcomes = commands.map { $0.wait(limit: 120) }
     XCTAssertEqual(outcomes.map(\.status).sorted(), [0, 2, 2], outcomes.map(\.summary).joined(separator: "\n"))
-    XCTAssertEqual(try metrics("run").count, 40 * 3)
+    XCTAssertEqual(try metrics("run").count, 8 * 3)
   }
 }
