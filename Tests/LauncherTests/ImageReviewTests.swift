@@ -115,7 +115,8 @@ final class ImageReviewTests: CommandTestCase {
         training("run", ["u2pl.enabled=off", "schedule.epochs=\(epochs)"] + settings, config: "folder.yaml")
           + ["--resume", "latest"], ranks: ranks, limit: 60)
     }
-    XCTAssertEqual(try resume(1, ranks: 2).status, 0)
+    let start = try resume(1, ranks: 2)
+    XCTAssertEqual(start.status, 0, start.summary)
     let record = try String(contentsOfFile: path("run/verified"), encoding: .utf8).split(separator: "\n")
     XCTAssertEqual(record.count, 9, "a head and eight images")
     // Damaged, but of the same size and time.

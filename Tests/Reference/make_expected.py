@@ -143,8 +143,9 @@ CASES = {
     "copypaste": (dict(SMALL, lr=4e-5, mix="copypaste", mix_probability=0.8, padding=True, dice=0.7, weight=0.4,
                        teacher_start="beginning", ema_decay="auto", epochs=22, steps_per_epoch=28, supervised_epochs=1),
                   33, 4, 8, 30, [0, 27, 29], 64),
+    # Four steps: AdamW's are as long where a gradient is rounding, and what that moves grows from step to step.
     "adamw": (dict(SMALL, optimizer="adamw", schedule="cosine", warmup_steps=3, threshold="class", padding=True,
-                   teacher_buffers="ema", head_lr_factor=3), 33, 4, 4, 5, [0, 2, 4], 64),
+                   teacher_buffers="ema", head_lr_factor=3), 33, 4, 4, 4, [0, 2, 3], 64),
     # Every row in which the published program differs.
     "published": (dict(SMALL, lr=2e-4, mix="cutmix", padding=True, dropout=0.1, low_rank=1, high_rank=6, alpha0=0.4,
                        enqueue_per_step=20, steps_per_epoch=2, supervised_epochs=1,
