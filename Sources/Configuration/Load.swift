@@ -63,12 +63,33 @@ extension Item {
     guard keys != ["extend"] else {
       throw ConfigurationError(place, "extend is for files; give the other file to --config, and override its keys")
     }
+    guard !holdsComment(parts[1]) else {
+      throw ConfigurationError(
+        place, "YAML takes what follows '#' for a comment; write the value in quotes: --set '\(parts[0])=\"VALUE\"'")
+    }
     var item = try value(yaml: String(parts[1]), place: place)
     for key in keys.reversed() {
       let entry = Mapping.Entry(key: String(key), place: place, value: item)
       item = Item(content: .mapping(Mapping(entries: [entry])), place: place)
     }
     return item
+  }
+
+  /// Whether a `#` outside quotes begins a comment, so that the rest of the value would be lost without a word.
+  private static func holdsComment(_ value: Substring) -> Bool {
+    var quote: Character?
+    var before: Character = " "
+    for character in value {
+      if let open = quote {
+        if character == open { quote = nil }
+      } else if "\"'".contains(character), " [{,:".contains(before) {
+        quote = character
+      } else if character == "#", before.isWhitespace {
+        return true
+      }
+      before = character
+    }
+    return false
   }
 
   /// The contents of a file, over those of the file it extends.

@@ -1,3 +1,5 @@
+import Foundation
+
 /// `text` as a YAML scalar that is read back as the same text, whatever it holds.
 func quotedIfNeeded(_ text: String) -> String {
   let plain = text.unicodeScalars.allSatisfy { scalar in
@@ -53,4 +55,14 @@ private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
     rows.append(row)
   }
   return rows[a.count][b.count]
+}
+
+/// A path that begins with `~/` in the user's home folder, as a shell writes it. A shell leaves it alone behind an equals sign, and sees
+/// no files.
+package func expandingHome(_ path: String) -> String {
+  guard path == "~" || path.hasPrefix("~/"), let home = ProcessInfo.processInfo.environment["HOME"], !home.isEmpty
+  else {
+    return path
+  }
+  return home + path.dropFirst()
 }

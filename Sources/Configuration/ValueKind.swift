@@ -137,7 +137,7 @@ extension ValueKind where Value == String {
         guard text.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
           throw Refusal(.other("the text holds a line break or another control character; write it on one line"), item)
         }
-        return text
+        return type.hasPrefix("path") ? expandingHome(text) : text
       }, format: quotedIfNeeded)
   }
 }

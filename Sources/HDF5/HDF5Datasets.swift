@@ -196,21 +196,45 @@ extension DatasetHandle {
     return factor
   }
 
+  /// - Throws: ``FileError`` where chunks were never written: they would read as zeros without a word.
+  package func requireAllChunks(_ place: Place) throws {
+    let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
+    guard H5Pget_layout(creation.id) == H5D_CHUNKED else { return }
+    let needed = try chunkCount(creation, shape: shape(place), place)
+    let space = SpaceHandle(id: try HDF5.check(H5Dget_space(id), "H5Dget_space", place))
+    var written: hsize_t = 0
+    try HDF5.check(H5Dget_num_chunks(id, space.id, &written), "H5Dget_num_chunks", place)
+    guard written >= needed else {
+      throw place.error(
+        "\(needed - Int(written)) of its \(needed) chunks were never written, and would read as zeros: what wrote the file did "
+          + "not finish; write it again")
+    }
+  }
+
   /// Refuses chunks of another rank than the shape, on which HDF5 1.10.8 loops for ever, and more of them than bytes.
   private func checkChunks(
     _ creation: borrowing PropertyHandle, shape: [Int], stored: Int, _ place: Place
   ) throws {
     guard H5Pget_layout(creation.id) == H5D_CHUNKED else { return }
+    guard try chunkCount(creation, shape: shape, place) <= stored else { throw Self.misshapen(shape, place) }
+  }
+
+  private static func misshapen(_ shape: [Int], _ place: Place) -> any Error {
+    place.error("its chunks do not fit its shape \(shape): the file is damaged")
+  }
+
+  private func chunkCount(_ creation: borrowing PropertyHandle, shape: [Int], _ place: Place) throws -> Int {
     var chunk = [hsize_t](repeating: 0, count: Int(H5S_MAX_RANK))
     let rank = try HDF5.check(H5Pget_chunk(creation.id, H5S_MAX_RANK, &chunk), "H5Pget_chunk", place)
     var pieces: [Int] = []
     for (extent, length) in zip(shape, chunk) {
       guard let length = Int(exactly: length), length > 0 else { break }
-      pieces.append((extent - 1) / length + 1)
+      pieces.append(extent == 0 ? 0 : (extent - 1) / length + 1)
     }
-    guard Int(rank) == shape.count, pieces.count == shape.count,
-      let count = elementCount(pieces), count <= stored
-    else { throw place.error("its chunks do not fit its shape \(shape): the file is damaged") }
+    guard Int(rank) == shape.count, pieces.count == shape.count, let count = elementCount(pieces) else {
+      throw Self.misshapen(shape, place)
+    }
+    return count
   }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import Configuration
 import Distributed
 import Foundation
 
@@ -36,7 +37,7 @@ struct U2PL: ParsableCommand {
       Foundation.exit(1)
     }
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(CommandLine.arguments.dropFirst().map(withHome))
       try command.run()
     } catch {
       // Under mpirun all ranks read the same command line. One of them says what is wrong with it, and the others wait
@@ -49,6 +50,13 @@ struct U2PL: ParsableCommand {
       exit(withError: error)
     }
   }
+}
+
+/// `--option=~/PATH` with the home folder in place of `~`, as the shell would have it in `--option ~/PATH`.
+private func withHome(_ argument: String) -> String {
+  guard argument.hasPrefix("--"), let equals = argument.firstIndex(of: "=") else { return argument }
+  let start = argument.index(after: equals)
+  return argument[..<start] + expandingHome(String(argument[start...]))
 }
 
 /// Options of every command that reads a configuration.

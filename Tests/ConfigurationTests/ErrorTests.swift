@@ -23,6 +23,25 @@ final class ErrorTests: XCTestCase {
     check("data: {kind: shapes, labelled: 4, classes: 3}", at: "x.yaml:1:22", says: "did you mean 'labeled'?")
   }
 
+  /// YAML would drop what follows without a word.
+  func testCommentsInOverrides() throws {
+    check(minimal, "data.root=real #2", at: "--set data.root=real #2", says: "comment", "in quotes")
+    check(minimal, "run.directory= #", at: "--set run.directory= #", says: "comment")
+    for (value, directory) in [("'a #2'", "a #2"), ("\"a #2\"", "a #2"), ("a#2", "a#2")] {
+      let read = try Configuration(yaml: minimal, source: "x.yaml", overrides: ["run.directory=\(value)"])
+      XCTAssertEqual(read.run.directory, directory)
+    }
+  }
+
+  /// As a shell reads it where it sees it.
+  func testTheHomeFolder() throws {
+    let home = try XCTUnwrap(ProcessInfo.processInfo.environment["HOME"])
+    for (value, directory) in [("~/runs", home + "/runs"), ("a/~/b", "a/~/b"), ("~other/x", "~other/x")] {
+      let read = try Configuration(yaml: minimal, source: "x.yaml", overrides: ["run.directory=\(value)"])
+      XCTAssertEqual(read.run.directory, directory)
+    }
+  }
+
   func testTypes() {
     check(
       minimal + "optimizer:\n  momentum: high\n", at: "x.yaml:7:13",

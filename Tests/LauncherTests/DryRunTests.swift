@@ -65,6 +65,17 @@ final class DryRunTests: CommandTestCase {
     XCTAssertTrue(whole.output.contains("2178 labeled pixels"), whole.summary)
   }
 
+  /// What a run would end at after hours in a queue.
+  func testWeightsThatCannotBeRead() throws {
+    try assertRefused(dryRun(["model.weights=none.safetensors"]), saying: "none.safetensors")
+    try write("text.safetensors", "version https://git-lfs.github.com/spec/v1\n")
+    try assertRefused(dryRun(["model.weights=text.safetensors"]), at: [nil, 2], saying: "text.safetensors")
+    try train("run", ["schedule.epochs=1"])
+    let good = try run(dryRun(["model.weights=\(path("run/checkpoints/latest"))"]), ranks: 2)
+    XCTAssertEqual(good.status, 0, good.summary)
+    XCTAssertTrue(good.output.contains("latest: read"), good.summary)
+  }
+
   func testFilesThatAreMissing() throws {
     try write("mine/list.txt", "nothing\n")
     try write("voc.yaml", tinyConfiguration(data: "{root: mine, labeled: list.txt, unlabeled: list.txt, classes: 4}"))

@@ -48,6 +48,16 @@ final class PackedArrayTests: CommandTestCase {
       with h5py.File("vlen.h5", "w") as f:
           d = f.create_dataset("images/im0", (1,), dtype=h5py.vlen_dtype(np.uint8)); d[0] = images[0].ravel()
       with h5py.File("one.h5", "w") as f: f["images"] = images[0]
+      # What wrote it has stopped early: HDF5 reads the rest as zeros.
+      with h5py.File("early.h5", "w") as f:
+          for which, a in (("images", images), ("labels", labels)):
+              d = f.create_dataset(which, a.shape, a.dtype, chunks=(1,) + a.shape[1:], compression="gzip")
+              d[:4] = a[:4]
+          f["names"] = np.array(names, dtype=text)
+      with h5py.File("half.h5", "w") as f:
+          d = f.create_dataset("images/im0", images[0].shape, np.uint8, chunks=(11, 40, 3), compression="gzip")
+          d[:11] = images[0][:11]
+          f["labels/im0"] = labels[0]
       """, directory)
     try write("labeled.txt", "im0\nim1\nim2\nim3\n")
     try write("unlabeled.txt", "im4\nim5\nim6\nim7\n")
@@ -109,6 +119,8 @@ final class PackedArrayTests: CommandTestCase {
       ),
       ("bytes", ["labeled.txt, line 1", "bytes.h5: '/images/im0'", "opaque []", "np.frombuffer"]),
       ("vlen", ["labeled.txt, line 1", "vlen.h5: '/images/im0'", "variable-length [1]", "np.frombuffer"]),
+      ("early", ["early.h5: '/images'", "6 of its 10 chunks were never written"]),
+      ("half", ["labeled.txt, line 1", "half.h5", "'/images/im0'", "2 of its 3 chunks were never written"]),
       ("one", ["one.h5", "uint8 [33, 40, 3]", "/images/NAME", "an array of images"]),
     ]
     for (file, says) in cases {

@@ -44,6 +44,8 @@ final class SignalTests: CommandTestCase {
     try assertStops(ranks: nil, signal: SIGINT, rank: nil, saying: "rank 0 received SIGINT")
     try assertStops(ranks: 2, signal: SIGTERM, rank: 1, saying: "rank 1 received SIGTERM")
     try assertStops(ranks: 2, signal: SIGUSR1, rank: 0, saying: "rank 0 received SIGUSR1")
+    // The terminal is closed.
+    try assertStops(ranks: nil, signal: SIGHUP, rank: nil, saying: "rank 0 received SIGHUP")
     // mpirun passes it on.
     try assertStops(ranks: 2, signal: SIGUSR1, rank: nil, saying: "received SIGUSR1")
   }
@@ -123,6 +125,16 @@ final class SignalTests: CommandTestCase {
     XCTAssertTrue(resumed.output.contains("epoch 1/1  mIoU"), resumed.output)
     XCTAssertEqual(try metrics("run").count, 3)
     XCTAssertFalse(try inspection("run").contains("evaluation_pending"))
+  }
+
+  /// nohup, and a reader of the output that ends, as `head` does.
+  func testItOutlivesItsTerminalAndItsReader() throws {
+    let line = [try Command.program()] + training("kept", settings)
+    let script = "trap '' HUP; \"$@\" > >(head -n 1 > first.txt) & sleep 0.7; kill -HUP $!; wait $!"
+    let outcome = try Command(line: ["bash", "-c", script, "bash"] + line, in: directory).wait(limit: 120)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    XCTAssertTrue(FileManager.default.fileExists(atPath: checkpoint("kept", step: steps)), outcome.summary)
+    XCTAssertEqual(try String(contentsOfFile: path("first.txt"), encoding: .utf8).split(separator: "\n").count, 1)
   }
 
   /// In the middle of a long step, with another signal between the two.

@@ -102,6 +102,7 @@ final class LeftoversTests: XCTestCase {
     }
     XCTAssertEqual(agent("/bin/bash /run/agent"), ["/bin/bash", "/run/agent"])
     XCTAssertEqual(agent("/nonexistent : /bin/sh"), ["/bin/sh"])
+    XCTAssertEqual(agent("/etc : /bin/sh"), ["/bin/sh"], "a folder is no program")
     XCTAssertEqual(agent("ssh -p 2222"), ["ssh", "-p", "2222"])
     XCTAssertEqual(agent("/bin/bash /run/agent", arguments: "-p 2222"), ["/bin/bash", "/run/agent", "-p", "2222"])
     XCTAssertEqual(agent("ssh", arguments: "-p 2222").prefix(4), ["ssh", "-p", "2222", "-x"])

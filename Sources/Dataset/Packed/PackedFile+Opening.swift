@@ -59,6 +59,10 @@ extension PackedFile {
           + "height, width, 3] or [number, height, width]")
     }
     try dataset.requireFilters(place)
+    try dataset.requireAllChunks(place)
+    if try reader.exists("labels"), try reader.kind(of: "labels") == .dataset {
+      try reader.dataset("labels").requireAllChunks(reader.place.at("'/labels'"))
+    }
     contents.stack = text
     contents.names = try names(reader, count: shape[0]) ?? (0..<shape[0]).map(String.init)
     return contents

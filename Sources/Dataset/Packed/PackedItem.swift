@@ -43,6 +43,8 @@ struct PackedItem: Sendable {
     let type = try handle.storedType(place)
     shape = try handle.shape(place)
     try handle.requireFilters(place)
+    // Of a stacked array this is seen when the file is opened.
+    if row == nil { try handle.requireAllChunks(place) }
     self.dataset = dataset
     self.row = row
     self.checksum = checksum

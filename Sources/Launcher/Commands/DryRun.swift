@@ -26,12 +26,24 @@ struct DryRun {
       "data      \(sets.labeled.count) labeled, \(sets.unlabeled?.count ?? 0) unlabeled, "
         + "\(sets.validation?.count ?? 0) validation images, all there")
     for warning in configuration.warnings(review) { say("warning: \(warning)") }
+    try checkWeights(schedule)
     let size = configuration.augment.crop.map { ($0.height, $0.width) } ?? review.first
     say("          calibrating: some steps on small images …")
     let estimate = try RunEstimate(configuration, height: size.0, width: size.1, ranks: ranks)
     show(estimate, schedule)
     try ranks.together { try estimate.requireMemory(on: MPIEnvironment.host) }
     say("ready     start it without --dry-run")
+  }
+
+  /// Reads `model.weights` into the network, so that what does not fit is not found by the run.
+  private func checkWeights(_ schedule: Schedule) throws {
+    guard let weights = configuration.model.weights else { return }
+    var configuration = configuration
+    // Nothing enters the memory bank here.
+    configuration.u2pl.capacity = configuration.u2pl.capacity.map { _ in 1 }
+    let trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
+    try trainer.load(weights: weights) { say("warning: \($0)") }
+    say("weights   \(weights): read")
   }
 
   private func show(_ estimate: RunEstimate, _ schedule: Schedule) {

@@ -19,9 +19,9 @@ struct Train: ParsableCommand {
       The number of ranks must divide both batch sizes. At 1, 2, 4, 8 … ranks the run computes the same bits, so it \
       can be resumed on another number.
 
-      SIGTERM, SIGINT and SIGUSR1, to any rank, end the run after its current step and a checkpoint, with exit code 75; an \
-      evaluation that is due or running is left to the resumed run. A second SIGINT ends it at once. mpirun passes SIGUSR1 \
-      on; at SIGTERM and SIGINT it gives ranks only a second.
+      SIGTERM, SIGINT, SIGUSR1 and SIGHUP, to any rank, end the run after its current step and a checkpoint, with exit \
+      code 75 (SIGHUP not under nohup); an evaluation that is due or running is left to the resumed run. A second SIGINT \
+      ends it at once. mpirun passes SIGUSR1 on; at SIGTERM and SIGINT it gives ranks only a second.
       """)
 
   @OptionGroup var options: ConfigurationOptions

@@ -59,7 +59,13 @@ package struct RemoteShell {
   }
 
   private static func isProgram(_ name: String, path: String) -> Bool {
-    if name.contains("/") { return FileManager.default.isExecutableFile(atPath: name) }
-    return path.split(separator: ":").contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }
+    // A folder counts as executable too.
+    func isProgram(_ file: String) -> Bool {
+      var isFolder: ObjCBool = false
+      return FileManager.default.fileExists(atPath: file, isDirectory: &isFolder) && !isFolder.boolValue
+        && FileManager.default.isExecutableFile(atPath: file)
+    }
+    if name.contains("/") { return isProgram(name) }
+    return path.split(separator: ":").contains { isProgram("\($0)/\(name)") }
   }
 }

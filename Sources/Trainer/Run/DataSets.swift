@@ -48,6 +48,7 @@ public struct DataSets: Sendable {
     let lists = trained + [validation].compactMap { $0 }
     let jobs = ImageReview.jobs(lists, decodes: data.verify, ranks: ranks)
     var review = ImageReview(classes: data.classes, lists: lists.count)
+    review.trainedForValidation = trainedForValidation
     try ranks.together {
       let first = try labeled.namingOrigin(of: 0) { try labeled.check(0) }
       review.first = first
@@ -69,6 +70,13 @@ public struct DataSets: Sendable {
       if let problem { throw DatasetError(description: problem) }
     }
     return review
+  }
+
+  /// How many images for validation are among the labeled ones.
+  private var trainedForValidation: Int {
+    guard let validation else { return 0 }
+    let trained = Set((0..<labeled.count).map { labeled.source($0).image })
+    return (0..<validation.count).count { trained.contains(validation.source($0).image) }
   }
 
   /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.

@@ -21,6 +21,8 @@ public struct ImageReview: Sendable {
   /// How many pixels of each class the masks of each list show; no pixel where masks need not be read, as those of generated
   /// images.
   public private(set) var masks: [LabelShares]
+  /// Images for validation that are labeled ones too.
+  var trainedForValidation = 0
   /// Height and width of the first labeled image, where training images were looked over.
   public internal(set) var first = (0, 0)
   /// Of the images of this rank's share, the one of most pixels.
@@ -129,6 +131,7 @@ public struct ImageReview: Sendable {
   func gathered(_ ranks: Communicator) throws -> ImageReview {
     var all = ImageReview(classes: 0, lists: 0)
     (all.largest, all.first, all.masks) = (largest, first, masks)
+    all.trainedForValidation = trainedForValidation
     for list in all.masks.indices { try all.masks[list].sum(over: ranks) }
     all.flaws = try ranks.allGather(flaws.map { $0.replacing("\n", with: " ") }.joined(separator: "\n"))
       .flatMap { $0.split(separator: "\n").map(String.init) }
@@ -150,6 +153,11 @@ public struct ImageReview: Sendable {
     if flaws.count > Self.shownFlaws {
       lines.append(
         "\(flaws.count - Self.shownFlaws) more images are damaged like that: u2pl data check CONFIG lists all")
+    }
+    if trainedForValidation > 0 {
+      lines.append(
+        "\(trainedForValidation) images of the validation list are labeled training images too: evaluations measure in part "
+          + "what was trained on; take them out of one of the lists (u2pl data check CONFIG names them)")
     }
     return lines + [Self.depthWarning(deep, depth)].compactMap { $0 }
   }
