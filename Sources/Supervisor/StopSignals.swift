@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Synchronization
 
@@ -11,7 +12,7 @@ enum StopSignals {
     // The first access initialises the storage, which a signal handler must not do.
     first.store(0, ordering: .relaxed)
     interrupts.store(0, ordering: .relaxed)
-    for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] where number != SIGHUP || !hangUpIsIgnored {
+    for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] where number != SIGHUP || !HangUp.isIgnored {
       signal(number) { number in
         _ = StopSignals.first.compareExchange(expected: 0, desired: number, ordering: .relaxed)
         if number == SIGINT { StopSignals.interrupts.wrappingAdd(1, ordering: .relaxed) }
@@ -19,13 +20,6 @@ enum StopSignals {
     }
     // The reader of the output may end; the run goes on.
     signal(SIGPIPE, SIG_IGN)
-  }
-
-  /// Whether this process was started to outlive its terminal, as by nohup.
-  private static var hangUpIsIgnored: Bool {
-    var action = sigaction()
-    guard sigaction(SIGHUP, nil, &action) == 0 else { return false }
-    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
   /// The first signal received, nil for none.

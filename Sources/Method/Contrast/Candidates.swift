@@ -34,6 +34,7 @@ package struct Candidates {
     let (classes, pixels, samples) = (logits.channels, logits.pixels, logits.count)
     let (lowRank, highRank, deltaP) = (settings.lowRank, settings.highRank, Float(settings.deltaP))
     let ofOwnClass = semantics.unlabeledNegatives == .published
+    let centersAreApart = semantics.anchors == .published
     let empty = [[Int32]](repeating: [], count: classes)
     var anchors = [[[Int32]]](repeating: empty, count: samples)
     var negatives = anchors, centers = anchors
@@ -51,7 +52,7 @@ package struct Candidates {
                 if label == ignoreLabel && (isLabeled || !maps.unreliable[index]) { continue }
                 let z = UnsafePointer(logits.sample(sample) + p * classes)
                 if label != ignoreLabel {
-                  centerLists[Int(label)].append(Int32(p))
+                  if centersAreApart { centerLists[Int(label)].append(Int32(p)) }
                   if probability(of: Int(label), z, classes, exps.baseAddress!) > deltaP {
                     anchorLists[Int(label)].append(Int32(p))
                   }
@@ -71,7 +72,7 @@ package struct Candidates {
             }
             anchors[sample] = anchorLists
             negatives[sample] = negativeLists
-            centers[sample] = semantics.anchors == .published ? centerLists : anchorLists
+            centers[sample] = centersAreApart ? centerLists : anchorLists
           }
         }
       }

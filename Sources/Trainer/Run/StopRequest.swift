@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Synchronization
 
@@ -23,20 +24,13 @@ public enum StopRequest {
     interrupts.store(0, ordering: .relaxed)
     // The reader of the output may end; the run goes on.
     signal(SIGPIPE, SIG_IGN)
-    for number in signals where number != SIGHUP || !hangUpIsIgnored {
+    for number in signals where number != SIGHUP || !HangUp.isIgnored {
       signal(number) { number in
         StopRequest.received.store(number, ordering: .relaxed)
         guard number == SIGINT else { return }
         if StopRequest.interrupts.wrappingAdd(1, ordering: .relaxed).oldValue > 0 { _exit(130) }
       }
     }
-  }
-
-  /// Whether this process was started to outlive its terminal, as by nohup.
-  private static var hangUpIsIgnored: Bool {
-    var action = sigaction()
-    guard sigaction(SIGHUP, nil, &action) == 0 else { return false }
-    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
   /// The signal received last, 0 for none.
