@@ -44,7 +44,7 @@ let package = Package(
     .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms"]),
     .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
     .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
-    .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
+    .target(name: "Configuration", dependencies: ["Files", .product(name: "Yams", package: "Yams")]),
     .target(
       name: "Method", dependencies: ["Compute", "Configuration", "Distributed", "Network", "Transforms"],
       swiftSettings: numeric),

@@ -52,6 +52,13 @@ extension Configuration {
     public var ignoringOthers = false
   }
 
+  /// Where a value was written, such as `mine.yaml:3:9`, for messages. It is no part of the value: all are equal.
+  public struct Written: Sendable, Equatable {
+    public var place: String?
+
+    public static func == (_: Written, _: Written) -> Bool { true }
+  }
+
   /// Colours of classes.
   public enum Palette: Sendable, Equatable {
     case voc, cityscapes
@@ -93,6 +100,8 @@ extension Configuration {
     public var kind = Kind.voc
     /// Folder that relative paths of this section start from; for ``Kind/hdf5`` the packed file itself.
     public var root = ""
+    /// Where ``root`` was written.
+    public var rootPlace = Written()
     /// `.count` for ``Kind/shapes``, else always `.file`; so are the two below.
     public var labeled = ListSource.file("")
     /// Never nil when ``U2PL/enabled``.

@@ -1,3 +1,5 @@
+import Files
+
 /// A file that is neither a JPEG nor a PNG: what its first bytes say it is, and what to do with it.
 struct OtherFile {
   /// Such as `a WebP image`.
@@ -134,14 +136,8 @@ struct OtherFile {
     let words = String(decoding: begin, as: UTF8.self).trimmingPrefix(while: \.isWhitespace)
     let lower = words.lowercased()
     let name = quoted(path)
-    if lower.hasPrefix("version https://git-lfs.github.com") || lower.hasPrefix("version https://hawser.github.com") {
-      return ("the pointer of Git LFS, not the image", "fetch the images: git lfs pull")
-    }
-    if lower.hasPrefix("/annex/objects/") || lower.contains(".git/annex/objects/") {
-      return ("the pointer of git-annex, not the image", "fetch it: git annex get \(name)")
-    }
-    if lower.hasPrefix("outs:") || lower.contains("\nouts:") {
-      return ("the pointer of DVC, not the image", "fetch the images: dvc pull")
+    if let pointer = StorePointer(bytes, path) {
+      return ("the pointer of \(pointer.store), not the image", "fetch the images: \(pointer.remedy)")
     }
     if lower.contains("<svg") { return ("an SVG drawing", convert(path, "svg") { "rsvg-convert \($0) -o \($1)" }) }
     if lower.hasPrefix("<!doctype html") || lower.hasPrefix("<html") || lower.contains("<head")

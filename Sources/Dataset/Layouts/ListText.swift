@@ -1,8 +1,11 @@
+import Files
+
 /// The text of a list in whatever encoding editors save one: UTF-8, or UTF-16 with or without a byte order mark.
 enum ListText {
   /// - Parameter path: the list's name in messages.
   /// - Throws: ``DatasetError`` naming the line that is no text.
   static func decode(_ bytes: [UInt8], path: String) throws -> String {
+    if let pointer = StorePointer(bytes, path) { throw FileBytes.problem(path, pointer.problem) }
     if let bigEndian = utf16ByteOrder(bytes) {
       guard let text = utf16(bytes, bigEndian: bigEndian) else {
         throw FileBytes.problem(path, "the list begins like UTF-16 text, but is damaged; save it again, as UTF-8")

@@ -58,7 +58,7 @@ extension PackedFile {
         "is \(text): neither a group with a dataset for each image, /images/NAME, nor an array of images, uint8 [number, "
           + "height, width, 3] or [number, height, width]")
     }
-    try dataset.requireFilters(place)
+    try dataset.requireReadable(place)
     try dataset.requireAllChunks(place)
     if try reader.exists("labels"), try reader.kind(of: "labels") == .dataset {
       try reader.dataset("labels").requireAllChunks(reader.place.at("'/labels'"))

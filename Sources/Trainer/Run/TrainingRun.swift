@@ -155,10 +155,7 @@ public final class TrainingRun {
       }
       if let events { records?.tell(events) }
     }
-    for warning in configuration.warnings(review) {
-      self.say("warning: \(warning)")
-      log.warn(warning)
-    }
+    configuration.warnings(review).forEach(warn)
     for note in review.notes {
       self.say("note: \(note)")
       log.info(note)
@@ -178,6 +175,11 @@ public final class TrainingRun {
         .init(
           step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
           program: facts.version)))
+  }
+
+  private func warn(_ text: String) {
+    say("warning: \(text)")
+    log.warn(text)
   }
 
   /// So many are decoded before a user wonders.
@@ -209,6 +211,7 @@ public final class TrainingRun {
     var loader = startLoader()
     defer { loader.stop() }
     var progress = Progress(trainer)
+    var void = VoidSteps()
     if owesEvaluation { try evaluateAndSave(evenSo: true) }
     while trainer.step < trainer.schedule.totalSteps {
       instruments.startClock()
@@ -218,6 +221,7 @@ public final class TrainingRun {
       let (report, times) = try instruments.step(batch)
       log.step(report.step, times)
       records?.append(report.metrics(seconds: times.seconds))
+      if let warning = void.warning(report) { warn(warning) }
       events?.tell(stepsDone: trainer.step)
       if let line = progress.line(report, seconds: times.seconds) {
         say(events == nil ? line : ProgressLine.marked(line))
@@ -232,6 +236,7 @@ public final class TrainingRun {
       owesEvaluation = isEvaluationDue
       try evaluateAndSave(evenSo: false)
     }
+    if let summary = void.summary { warn(summary) }
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
     events?.tell(.finished(step: trainer.step))
     events?.flush()

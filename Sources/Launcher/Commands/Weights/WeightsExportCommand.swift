@@ -26,7 +26,11 @@ extension WeightsCommand {
 
     func validate() throws {
       guard output.hasSuffix(".safetensors") else {
-        throw ValidationError("-o \(output): export writes safetensors; name it .safetensors")
+        let other =
+          output.hasSuffix(".onnx")
+          ? "; docs/weights.md has the lines of Python from there to ONNX (section ONNX)"
+          : "; docs/weights.md says how PyTorch reads it"
+        throw ValidationError("-o \(output): export writes safetensors; name it .safetensors\(other)")
       }
     }
 
