@@ -20,7 +20,9 @@ package struct StorePointer: Equatable, Sendable {
     let text = start.drop { $0.isWhitespace || $0 == "\u{FEFF}" }.lowercased()
     if text.hasPrefix("version https://git-lfs.github.com") || text.hasPrefix("version https://hawser.github.com") {
       (store, remedy) = ("Git LFS", "git lfs pull")
-    } else if text.hasPrefix("/annex/objects/") || text.hasPrefix("../") && text.contains(".git/annex/objects/") {
+    } else if ["/annex/objects/", ".git/annex/objects/"].contains(where: text.hasPrefix)
+      || text.hasPrefix("../") && text.contains("/.git/annex/objects/")
+    {
       (store, remedy) = ("git-annex", "git annex get \(StorePointer.quoted(path))")
     } else if text.hasPrefix("outs:") || text.contains("\nouts:"), text.contains("md5:") || text.contains("hash:") {
       (store, remedy) = ("DVC", "dvc pull")

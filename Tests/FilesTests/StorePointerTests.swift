@@ -11,7 +11,10 @@ final class StorePointerTests: DirectoryTestCase {
     XCTAssertEqual(pointer(lfs)?.remedy, "git lfs pull")
     XCTAssertEqual(pointer("\u{FEFF}\r\n" + lfs.replacing("\n", with: "\r\n"))?.store, "Git LFS")
     XCTAssertEqual(pointer("version https://hawser.github.com/spec/v1\noid sha256:4d7a\n")?.store, "Git LFS")
-    for text in ["/annex/objects/SHA256E-s3--1f.jpg\n", "../../.git/annex/objects/Xk/4f/SHA256E-s3--1f.jpg"] {
+    for text in [
+      "/annex/objects/SHA256E-s3--1f.jpg\n", "../../.git/annex/objects/Xk/4f/SHA256E-s3--1f.jpg",
+      ".git/annex/objects/Xk/x",
+    ] {
       XCTAssertEqual(pointer(text)?.remedy, "git annex get 'a b.png'", text)
     }
     for text in ["outs:\n- md5: d3b0\n  path: x\n", "md5: 1\nouts:\n- hash: md5\n  path: x\n"] {

@@ -120,7 +120,9 @@ final class WeightsCommandTests: CommandTestCase {
       XCTAssertEqual(outcome.status, 0, outcome.summary)
       XCTAssertTrue(outcome.output.contains("out.safetensors: \(network), "), outcome.output)
       let file = try SafetensorsFile(path("out.safetensors"))
-      XCTAssertEqual(file.metadata, ["format": "pt"])
+      XCTAssertEqual(
+        file.metadata,
+        ["format": "pt", "mean": "[123.675, 116.28, 103.53]", "std": "[58.395, 57.12, 57.375]", "classes": "4"])
       let expected = try CheckpointFile.read(checkpoint("run", step: 1), group: network).datasets(in: network)
       XCTAssertEqual(file.tensors.count, expected.count)
       for tensor in file.tensors {
