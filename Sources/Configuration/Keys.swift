@@ -220,7 +220,7 @@ extension Configuration.Schedule: Section {
         "supervised_epochs", \.supervisedEpochs, in: .init(), .orAuto(.integer(0...1_000_000, example: 1)),
         unit: "epochs",
         "Epochs at the start that use labeled images only; at most `schedule.epochs`. `auto` starts pseudo-labels when the "
-          + "teacher gets no better on labeled images that are held out for a while, at the latest at half of the run, and "
+          + "teacher gets no better on labeled images that are held out for a while, at the latest after 3/10 of the run, and "
           + "takes `u2pl.weight` as `evidence`."),
     ]
   }
