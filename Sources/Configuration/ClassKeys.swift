@@ -11,7 +11,8 @@ extension Field where Owner == Configuration.Data {
       standard: "by kind: voc, cityscapes, classes.txt for folder, else required", range: "2 to 255 classes",
       meaning:
         "The classes, in the order of the labels 0, 1, …; 255 is never a class, its pixels are ignored. Of a file "
-        + "blank lines, and lines that begin with `#`, are skipped. `voc` and `cityscapes` stand for the 21 and 19 names of these data sets.")
+        + "blank lines, and lines that begin with `#`, are skipped. `voc` and `cityscapes` stand for the 21 and 19 names of these data sets."
+    )
     let given = Field(
       "classes", reference, required: { _ in "21" },
       read: { owner, item, path throws(ConfigurationError) in
@@ -54,7 +55,8 @@ extension Field where Owner == Configuration.Data {
       items = try lines(of: file, in: data, path: path, at: item.place)
     }
     guard (2...255).contains(items.count) else {
-      throw ConfigurationError(item.place, "\(path): \(items.count) names; there must be 2 to 255 classes")
+      throw ConfigurationError(
+        item.place, "\(path): \(items.count) name\(items.count == 1 ? "" : "s"); there must be 2 to 255 classes")
     }
     var names: [String] = []
     for item in items {
@@ -69,6 +71,19 @@ extension Field where Owner == Configuration.Data {
 
   /// What labelme's list of classes calls its number −1, the pixels that nothing was drawn on: no class.
   private static let unlabeledName = "__ignore__"
+
+  /// Whether all lines have as many fields, and all but a heading have a number in one of them: `name,r,g,b` and the like.
+  private static func isTable(_ lines: [String]) -> Bool {
+    let rows = lines.map { line in
+      line.split(omittingEmptySubsequences: false) { ",;\t".contains($0) }.map {
+        $0.trimmingCharacters(in: .whitespaces)
+      }
+    }
+    guard rows.count > 1, let count = rows.first?.count, count > 1, rows.allSatisfy({ $0.count == count }) else {
+      return false
+    }
+    return rows.dropFirst().allSatisfy { $0.contains { Double($0) != nil } }
+  }
 
   /// The lines of a file that name a class: neither blank, nor a comment, as in lists of images.
   private static func lines(
@@ -99,6 +114,12 @@ extension Field where Owner == Configuration.Data {
         continue
       }
       items.append(Item(content: .scalar(name, quoted: true), place: place))
+    }
+    if let first = items.first, isTable(items.compactMap(\.text)) {
+      throw ConfigurationError(
+        first.place,
+        "\(path): the lines are rows of a table, of which this would take each for a name; write the names alone, one a line"
+      )
     }
     return items
   }

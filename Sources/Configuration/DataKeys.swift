@@ -161,6 +161,10 @@ func textFile(_ path: String) -> String? {
     return nil  // a folder can be opened, but not read
   }
   guard StorePointer(bytes, path) == nil else { return nil }
+  // Windows' editors call UTF-16 Unicode.
+  if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+    return String(data: bytes, encoding: .utf16)
+  }
   // Some editors put a byte order mark first.
   if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
   return String(validating: bytes, as: UTF8.self)

@@ -16,6 +16,13 @@ struct OtherFile {
     (self.kind, self.remedy) = (kind, remedy)
   }
 
+  /// What a file is that is taken for a text and is none, such as `a NumPy array`; nil where its first bytes tell nothing.
+  static func notText(_ bytes: [UInt8], _ path: String) -> String? {
+    if has([0xFF, 0xD8, 0xFF], bytes, at: 0) { return "a JPEG image" }
+    if has([0x89, 0x50, 0x4E, 0x47], bytes, at: 0) { return "a PNG image" }
+    return (image(bytes, path) ?? noImage(bytes, path))?.kind
+  }
+
   private typealias Finding = (kind: String, remedy: String)
 
   // MARK: Images of other formats

@@ -13,6 +13,9 @@ enum ListText {
       return text
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
+      if let other = OtherFile.notText(bytes, path) {
+        throw FileBytes.problem(path, "is \(other), not a list; a list is a text with an image a line")
+      }
       // No byte of a line end is part of another character in any encoding that extends ASCII.
       let lines = bytes.split(omittingEmptySubsequences: false) { $0 == 0x0A }
       let at = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0

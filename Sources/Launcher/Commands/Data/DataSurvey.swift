@@ -229,9 +229,12 @@ struct DataSurvey {
         remarks.append("the \(lists[l].name) list names \(count(repeated, "image")) more than once")
       }
     }
-    for (list, other) in [(ListRole.validation, ListRole.labeled), (.validation, .unlabeled), (.unlabeled, .labeled)] {
+    for (list, name, other) in [
+      (ListRole.validation, "validation", ListRole.labeled), (.validation, "validation", .unlabeled),
+      (.unlabeled, "unlabeled", .labeled),
+    ] {
       let shared = (images[list] ?? []).intersection(images[other] ?? []).sorted()
-      if !shared.isEmpty { remarks.append(ImageReview.shared(shared, list.name, with: other.name)) }
+      if !shared.isEmpty { remarks.append(ImageReview.shared(shared, name, with: other.name)) }
     }
     for list in lists {
       let name = " of the \(list.name) list"
