@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import XCTest
 
 /// What depends on the kind of data: classes, the meaning of masks, colours.
@@ -71,7 +72,11 @@ final class DataKeysTests: XCTestCase {
     XCTAssertEqual(try names("# my classes\n\nsky\n  # the other\r\ntree #2\n"), ["sky", "tree #2"])
     XCTAssertEqual(try names("__ignore__\n_background_\ncat\n"), ["_background_", "cat"])
     XCTAssertEqual(try data("kind: folder, classes: ['#1', '#2']").classNames, ["#1", "#2"])
+    // A table is none; names with commas are.
+    XCTAssertEqual(try names("car, parked\ncar, moving\n"), ["car, parked", "car, moving"])
     for (text, words) in [
+      ("name,r,g,b\nsky,128,128,128\nroad,0,0,0\n", "classes.txt:1: data.classes: the lines are rows of a table"),
+      ("0;sky\n1;road\n", "classes.txt:1: data.classes: the lines are rows of a table"),
       ("sky\ntree\n__ignore__\n", "classes.txt:3: data.classes: '__ignore__' is labelme's name of no class"),
       (
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 30\n",
@@ -79,6 +84,21 @@ final class DataKeysTests: XCTestCase {
       ),
     ] {
       XCTAssertThrowsError(try names(text)) { XCTAssertTrue("\($0)".contains(words), "\($0)") }
+    }
+  }
+
+  /// What Windows' editors call Unicode.
+  func testUTF16() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("configuration-" + UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for encoding in [String.Encoding.utf16LittleEndian, .utf16BigEndian] {
+      try XCTUnwrap("\u{FEFF}sky\r\nbäume\r\n".data(using: encoding)).write(
+        to: folder.appendingPathComponent("classes.txt"))
+      let yaml = "\u{FEFF}data: {kind: folder, root: \(folder.path), labeled: a.txt}\nu2pl: {enabled: off}"
+      let file = folder.appendingPathComponent("x.yaml")
+      try XCTUnwrap(yaml.data(using: encoding)).write(to: file)
+      XCTAssertEqual(try Configuration.load(path: file.path).data.classNames, ["sky", "bäume"])
     }
   }
 

@@ -60,7 +60,7 @@ extension ImageList.Line {
 
   /// An absolute path in the line that leads to a file elsewhere than below the root.
   fileprivate func pathOutside(_ files: FileNames) -> String? {
-    ([text] + words).map { $0.hasPrefix("../") ? "\(files.absoluteRoots[0])/\($0)" : $0 }.first { word in
+    ([text] + words).map { files.absolute($0) }.first { word in
       word.hasPrefix("/") && access(word, F_OK) == 0 && files.belowRoot(word, followsLinks: false) == nil
         && files.belowRoot(word, followsLinks: true) == nil
     }
@@ -106,12 +106,16 @@ extension ImageList.Line {
 }
 
 extension FileNames {
-  /// An absolute path as one relative to the root; nil where it is not absolute, or not below the root.
+  /// A path that leads out of the root, such as `../other/a.jpg`, as an absolute one; others as they are.
+  fileprivate func absolute(_ path: String) -> String {
+    guard path.hasPrefix("../"), let root = absoluteRoots.first else { return path }
+    return URL(fileURLWithPath: "\(root)/\(path)").standardizedFileURL.path
+  }
+
+  /// An absolute path, or one that begins with `../`, as one relative to the root; nil where it is neither, or not
+  /// below the root.
   func belowRoot(_ path: String, followsLinks: Bool) -> String? {
-    var path = path
-    if path.hasPrefix("../"), let root = absoluteRoots.first {
-      path = URL(fileURLWithPath: "\(root)/\(path)").standardizedFileURL.path
-    }
+    var path = absolute(path)
     guard path.hasPrefix("/") else { return nil }
     if followsLinks {
       let (folder, name) = FileNames.split(path)

@@ -165,7 +165,8 @@ public final class TrainingRun {
         + "\(schedule.stepsPerEpoch) steps, "
         + (configuration.u2pl.enabled
           ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)"
-            + (configuration.schedule.supervisedEpochs == nil && evidence != nil ? " at the latest" : "") : "supervised only")
+            + (configuration.schedule.supervisedEpochs == nil && evidence != nil ? " at the latest" : "")
+          : "supervised only")
         + "; \(directory.path)")
     events?.tell(
       .start(
