@@ -30,6 +30,14 @@ final class ForeignLocksTests: CommandTestCase {
       while try isFree(), ProcessInfo.processInfo.systemUptime < limit { usleep(20_000) }
       XCTAssertFalse(try isFree(), "\(file) is not locked")
     }
+    // A reader that takes a lock, as HDF5's does by default, gets none.
+    try python(
+      """
+      import h5py, sys
+      try: h5py.File(sys.argv[1], "r")
+      except OSError as error: assert "lock" in str(error), error
+      else: raise SystemExit("the lock keeps nobody out")
+      """, path("x.h5"))
     let latest = "run/checkpoints/latest"
     for command in [
       ["inspect", "--verify", "run"], ["evaluate", "--checkpoint", latest],
