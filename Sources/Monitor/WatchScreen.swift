@@ -26,7 +26,7 @@ package struct WatchScreen {
     return plain.count > width ? String(plain.prefix(width - 1)) + (isPlain ? ">" : "…") : plain
   }
 
-  private static let ascii: [Character: Character] = ["γ": "g", "–": "-", "…": ".", "█": "#", "░": ".", "²": "2", "·": "."]
+  private static let ascii: [Character: Character] = ["γ": "g", "–": "-", "…": ".", "█": "#", "░": "."]
 
   // MARK: Parts
 
@@ -67,7 +67,9 @@ package struct WatchScreen {
     if let rate = progress.learningRate { parts.append(String(format: "lr %.2e", rate)) }
     if let seconds = progress.seconds { parts.append(String(format: "%.3f s a step", seconds)) }
     if let last = progress.evaluations.last, let best = progress.best {
-      parts.append(String(format: "mIoU %.2f %% (%@)  best %.2f %%", 100 * last.meanIoU, last.network, 100 * best.meanIoU))
+      let network = last.network
+      parts.append(String(format: "mIoU %.2f %% (%@)", 100 * last.meanIoU, network))
+      parts.append(String(format: "best %.2f %%", 100 * best.meanIoU))
     }
     if progress.damaged > 0 { parts.append("\(progress.damaged) damaged lines of metrics left out") }
     return parts.joined(separator: "  ")

@@ -88,7 +88,8 @@ final class LabelReviewTests: SeededTestCase {
     let name = { (c: Int) in ["sky", "tree", "car"][c] }
     let box = PixelBox(left: 12, top: 30, right: 80, bottom: 61)
     XCTAssertEqual(
-      finding(.wrongClass, box: box).words(name), "tree is labeled where car is seen: 82 % of its pixels, at x 12–80, y 30–61")
+      finding(.wrongClass, box: box).words(name),
+      "tree is labeled where car is seen: 82 % of its pixels, at x 12–80, y 30–61")
     XCTAssertEqual(
       finding(.shifted, down: -8, right: 3).words(name),
       "the mask is probably shifted 8 pixels up and 3 pixels to the right")

@@ -38,7 +38,8 @@ final class LabelingFilesTests: DirectoryTestCase {
     try write([], to: checkpoint)
     XCTAssertNil(ReliabilityLevel.ofRun(checkpoint: checkpoint, step: 3))
     let lines = [
-      #"{"step":0,"gamma":null}"#, #"{"step":1,"gamma":0.5}"#, #"{"step":2,"gam"#, #"{"step":2,"evaluation":{"mean_iou":0.5}}"#,
+      #"{"step":0,"gamma":null}"#, #"{"step":1,"gamma":0.5}"#, #"{"step":2,"gam"#,
+      #"{"step":2,"evaluation":{"mean_iou":0.5}}"#,
       #"{"step":3,"gamma":0.75}"#,
     ]
     try write(Array(lines.joined(separator: "\n").utf8), to: path("run/metrics.jsonl"))

@@ -86,7 +86,8 @@ final class SelectionTests: SeededTestCase {
     }()
     let labeled = [summary(at: [0, 1], look: 0.9)]
     let candidates = [
-      summary(at: [1, 0], look: 0.1), summary(at: [1, 0], look: 0.11), summary(at: [0, 1], look: 0.89), mirrored[0], mirrored[1],
+      summary(at: [1, 0], look: 0.1), summary(at: [1, 0], look: 0.11), summary(at: [0, 1], look: 0.89), mirrored[0],
+      mirrored[1],
     ]
     let outcome = selection(candidates, labeled: labeled).choose(100)
     XCTAssertEqual(outcome.choices.count, 2, "\(outcome.choices)")

@@ -59,7 +59,8 @@ final class DataSplitTests: CommandTestCase {
 
     try write("strange.txt", "x3.png  y3.png\nx99.png\n")
     try assertRefused(
-      ["data", "split", "all.txt", "-o", "no", "--take", "strange.txt"], saying: "strange.txt, line 2: x99.png is not in all.txt")
+      ["data", "split", "all.txt", "-o", "no", "--take", "strange.txt"],
+      saying: "strange.txt, line 2: x99.png is not in all.txt")
     try assertRefused(
       ["data", "split", "all.txt", "-o", "no", "--labeled", "2"] + take, saying: "--labeled 2", "3 images already")
     try assertRefused(["data", "split", "all.txt", "-o", "no"], at: [nil], status: 64, saying: [])

@@ -30,7 +30,10 @@ final class HelpTests: CommandTestCase {
       ),
       (
         ["suggest"],
-        ["--checkpoint <path>", "<images> ...", "-n, --number <count>", "-o, --output <dir>", "--unreliable <share>", "255"]
+        [
+          "--checkpoint <path>", "<images> ...", "-n, --number <count>", "-o, --output <dir>", "--unreliable <share>",
+          "255",
+        ]
       ),
       (["review"], ["--checkpoint <path>", "-n, --number <count>", "-o, --output <dir>", "data.labeled"]),
       (["watch"], ["<run>", "--plain", "--once", "--interval <seconds>"]),

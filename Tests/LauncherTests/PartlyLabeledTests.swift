@@ -56,7 +56,8 @@ final class PartlyLabeledTests: CommandTestCase {
   /// Steps whose labeled images have no decided pixel teach nothing, and end nothing.
   func testBatchesWithoutADecidedPixel() throws {
     try make { index, _ in index != 0 && index != 1 }
-    try train("run", settings + ["batch.labeled=1", "batch.unlabeled=1", "data.shuffle=off", "data.balance=0"], config: "mine.yaml")
+    let order = ["batch.labeled=1", "batch.unlabeled=1", "data.shuffle=off", "data.balance=0"]
+    try train("run", settings + order, config: "mine.yaml")
     let supervised = try metrics("run").compactMap { try json($0)["supervised"] as? Double }
     XCTAssertEqual(supervised.prefix(2), [0, 0])
     XCTAssertGreaterThan(supervised[2], 0)

@@ -15,7 +15,8 @@ final class ReviewTests: CommandTestCase {
     line: UInt = #line
   ) throws -> Command.Outcome {
     let outcome = try run(
-      ["review", "--checkpoint", "run/checkpoints/latest", "-o", output] + options, ranks: ranks, file: file, line: line)
+      ["review", "--checkpoint", "run/checkpoints/latest", "-o", output] + options, ranks: ranks, file: file, line: line
+    )
     XCTAssertEqual(outcome.status, status, outcome.summary, file: file, line: line)
     return outcome
   }
@@ -73,8 +74,9 @@ final class ReviewTests: CommandTestCase {
     XCTAssertEqual(Set(first.map { $0[1] }), ["3", "7"], outcome.summary)
     let kinds = Dictionary(uniqueKeysWithValues: first.map { ($0[1], $0[3]) })
     XCTAssertEqual(kinds, ["3": "swapped", "7": "shifted"])
-    XCTAssertTrue(outcome.output.contains("ground and square are probably swapped")
-      || outcome.output.contains("square and ground are probably swapped"), outcome.output)
+    XCTAssertTrue(
+      outcome.output.contains("ground and square are probably swapped")
+        || outcome.output.contains("square and ground are probably swapped"), outcome.output)
     XCTAssertNotNil(outcome.output.firstMatch(of: /shifted [789] pixels to the right/), outcome.output)
     XCTAssertTrue(FileManager.default.fileExists(atPath: path("one/overlays/3.png")))
     for (ranks, output) in [(2, "two"), (4, "four")] {

@@ -124,7 +124,8 @@ final class SuggestTests: CommandTestCase {
     try assertRefused(line + ["-o", "full", "data/rest.txt"], saying: "full is there already", "kept.txt")
     try assertRefused(line + ["-o", "full/kept.txt", "data/rest.txt"], saying: "is a file")
     try assertRefused(line + ["-o", "n", "gone.png"], saying: "gone.png")
-    try assertRefused(line + ["-o", "n", "data/JPEGImages/a.png"], saying: "there is no image to choose from", "labeled already")
+    try assertRefused(
+      line + ["-o", "n", "data/JPEGImages/a.png"], saying: "there is no image to choose from", "labeled already")
     try assertRefused(line + ["-o", "n", "-n", "0", "data/rest.txt"], at: [nil], status: 64, saying: [])
     // The unlabeled list is the one that the configuration names.
     try assertRefused(line + ["-o", "n", "--set", "data.unlabeled=gone.txt"], saying: "gone.txt")
@@ -133,8 +134,8 @@ final class SuggestTests: CommandTestCase {
   /// Suggested, labeled by copying the masks, and trained on: partly labeled masks as they are.
   func testTheLoop() throws {
     _ = try suggest([], to: "next", ["-n", "2", "--set", "data.unlabeled=rest.txt", "--unreliable", "0.4"])
-    let split = try run(
-      ["data", "split", "data/none", "data/rest.txt", "-o", "data/splits", "--take", "data/none", "--take", "next/suggested.txt"])
+    let take = ["--take", "data/none", "--take", "next/suggested.txt"]
+    let split = try run(["data", "split", "data/none", "data/rest.txt", "-o", "data/splits"] + take)
     XCTAssertEqual(split.status, 0, split.summary)
     XCTAssertEqual(
       Set(try lines("data/splits/3/labeled.txt")), Set(["a"] + (try lines("next/suggested.txt"))))

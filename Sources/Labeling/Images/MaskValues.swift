@@ -23,12 +23,12 @@ package struct MaskValues: Sendable {
     let values = map.classes.keys.sorted()
     let listed = values.filter { map.classes[$0]! == nil }
     let others = map.ignoringOthers ? (0...255).reversed().map { UInt8($0) }.filter { map.classes[$0] == nil } : []
-    guard let ignore = [listed, others].joined().first(where: { $0 == LabelMap.ignore }) ?? listed.first ?? others.first
-    else {
+    let ignoring = listed + others
+    guard let ignore = ignoring.contains(LabelMap.ignore) ? LabelMap.ignore : ignoring.first else {
       let free = (0...255).reversed().first { map.classes[UInt8($0)] == nil } ?? 255
       throw DatasetError(
-        description: "data.label_map has no value for pixels that nobody has decided, which masks need; add one to it, such "
-          + "as \(free): ignore")
+        description: "data.label_map has no value for pixels that nobody has decided, which masks need; add one to it, "
+          + "such as \(free): ignore")
     }
     self.ignore = ignore
     ofClass = (0..<data.classes).map { c in values.first { map.classes[$0]! == UInt8(c) } ?? ignore }

@@ -81,7 +81,8 @@ package struct LabelReview {
         score < Self.leastScore
         ? .none
         : isShift
-          ? .shifted : reverse.map { 4 * excess($0) > Double(contradictions.inner[$0.label]) } ?? false
+          ? .shifted
+          : reverse.map { 4 * excess($0) > Double(contradictions.inner[$0.label]) } ?? false
             ? .swapped : .wrongClass
       let pair = kind == .swapped || kind == .wrongClass ? worst : nil
       return LabelFinding(

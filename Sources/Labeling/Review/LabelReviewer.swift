@@ -1,8 +1,7 @@
 import Configuration
 import Dataset
 import Distributed
-import Network
-import Trainer
+import Transforms
 
 /// Looks all labeled images over for masks that a network contradicts. Two passes: the first learns how sure the network is of
 /// each class, the second what that contradicts.
@@ -67,7 +66,7 @@ package struct LabelReviewer {
     let (image, labels) = try set.labeledImage(finding.image)
     let prediction = try predictor.predict(image, representation: false)
     var picture = OverlayPicture(image)
-    for (p, label) in labels.values.enumerated() where label != UInt8.max && prediction.classes[p] != label {
+    for (p, label) in labels.values.enumerated() where label != LabelMap.ignore && prediction.classes[p] != label {
       let color = colors[Int(prediction.classes[p])]
       if color == [0, 0, 0] { picture.stripe(at: p) } else { picture.mix(color, at: p) }
     }

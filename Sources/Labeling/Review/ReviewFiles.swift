@@ -30,7 +30,8 @@ package struct ReviewFiles {
     _ findings: [LabelFinding], _ set: any ImageSet, names: [String], _ facts: JSONLine, classNames: [String]
   ) throws {
     var table = Table([
-      "place", "image", "score", "kind", "labeled", "seen", "share", "left", "top", "width", "height", "down", "right", "words",
+      "place", "image", "score", "kind", "labeled", "seen", "share", "left", "top", "width", "height", "down", "right",
+      "words",
       "path", "mask", "overlay",
     ])
     var objects: [JSONLine] = []

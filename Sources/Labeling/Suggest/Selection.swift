@@ -29,13 +29,13 @@ package struct Selection {
   }
 
   /// The greatest that each part can be.
-  static let weights = Parts(classes: 1, coverage: 0.5, doubt: 0.5)
+  static let weights = Parts(classes: 1, coverage: 0.5, doubt: 0.25)
   /// No image counts for more than so many average ones, of any class.
   private static let mostOfAClass = 5.0
 
   private let candidates: [ImageSummary]
   private let labeled: [ImageSummary]
-  private let need: ClassNeed
+  let need: ClassNeed
   private let gamma: Double
   /// The median distance of two images.
   package let typicalDistance: Double
@@ -90,7 +90,9 @@ package struct Selection {
           distance: distances[image].isFinite ? distances[image] : nil, unreliable: unreliable[image],
           classes: added.indices.filter { added[$0] > 0 }.sorted { (added[$1], $0) < (added[$0], $1) }))
       for c in present.indices { present[c] += shown.candidates[image][c] }
-      for other in open { distances[other] = min(distances[other], Likeness.distance(candidates[other], candidates[image])) }
+      for other in open {
+        distances[other] = min(distances[other], Likeness.distance(candidates[other], candidates[image]))
+      }
       for other in open.sorted()
       where Likeness.areNearDuplicates(candidates[other], candidates[image], typical: typicalDistance) {
         open.remove(other)

@@ -83,7 +83,8 @@ package struct SuggestionFiles {
   /// - Throws: `FileError`.
   package func writeTables(_ suggestions: [Suggestion], _ facts: JSONLine, classNames: [String]) throws {
     var table = Table([
-      "place", "image", "path", "score", "classes_score", "coverage_score", "doubt_score", "unreliable", "distance", "classes",
+      "place", "image", "path", "score", "classes_score", "coverage_score", "doubt_score", "unreliable", "distance",
+      "classes",
       "reason", "mask", "overlay",
     ])
     var objects: [JSONLine] = []

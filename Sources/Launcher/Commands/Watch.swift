@@ -42,10 +42,11 @@ struct Watch: ParsableCommand {
   /// Redraws the view until the run is over.
   private func follow(_ run: RunWatch, on terminal: WatchTerminal) {
     terminal.enter()
-    while true {
-      terminal.draw(run)
-      guard !run.state.isOver, !terminal.wait(interval) { terminal.draw(run) } else { break }
+    terminal.draw(run)
+    while !run.state.isOver {
+      if terminal.wait(interval, redraw: { terminal.draw(run) }) { break }
       run.update()
+      terminal.draw(run)
     }
     terminal.leave()
     summarize(run)
@@ -59,7 +60,8 @@ struct Watch: ParsableCommand {
     while true {
       for warning in run.warnings.dropFirst(warnings) { RankedProcess.say(warning) }
       for one in run.progress.evaluations.dropFirst(evaluations) {
-        RankedProcess.say("step \(one.step + 1)  mIoU " + String(format: "%.2f %% (%@)", 100 * one.meanIoU, one.network))
+        RankedProcess.say(
+          "step \(one.step + 1)  mIoU " + String(format: "%.2f %% (%@)", 100 * one.meanIoU, one.network))
       }
       // A resumed run may have gone back.
       (warnings, evaluations) = (run.warnings.count, run.progress.evaluations.count)

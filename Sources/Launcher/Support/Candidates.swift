@@ -38,8 +38,9 @@ struct Candidates {
     var files: [String] = []
     for argument in arguments {
       // A list as the data set's layout reads it; any other is one of paths.
-      if argument.lowercased().hasSuffix(".txt"), FileManager.default.fileExists(atPath: argument), data.kind != .shapes,
-        let set = try? source?.open(list: Self.absolute(argument), labeled: false), set.problems.isEmpty
+      if argument.lowercased().hasSuffix(".txt"), FileManager.default.fileExists(atPath: argument),
+        data.kind != .shapes, let set = try? source?.open(list: Self.absolute(argument), labeled: false),
+        set.problems.isEmpty
       {
         add(set)
       } else {
@@ -80,7 +81,9 @@ struct Candidates {
       guard let set = try? source?.open(role) else { continue }
       let known = Set((0..<set.count).map { Self.identity(set.source($0).image) })
       let rest = images.filter { !known.contains(Self.identity($0.path)) }
-      if rest.count < images.count { notes.append("\(images.count - rest.count) of the images are \(what) and left out") }
+      if rest.count < images.count {
+        notes.append("\(images.count - rest.count) of the images are \(what) and left out")
+      }
       images = rest
     }
   }

@@ -30,26 +30,35 @@ enum OwnFolder {
     }
   }
 
-  /// Names for files, one for each text: the text without its extension, as far as it can be a path below a folder, and with a
-  /// number where another has the same.
-  static func names(for texts: [String], droppingExtension: Bool = true) -> [String] {
+  /// Names for files, one for each image: what its list calls it, without extension, and with a number where another has the same.
+  ///
+  /// - Parameters:
+  ///   - lines: of lists; of two paths in a line the first counts.
+  ///   - paths: of the images, which tell whether a space in a line is part of a name.
+  static func names(for lines: [String], at paths: [String]) -> [String] {
     var taken: Set<String> = []
-    return texts.map { text in
-      let first = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? text
-      var parts = first.split(separator: "/").map(String.init).filter { $0 != "." && $0 != ".." }
-      if droppingExtension, let last = parts.popLast() {
-        let suffix = URL(fileURLWithPath: last).pathExtension.lowercased()
-        parts.append(["jpg", "jpeg", "png"].contains(suffix) ? String(last.dropLast(suffix.count + 1)) : last)
-      }
-      let stem = parts.isEmpty || parts == [""] ? "image" : parts.joined(separator: "/")
-      var name = stem
+    return zip(lines, paths).map { line, path in
+      let isName = stem(path).hasSuffix(stem(line))
+      let text = isName ? line : line.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? line
+      let parts = stem(text).split(separator: "/").map(String.init).filter { $0 != "." }
+      // A path from elsewhere would make folders that lead nowhere.
+      let isElsewhere = text.hasPrefix("/") || parts.contains("..")
+      let wanted = isElsewhere ? parts.last ?? "" : parts.joined(separator: "/")
+      let name = wanted.isEmpty || wanted == ".." ? "image" : wanted
+      var free = name
       var number = 2
       // Some file systems do not tell capitals from small letters.
-      while !taken.insert(name.lowercased()).inserted {
-        name = "\(stem)-\(number)"
+      while !taken.insert(free.lowercased()).inserted {
+        free = "\(name)-\(number)"
         number += 1
       }
-      return name
+      return free
     }
+  }
+
+  /// A path without the ending of an image.
+  private static func stem(_ path: String) -> String {
+    let suffix = URL(fileURLWithPath: path).pathExtension
+    return ["jpg", "jpeg", "png"].contains(suffix.lowercased()) ? String(path.dropLast(suffix.count + 1)) : path
   }
 }

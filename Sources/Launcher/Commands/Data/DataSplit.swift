@@ -152,8 +152,9 @@ extension DataCommand {
         let number = try number(text.trimmingCharacters(in: .whitespaces), of: taken.count + rest.count, "--labeled")
         guard number >= taken.count else {
           throw ConfigurationFailure(
-            description: "--labeled \(text): the lists of --take have \(taken.count) images already; leave --labeled out to "
-              + "label these alone")
+            description:
+              "--labeled \(text): the lists of --take have \(taken.count) images already; leave --labeled out "
+              + "to label these alone")
         }
         let (chosen, others) = order.split(number - taken.count)
         files.append(make("\(number)/labeled.txt", (taken + chosen.map { rest[$0] }).sorted()))
@@ -169,8 +170,9 @@ extension DataCommand {
         for line in try ImageList(path, in: [""]).lines {
           guard let place = places[line.text] else {
             throw ConfigurationFailure(
-              description: "\(path), line \(line.number): \(line.text) is not in \(list); lines of --take have to stand there "
-                + "as they are")
+              description:
+                "\(path), line \(line.number): \(line.text) is not in \(list); lines of --take have to stand "
+                + "there as they are")
           }
           taken.insert(place)
         }

@@ -77,7 +77,8 @@ struct Review: ParsableCommand {
   ) throws {
     let data = applied.configuration.data
     let first = review.findings.prefix(number).filter { $0.kind != .none }
-    let names = OwnFolder.names(for: first.map { set.line($0.image) })
+    let names = OwnFolder.names(
+      for: first.map { set.line($0.image) }, at: first.map { set.source($0.image).image })
     try ranks.together { if ranks.rank == 0 { try files.prepare(names) } }
     try ranks.together {
       for place in stride(from: ranks.rank, to: first.count, by: ranks.size) {
@@ -98,7 +99,8 @@ struct Review: ParsableCommand {
     let shown = findings.prefix(number).filter { $0.kind != .none }
     let width = max(5, shown.map { set.line($0.image).count }.max() ?? 0)
     if !shown.isEmpty {
-      RankedProcess.say("     score  " + "image".padding(toLength: width, withPad: " ", startingAt: 0) + "  what is wrong")
+      let head = "image".padding(toLength: width, withPad: " ", startingAt: 0)
+      RankedProcess.say("     score  \(head)  what is wrong")
     }
     for (place, one) in shown.enumerated() {
       RankedProcess.say(

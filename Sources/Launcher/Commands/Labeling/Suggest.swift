@@ -83,7 +83,7 @@ struct Suggest: ParsableCommand {
         need: ClassNeed(state.matrix, survey.images.map(\.summary), classes: data.classes), gamma: level.gamma)
       let outcome = selection.choose(number)
       let chosen = outcome.choices.map { candidates.images[survey.images[$0.image].index] }
-      let names = OwnFolder.names(for: chosen.map(\.line))
+      let names = OwnFolder.names(for: chosen.map(\.line), at: chosen.map(\.path))
       let files = try ranks.together { try SuggestionFiles(output, gamma: level.gamma, data) }
       try ranks.together { if ranks.rank == 0 { try files.prepare(names) } }
       try ranks.together {
@@ -168,9 +168,10 @@ struct Suggest: ParsableCommand {
         "note: \(outcome.duplicates.count) near-duplicates of labeled or suggested images are left out")
     }
     if suggestions.count < number {
-      RankedProcess.say("note: -n \(number) is more than there are: \(suggestions.count) of \(count) images are suggested")
+      RankedProcess.say(
+        "note: -n \(number) is more than there are: \(suggestions.count) of \(count) images are suggested")
     }
-    RankedProcess.say(
-      "\(suggestions.count) of \(count) images, " + String(format: "γ %.4f", level.gamma) + " (\(level.source))  \(output)")
+    let gamma = String(format: "γ %.4f", level.gamma)
+    RankedProcess.say("\(suggestions.count) of \(count) images, \(gamma) (\(level.source))  \(output)")
   }
 }
