@@ -8,9 +8,14 @@ import Transforms
 package struct LabelReviewer {
   private let predictor: ImagePredictor
   private let classes: Int
+  private let admit: (RGBImage, _ path: String) throws -> Void
 
-  package init(_ predictor: ImagePredictor, _ configuration: Configuration) {
-    self.predictor = predictor
+  /// - Parameter admit: throws a ``DatasetError`` for an image that is too large.
+  package init(
+    _ predictor: ImagePredictor, _ configuration: Configuration,
+    admit: @escaping (RGBImage, _ path: String) throws -> Void = { _, _ in }
+  ) {
+    (self.predictor, self.admit) = (predictor, admit)
     classes = configuration.data.classes
   }
 
@@ -29,6 +34,7 @@ package struct LabelReviewer {
     for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
       do {
         let (image, labels) = try set.namingOrigin(of: index) { try set.labeledImage(index) }
+        try admit(image, set.source(index).image)
         let prediction = try predictor.predict(image, representation: false)
         confidence.add(prediction, labels)
         shifts[index] = MaskShift.best(prediction, labels)

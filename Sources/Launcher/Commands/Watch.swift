@@ -50,7 +50,7 @@ struct Watch: ParsableCommand {
     }
     terminal.leave()
     summarize(run)
-    if let signal = terminal.signal { exit(128 + signal) }
+    if let signal = terminal.signal { Foundation.exit(128 + signal) }
   }
 
   /// Tells what is new, in lines, until the run is over.

@@ -34,10 +34,15 @@ struct AppliedNetwork {
   func read(_ candidate: Candidates.Candidate) throws -> RGBImage {
     let (image, facts) = try candidate.read()
     if let flaw = facts?.flaw { RankedProcess.show("warning: \(candidate.path): \(flaw)", isError: true) }
-    try memory.require(
-      height: image.height, width: image.width, candidate.path, probabilities: true,
-      available: ProcessMemory.grantable / neighbours)
+    try admit(image, candidate.path)
     return image
+  }
+
+  /// - Throws: ``DatasetError`` where the image is too large for the memory there is.
+  func admit(_ image: RGBImage, _ path: String) throws {
+    try memory.require(
+      height: image.height, width: image.width, path, probabilities: true,
+      available: ProcessMemory.grantable / neighbours)
   }
 
   /// Summaries of images, on every rank alike, and how many could not be read.

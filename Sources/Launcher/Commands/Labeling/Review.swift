@@ -49,7 +49,7 @@ struct Review: ParsableCommand {
         try set.requireComplete()
         return set
       }
-      let reviewer = LabelReviewer(applied.predictor, applied.configuration)
+      let reviewer = LabelReviewer(applied.predictor, applied.configuration, admit: applied.admit)
       var bar = ranks.rank == 0 ? ProgressBar(total: 2 * set.count, label: "review") : nil
       let (review, failures) = try reviewer.review(set, ranks: ranks) { error in
         bar?.clear()

@@ -138,6 +138,7 @@ struct Suggest: ParsableCommand {
     }
     let survey = try applied.survey(set.count, "labeled", ranks) { index in
       let (image, labels) = try set.namingOrigin(of: index) { try set.labeledImage(index) }
+      try applied.admit(image, set.source(index).image)
       return ImageSummary(image, try applied.predictor.predict(image, representation: true), labels: labels)
     }
     return (survey.images.map(\.summary), survey.failures)
