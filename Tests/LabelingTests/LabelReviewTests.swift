@@ -16,6 +16,7 @@ final class LabelReviewTests: SeededTestCase {
       let margin = Contradictions.margin(height: Scene.height, width: Scene.width)
       return LabelEvidence(
         image: index, shift: MaskShift.best(predictions[index], masks[index]),
+        exchange: MaskExchange.best(predictions[index], masks[index]),
         contradictions: Contradictions(
           masks[index], seen: ClassConfidence.seen(predictions[index], thresholds), classes: Scene.classes,
           margin: margin))
@@ -76,6 +77,26 @@ final class LabelReviewTests: SeededTestCase {
     masks[1].values = masks[1].values.enumerated().map { $0 % Scene.width < Scene.width / 2 ? 255 : $1 }
     let findings = try review(masks, truth.map { Scene.prediction($0) }).findings
     for finding in findings { XCTAssertEqual(finding.kind, .none, "\(finding)") }
+  }
+
+  /// Two classes of which the network is never sure are found to be exchanged nevertheless.
+  func testExchangeOfHardClasses() throws {
+    let truth = Scene.truth(4)
+    let mask = Scene.swapped(truth, 2, 3)
+    // Most of house and tree looks like ground, and a little like what it is.
+    let plain = Scene.prediction(truth)
+    let plane = truth.values.count
+    var probabilities = plain.probabilities
+    for p in 0..<plane where truth.values[p] >= 2 {
+      let own = Int(truth.values[p])
+      for c in 0..<4 { probabilities[c * plane + p] = c == 1 ? 0.6 : c == own ? 0.3 : 0.05 }
+    }
+    let prediction = ImagePrediction(height: truth.height, width: truth.width, probabilities: probabilities)
+    let exchange = MaskExchange.best(prediction, mask)
+    XCTAssertEqual([exchange.first, exchange.second], [2, 3])
+    let exchanged = mask.values.count { $0 >= 2 }
+    XCTAssertEqual(exchange.gain, 0.25 * Double(exchanged) / Double(plane), accuracy: 1e-4)
+    XCTAssertEqual(MaskExchange.best(prediction, truth).gain, 0)
   }
 
   func testWords() {

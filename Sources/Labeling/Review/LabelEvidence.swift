@@ -3,13 +3,15 @@ struct LabelEvidence: Sendable, Equatable {
   /// The image's place in the list.
   let image: Int
   let shift: MaskShift
+  let exchange: MaskExchange
   let contradictions: Contradictions
 
   // MARK: Between ranks
 
-  /// The numbers that it takes to send it: `image`, the shift, and the contradictions.
+  /// The numbers that it takes to send it: `image`, the shift, the exchange, and the contradictions.
   var packed: [Double] {
     var numbers = [Double(image), Double(shift.down), Double(shift.right), shift.gain]
+    numbers += [Double(exchange.first), Double(exchange.second), exchange.gain]
     numbers += [Double(contradictions.labeled)] + contradictions.inner.map { Double($0) }
     numbers.append(Double(contradictions.pairs.count))
     for pair in contradictions.pairs {
@@ -24,6 +26,7 @@ struct LabelEvidence: Sendable, Equatable {
     func next() -> Double { numbers.popFirst() ?? 0 }
     image = Int(next())
     shift = MaskShift(down: Int(next()), right: Int(next()), gain: next())
+    exchange = MaskExchange(first: Int(next()), second: Int(next()), gain: next())
     var contradictions = Contradictions(classes: classes)
     contradictions.labeled = Int(next())
     contradictions.inner = (0..<classes).map { _ in Int(next()) }
@@ -35,8 +38,8 @@ struct LabelEvidence: Sendable, Equatable {
     self.contradictions = contradictions
   }
 
-  init(image: Int, shift: MaskShift, contradictions: Contradictions) {
-    (self.image, self.shift, self.contradictions) = (image, shift, contradictions)
+  init(image: Int, shift: MaskShift, exchange: MaskExchange, contradictions: Contradictions) {
+    (self.image, self.shift, self.exchange, self.contradictions) = (image, shift, exchange, contradictions)
   }
 }
 

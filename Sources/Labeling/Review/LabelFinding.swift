@@ -16,7 +16,7 @@ package struct LabelFinding: Sendable, Equatable {
 
   /// The image's place in the list.
   package let image: Int
-  /// Share of the labeled pixels that are probably wrong; see ``LabelReview``.
+  /// How much of the mask is probably wrong; see ``LabelReview``.
   package let score: Double
   package let kind: Kind
   /// The class of the mask and the class that is seen instead, where ``kind`` is about classes.
@@ -33,22 +33,22 @@ package struct LabelFinding: Sendable, Equatable {
 
 /// Labeled images in the order in which their masks are probably wrong.
 ///
-/// The score of an image is the sum of two parts:
+/// The score of an image is the sum of three parts, each a share of its labeled pixels:
+/// - *shift*: the gain in the mean probability of the labels where the mask is moved back (``MaskShift``), less the median gain
+///   over all images, which a network has that was trained on shifted masks throughout;
+/// - *exchange*: the same where two classes are exchanged (``MaskExchange``), which no image has but a damaged one;
 /// - *class*: of all pairs of classes, the most pixels that have the one and are seen as the other with confidence, less twice as
-///   many as the other images let expect, as a share of the labeled pixels. What the network confuses everywhere is no
-///   sign of a wrong mask; neither is a boundary, from which pixels keep a margin.
-/// - *shift*: twice the gain in the probability of the labels where the mask is moved back (``MaskShift``), less the median
-///   gain over all images, which a network has that was trained on shifted masks throughout.
+///   many as the other images let expect. What the network confuses everywhere is no sign of a wrong mask; neither is a
+///   boundary, from which pixels keep a margin. It counts a quarter: hard images have such pixels too.
 package struct LabelReview {
   /// Worst first.
   package let findings: [LabelFinding]
 
-  /// Weight of the gain of a shift. A shift makes pixels wrong along boundaries alone, where half of a probability is much.
-  private static let shiftWeight = 2.0
+  private static let classWeight = 0.25
   /// Contradictions that are expected count so many times.
   private static let tolerance = 2.0
   /// Less is no finding, but what networks and masks differ in anyway.
-  private static let leastScore = 0.005
+  private static let leastScore = 0.003
 
   init(_ evidence: [LabelEvidence], classes: Int) {
     // Counts over all images, by pair.
@@ -70,30 +70,41 @@ package struct LabelReview {
         return max(0, Double(pair.count) - Self.tolerance * min(1, rate) * Double(own))
       }
       let worst = contradictions.pairs.max { excess($0) < excess($1) }
-      let ofClass = worst.map { excess($0) / Double(max(1, contradictions.labeled)) } ?? 0
-      let ofShift = Self.shiftWeight * max(0, one.shift.gain - usual)
-      let isShift = ofShift > ofClass
-      let reverse = worst.flatMap { worst in
-        contradictions.pairs.first { $0.label == worst.seen && $0.seen == worst.label }
-      }
-      let score = ofClass + ofShift
-      let kind: LabelFinding.Kind =
-        score < Self.leastScore
-        ? .none
-        : isShift
-          ? .shifted
-          : reverse.map { 4 * excess($0) > Double(contradictions.inner[$0.label]) } ?? false
-            ? .swapped : .wrongClass
-      let pair = kind == .swapped || kind == .wrongClass ? worst : nil
-      return LabelFinding(
-        image: one.image, score: score, kind: kind, label: pair?.label, seen: pair?.seen, box: pair?.box,
-        share: pair.map { Double($0.count) / Double(max(1, contradictions.inner[$0.label])) } ?? 0,
-        down: kind == .shifted ? one.shift.down : 0, right: kind == .shifted ? one.shift.right : 0)
+      let parts: [(kind: LabelFinding.Kind, score: Double)] = [
+        (.shifted, max(0, one.shift.gain - usual)),
+        (.swapped, one.exchange.gain),
+        (
+          .wrongClass,
+          Self.classWeight * (worst.map { excess($0) / Double(max(1, contradictions.labeled)) } ?? 0)
+        ),
+      ]
+      let score = parts.reduce(0) { $0 + $1.score }
+      let kind = score < Self.leastScore ? .none : parts.max { $0.score < $1.score }!.kind
+      return LabelFinding(one, kind: kind, score: score, worst: worst)
     }.sorted { ($1.score, $0.image) < ($0.score, $1.image) }
   }
 }
 
 extension LabelFinding {
+  /// - Parameter worst: the pair of classes that are contradicted most.
+  fileprivate init(_ evidence: LabelEvidence, kind: Kind, score: Double, worst: Contradictions.Pair?) {
+    (image, self.kind, self.score) = (evidence.image, kind, score)
+    let exchange = evidence.exchange, pairs = evidence.contradictions.pairs
+    let pair: Contradictions.Pair? =
+      switch kind {
+      case .wrongClass: worst
+      // The greater of the two areas, as far as they are seen with confidence.
+      case .swapped:
+        pairs.filter { [$0.label, $0.seen].sorted() == [exchange.first, exchange.second] }.max { $0.count < $1.count }
+      case .shifted, .none: nil
+      }
+    label = pair?.label ?? (kind == .swapped ? exchange.first : nil)
+    seen = pair?.seen ?? (kind == .swapped ? exchange.second : nil)
+    box = pair?.box
+    share = pair.map { Double($0.count) / Double(max(1, evidence.contradictions.inner[$0.label])) } ?? 0
+    (down, right) = kind == .shifted ? (evidence.shift.down, evidence.shift.right) : (0, 0)
+  }
+
   /// In words, such as `tree is labeled where car is seen, and car where tree (82 % of its pixels), at x 12–80, y 30–61`.
   package func words(_ name: (Int) -> String) -> String {
     func place() -> String {
@@ -102,8 +113,8 @@ extension LabelFinding {
     let percent = String(format: "%.0f %%", 100 * share)
     switch kind {
     case .swapped:
-      return "\(name(label!)) and \(name(seen!)) are probably swapped: \(percent) of \(name(label!)) looks like "
-        + "\(name(seen!)), and the reverse\(place())"
+      return "\(name(label!)) and \(name(seen!)) are probably swapped"
+        + (share > 0 ? ": \(percent) of \(name(label!)) looks like \(name(seen!))" : "") + place()
     case .wrongClass:
       return "\(name(label!)) is labeled where \(name(seen!)) is seen: \(percent) of its pixels\(place())"
     case .shifted:

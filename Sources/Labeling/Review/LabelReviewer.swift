@@ -29,7 +29,7 @@ package struct LabelReviewer {
     _ set: any ImageSet, ranks: Communicator, failed: (DatasetError) -> Void, progress: (Int) -> Void
   ) throws -> (review: LabelReview, failures: Int) {
     var confidence = ClassConfidence(classes: classes)
-    var shifts: [Int: MaskShift] = [:]
+    var shifts: [Int: (MaskShift, MaskExchange)] = [:]
     var failures = 0, done = 0
     for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
       do {
@@ -37,7 +37,7 @@ package struct LabelReviewer {
         try admit(image, set.source(index).image)
         let prediction = try predictor.predict(image, representation: false)
         confidence.add(prediction, labels)
-        shifts[index] = MaskShift.best(prediction, labels)
+        shifts[index] = (MaskShift.best(prediction, labels), MaskExchange.best(prediction, labels))
       } catch let error as DatasetError {
         failures += 1
         failed(error)
@@ -49,12 +49,14 @@ package struct LabelReviewer {
     let thresholds = confidence.thresholds
     var packed: [Double] = []
     for index in stride(from: ranks.rank, to: set.count, by: ranks.size) {
-      if let shift = shifts[index] {
+      if let (shift, exchange) = shifts[index] {
         let (image, labels) = try set.labeledImage(index)
         let seen = ClassConfidence.seen(try predictor.predict(image, representation: false), thresholds)
         let margin = Contradictions.margin(height: labels.height, width: labels.width)
         let contradictions = Contradictions(labels, seen: seen, classes: classes, margin: margin)
-        packed += LabelEvidence(image: index, shift: shift, contradictions: contradictions).packed
+        packed +=
+          LabelEvidence(image: index, shift: shift, exchange: exchange, contradictions: contradictions)
+          .packed
       }
       done += 1
       progress(done)
