@@ -274,9 +274,9 @@ extension Configuration {
   public struct U2PL: Sendable, Equatable {
     /// Whether to learn from unlabeled images at all.
     public var enabled = true
-    /// α₀: share of pixels taken as unreliable at epoch 0. In epoch t of T it is α₀ · (1 − t/T), also when pseudo-labels
-    /// start later.
+    /// α₀ and α_T: share of pixels taken as unreliable at epoch 0 and at the end.
     public var alpha0 = 0.2
+    public var alphaEnd = 0.0
     /// δ_p: an anchor's class has more than this probability.
     public var deltaP = 0.3
     /// r_l, always below ``highRank``.
@@ -312,6 +312,11 @@ extension Configuration {
     public var threshold = Threshold.global
     /// Upper limit of the teacher's averaging factor; nil derives it from the length of the run.
     public var emaDecay: Double? = 0.99
+
+    /// α_t = α_T + (α₀ − α_T) (1 − t/T) of epoch t of T, also when pseudo-labels start later.
+    public func alpha(epoch: Int, of epochs: Int) -> Double {
+      alphaEnd + (alpha0 - alphaEnd) * max(0, 1 - Double(epoch) / Double(epochs))
+    }
 
     init(classes: Int = 21) {
       capacity = Self.publishedCapacity(classes: classes)

@@ -109,10 +109,7 @@ public final class TrainingRun {
     self.attributes = attributes
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
-    try ranks.together {
-      try configuration.requireSeveralValues()
-      try configuration.requireFolds(of: sets.labeled.count)
-    }
+    try ranks.together { try configuration.requireSeveralValues() }
     guard schedule.totalSteps <= Int(UInt32.max) else {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
@@ -155,7 +152,7 @@ public final class TrainingRun {
       }
       if let events { records?.tell(events) }
     }
-    for warning in configuration.warnings(review) {
+    for warning in configuration.warnings(review, labeledCount: sets.labeled.count) {
       self.say("warning: \(warning)")
       log.warn(warning)
     }
@@ -171,7 +168,7 @@ public final class TrainingRun {
         + "\(schedule.stepsPerEpoch) steps, "
         + (configuration.u2pl.enabled
           ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)"
-            + (configuration.schedule.supervisedEpochs == nil ? " at the latest" : "") : "supervised only")
+            + (configuration.schedule.supervisedEpochs == nil && evidence != nil ? " at the latest" : "") : "supervised only")
         + "; \(directory.path)")
     events?.tell(
       .start(
