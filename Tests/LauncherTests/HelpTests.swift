@@ -28,6 +28,15 @@ final class HelpTests: CommandTestCase {
           "--overwrite", "exit code is then 3",
         ]
       ),
+      (
+        ["suggest"],
+        [
+          "--checkpoint <path>", "<images> ...", "-n, --number <count>", "-o, --output <dir>", "--unreliable <share>",
+          "255",
+        ]
+      ),
+      (["review"], ["--checkpoint <path>", "-n, --number <count>", "-o, --output <dir>", "data.labeled"]),
+      (["watch"], ["<run>", "--plain", "--once", "--interval <seconds>"]),
       (["inspect"], ["<checkpoint>", "--datasets", "--config", "--verify"]),
       (["weights"], ["import", "export", "show", "docs/weights.md"]),
       (

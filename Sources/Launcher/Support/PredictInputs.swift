@@ -23,8 +23,9 @@ struct PredictInputs {
   ///   - arguments: images, folders, and lists, whose names end in `.txt`.
   ///   - root: the data set's, where lists may lead.
   ///   - output: the folder of results.
+  ///   - distinct: whether names have to be distinct, because files are called by them.
   /// - Throws: ``ConfigurationFailure``.
-  init(_ arguments: [String], root: String, output: String) throws {
+  init(_ arguments: [String], root: String, output: String, distinct: Bool = true) throws {
     self.root = root
     self.output = Self.canonical(output)
     for argument in arguments {
@@ -42,7 +43,7 @@ struct PredictInputs {
         add(argument, name: Self.stem(argument))
       }
     }
-    try requireDistinctNames()
+    if distinct { try requireDistinctNames() }
   }
 
   /// Each name in a folder once, by whatever path it is reached; a link to an image is an image of its own.
