@@ -1,0 +1,38 @@
+import ArgumentParser
+import Files
+import Report
+
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compares the results of two arms of runs, seed by seed.",
+    usage: "u2pl compare <a> … -- <b> …",
+    discussion: """
+      Of each number the means of both arms, the mean difference B − A of runs with equal seeds, and its 95 % interval by \
+      Student's t. An interval that holds 0 shows no difference. u2pl launch --seeds makes such runs. For example:
+
+        u2pl compare runs/sup-seed-0 runs/sup-seed-1 runs/sup-seed-2 -- runs/u2pl-seed-0 runs/u2pl-seed-1 runs/u2pl-seed-2
+      """)
+
+  @Argument(help: ArgumentHelp("Directories of the runs of arm A.", valueName: "a"))
+  var first: [String]
+
+  @Argument(parsing: .postTerminator, help: ArgumentHelp("Those of arm B.", valueName: "b"))
+  var second: [String] = []
+
+  func validate() throws {
+    if second.isEmpty {
+      throw ValidationError("compare needs two arms: u2pl compare runs/a-0 runs/a-1 -- runs/b-0 runs/b-1")
+    }
+  }
+
+  func run() throws {
+    do {
+      let comparison = try Comparison(first.map(RunReader.open), second.map(RunReader.open))
+      for line in comparison.lines { print(line) }
+    } catch let error as ReportError {
+      try ReportCommand.refuse(error.description)
+    } catch let error as FileError {
+      try ReportCommand.refuse(error.description)
+    }
+  }
+}
