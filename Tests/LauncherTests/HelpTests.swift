@@ -4,14 +4,14 @@ import XCTest
 final class HelpTests: CommandTestCase {
   func testEveryCommandExplainsItself() throws {
     let commands: [(command: [String], says: [String])] = [
-      ([], ["train", "launch", "evaluate", "predict", "inspect", "weights", "data", "bench", "mpirun", "Exit codes"]),
+      ([], ["train", "launch", "evaluate", "predict", "inspect", "weights", "data", "bench", "report", "compare", "mpirun", "Exit codes"]),
       (["train"], ["--config <file>", "--set <key=value>", "--resume <latest|path>", "--run <dir>", "mpirun"]),
       (
         ["launch"],
         [
           "-n <ranks>", "--hostfile <file>", "--max-restarts <count>", "--oversubscribe", "--probe-seconds <seconds>",
           "-x",
-          "--dry-run", "-- train", "Exit codes: 0",
+          "--seeds <0,1,2|0-4>", "--dry-run", "-- train", "Exit codes: 0",
         ]
       ),
       (
@@ -28,6 +28,8 @@ final class HelpTests: CommandTestCase {
           "--overwrite", "exit code is then 3",
         ]
       ),
+      (["report"], ["<run> ...", "-o, --output <file>", "docs/report.md"]),
+      (["compare"], ["u2pl compare <a> … -- <b> …", "95 % interval"]),
       (["inspect"], ["<checkpoint>", "--datasets", "--config", "--verify"]),
       (["weights"], ["import", "export", "show", "docs/weights.md"]),
       (

@@ -176,6 +176,9 @@ final class RunReportTests: CommandTestCase {
     try assertRefused(["report", "empty"], at: [nil], saying: "empty", "no metrics.jsonl")
     try assertRefused(["report", "run", "run"], at: [nil], saying: "-o FILE.html")
     try assertRefused(["report", "run", "-o", "other.html"], at: [nil], saying: "other.html", "no report")
+    for taken in ["run/metrics.jsonl", "run", "/dev/null"] {
+      try assertRefused(["report", "run", "-o", taken], at: [nil], saying: taken, "no report")
+    }
     try assertRefused(
       ["report", "run", "-o", "no/where.html"], at: [nil], saying: "no/where.html", "create the directory")
     try assertRefused(["compare", "run", "--", "rum"], at: [nil], saying: "rum", "no such run")

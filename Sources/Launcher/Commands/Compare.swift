@@ -13,21 +13,22 @@ struct Compare: ParsableCommand {
         u2pl compare runs/sup-seed-0 runs/sup-seed-1 runs/sup-seed-2 -- runs/u2pl-seed-0 runs/u2pl-seed-1 runs/u2pl-seed-2
       """)
 
-  @Argument(help: ArgumentHelp("Directories of the runs of arm A.", valueName: "a"))
-  var first: [String]
+  @Argument(
+    parsing: .captureForPassthrough,
+    help: ArgumentHelp("Directories of the runs of arm A, --, and those of arm B.", valueName: "runs"))
+  var runs: [String]
 
-  @Argument(parsing: .postTerminator, help: ArgumentHelp("Those of arm B.", valueName: "b"))
-  var second: [String] = []
+  private var arms: [[String]] { runs.split(separator: "--", omittingEmptySubsequences: false).map(Array.init) }
 
   func validate() throws {
-    if second.isEmpty {
-      throw ValidationError("compare needs two arms: u2pl compare runs/a-0 runs/a-1 -- runs/b-0 runs/b-1")
+    guard arms.count == 2, arms.allSatisfy({ !$0.isEmpty }) else {
+      throw ValidationError("compare takes two arms: u2pl compare runs/a-0 runs/a-1 -- runs/b-0 runs/b-1")
     }
   }
 
   func run() throws {
     do {
-      let comparison = try Comparison(first.map(RunReader.open), second.map(RunReader.open))
+      let comparison = try Comparison(arms[0].map(RunReader.open), arms[1].map(RunReader.open))
       for line in comparison.lines { print(line) }
     } catch let error as ReportError {
       try ReportCommand.refuse(error.description)

@@ -27,8 +27,10 @@ struct ReportCommand: ParsableCommand {
     do {
       let output = try output ?? ownReport()
       try Self.requireReport(output)
+      // A link stays one.
+      let file = URL(fileURLWithPath: output).resolvingSymlinksInPath().path
       let readers = try runs.map(RunReader.open)
-      try ReportPage.write(readers, to: output)
+      try ReportPage.write(readers, to: file)
       print(output)
     } catch let error as ReportError {
       try Self.refuse(error.description)
@@ -46,10 +48,12 @@ struct ReportCommand: ParsableCommand {
 
   /// Finds out before anything is read whether a file would be replaced that is no report.
   private static func requireReport(_ path: String) throws {
-    guard let file = FileHandle(forReadingAtPath: path) else { return }
-    defer { try? file.close() }
-    let start = (try? file.read(upToCount: 15)) ?? Data()
-    guard start.isEmpty || start == Data("<!DOCTYPE html>".utf8) else {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    // A device or a pipe would be replaced, not written to.
+    let isFile = status.st_mode & S_IFMT == S_IFREG
+    let start = isFile ? (try? FileHandle(forReadingAtPath: path)?.read(upToCount: 15)) ?? Data() : Data()
+    guard isFile, start.isEmpty || start == Data("<!DOCTYPE html>".utf8) else {
       throw ReportError(description: "\(path): is there already and is no report; choose another -o, or delete it")
     }
   }

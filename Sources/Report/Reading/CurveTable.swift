@@ -76,9 +76,10 @@ struct CurveTable: Sendable {
   }
 
   private mutating func halve() {
-    for name in columns.keys { columns[name]!.halve(rows: rows) }
-    steps = stride(from: 1, to: rows, by: 2).map { steps[$0] }
-    seconds = stride(from: 1, to: rows, by: 2).map { seconds[$0] }
+    let full = rows
+    for name in columns.keys { columns[name]!.halve(rows: full) }
+    steps = stride(from: 1, to: full, by: 2).map { steps[$0] }
+    seconds = stride(from: 1, to: full, by: 2).map { seconds[$0] }
     recordsPerRow *= 2
   }
 
