@@ -24,6 +24,10 @@ public struct RunDirectory: Sendable {
   /// Which images have been decoded once.
   public var verifiedPath: String { FileSystem.join(path, "verified") }
   public var checkpointsPath: String { FileSystem.join(path, "checkpoints") }
+  public var reportPath: String { FileSystem.join(path, "report.html") }
+  /// For a collector of metrics.
+  public var openMetricsPath: String { FileSystem.join(path, "metrics.prom") }
+  public var tensorBoardPath: String { FileSystem.join(path, "tensorboard") }
 
   /// The path of a step's checkpoint.
   public func checkpointPath(step: Int) -> String {

@@ -19,6 +19,9 @@ public struct Configuration: Sendable, Equatable {
   public var watchdog = Watchdog()
   public var evaluate = Evaluate()
   public var compute = Compute()
+  public var logs = Logs()
+  /// Whether the run writes `report.html` and the pictures in it.
+  public var report = true
   public var reduction = Reduction.ordered
 
   init() {}
@@ -406,6 +409,14 @@ extension Configuration {
     public var scales = [1.0]
     /// Whether the network also sees each image mirrored.
     public var flip = false
+  }
+
+  /// Files for other programs beside `metrics.jsonl`.
+  public struct Logs: Sendable, Equatable {
+    /// TensorBoard's event files, in `tensorboard/`.
+    public var tensorboard = false
+    /// `metrics.prom`, for a collector of metrics.
+    public var openmetrics = true
   }
 
   public struct Compute: Sendable, Equatable {

@@ -144,3 +144,15 @@ package enum FileSystem {
     return false
   }
 }
+
+extension FileSystem {
+  /// Puts a text at `path` in place of what is there.
+  package static func replace(_ path: String, text: String) throws {
+    var text = text
+    try replace(path) { _, descriptor in
+      guard text.withUTF8({ writeAll(descriptor, UnsafeRawBufferPointer($0)) }) else {
+        throw FileError.system("cannot be written", path)
+      }
+    }
+  }
+}
