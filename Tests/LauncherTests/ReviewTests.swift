@@ -44,7 +44,7 @@ final class ReviewTests: CommandTestCase {
       run: {seed: 7}
       data: {kind: folder, root: data, labeled: labeled.txt}
       batch: {labeled: 2}
-      augment: {crop: 48, mix: none}
+      augment: {crop: 48, mix: off}
       model: {encoder: resnet18, encoder_width: 0.25, width: 16, features: 16, dilations: [2, 4, 6], multi_grid: off,
               zero_init_residual: off}
       optimizer: {kind: adamw, learning_rate: 0.003, head_factor: 1, weight_decay: 0.01}

@@ -35,8 +35,7 @@ extension Selection {
   private func coverageWords(_ choice: Choice) -> String? {
     guard let distance = choice.distance else { return nil }
     return String(
-      format: "unlike what is labeled or suggested so far: %.2f from the nearest image, %.2f between any two", distance,
-      typicalDistance)
+      format: "unlike the images before it: %.2f from the nearest, %.2f between any two", distance, typicalDistance)
   }
 
   private static func doubtWords(_ choice: Choice, usual: Double) -> String {
