@@ -17,7 +17,7 @@
 
 PACKAGES = libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev hdf5-tools libdnnl-dev \
   libjpeg62-turbo-dev libpng-dev pkg-config
-TEST_PACKAGES = python3-h5py iproute2
+TEST_PACKAGES = python3-h5py python3-prometheus-client python3-venv iproute2
 
 # Containers run as root, which Open MPI asks to be told twice.
 export OMPI_ALLOW_RUN_AS_ROOT = 1
@@ -35,6 +35,7 @@ packages:
 
 test-packages:
 	@Scripts/install-packages $(PACKAGES) $(TEST_PACKAGES)
+	@Scripts/install-peers
 
 digest-packages:
 	@Scripts/install-packages $(PACKAGES) python3-h5py

@@ -21,6 +21,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     // C libraries: module maps and shims. Each is imported by one Swift module.
@@ -44,17 +45,23 @@ let package = Package(
     .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms"]),
     .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
     .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
-    .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
+    .target(name: "Configuration", dependencies: ["Files", .product(name: "Yams", package: "Yams")]),
     .target(
       name: "Method", dependencies: ["Compute", "Configuration", "Distributed", "Network", "Transforms"],
       swiftSettings: numeric),
     .target(name: "RunLogs", dependencies: ["Files"]),
     .target(name: "Liveness", dependencies: ["Distributed", "RunLogs"]),
     .target(
+      name: "Report", dependencies: ["Checkpoint", "Configuration", "Files", "RunLogs"],
+      resources: [.embedInCode("Page/report.css"), .embedInCode("Page/curves.js"), .embedInCode("Page/report.js")]),
+    .target(
+      name: "TensorBoard",
+      dependencies: ["Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+    .target(
       name: "Trainer",
       dependencies: [
         "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Liveness", "Method",
-        "Network", "RunLogs", "Transforms", "Weights",
+        "Network", "Report", "RunLogs", "TensorBoard", "Transforms", "Weights",
       ]),
     .target(
       name: "Measurement",
@@ -71,7 +78,7 @@ let package = Package(
       name: "Launcher",
       dependencies: [
         "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Labeling", "Measurement",
-        "Method", "Monitor", "Network", "RunLogs", "Supervisor", "Trainer", "Transforms", "Weights",
+        "Method", "Monitor", "Network", "Report", "RunLogs", "Supervisor", "Trainer", "Transforms", "Weights",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -103,6 +110,8 @@ let package = Package(
       dependencies: ["Compute", "Configuration", "Distributed", "Method", "Network", "Transforms", "TestSupport"],
       resources: [.copy("Expected")]),
     .testTarget(name: "RunLogsTests", dependencies: ["RunLogs"]),
+    .testTarget(name: "ReportTests", dependencies: ["Report", "TestSupport"]),
+    .testTarget(name: "TensorBoardTests", dependencies: ["TensorBoard", "TestSupport"]),
     .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs"]),
     .testTarget(name: "TrainerTests", dependencies: ["Checkpoint", "HDF5", "Trainer"]),
     .testTarget(name: "MeasurementTests", dependencies: ["Configuration", "Measurement", "TestSupport"]),

@@ -19,6 +19,9 @@ public struct Configuration: Sendable, Equatable {
   public var watchdog = Watchdog()
   public var evaluate = Evaluate()
   public var compute = Compute()
+  public var logs = Logs()
+  /// Whether the run writes `report.html` and the pictures in it.
+  public var report = true
   public var reduction = Reduction.ordered
 
   init() {}
@@ -50,6 +53,13 @@ extension Configuration {
     public var classes: [UInt8: UInt8?] = [:]
     /// Whether all other values are ignored; else they are errors.
     public var ignoringOthers = false
+  }
+
+  /// Where a value was written, such as `mine.yaml:3:9`, for messages. It is no part of the value: all are equal.
+  public struct Written: Sendable, Equatable {
+    public var place: String?
+
+    public static func == (_: Written, _: Written) -> Bool { true }
   }
 
   /// Colours of classes.
@@ -93,6 +103,8 @@ extension Configuration {
     public var kind = Kind.voc
     /// Folder that relative paths of this section start from; for ``Kind/hdf5`` the packed file itself.
     public var root = ""
+    /// Where ``root`` was written.
+    public var rootPlace = Written()
     /// `.count` for ``Kind/shapes``, else always `.file`; so are the two below.
     public var labeled = ListSource.file("")
     /// Never nil when ``U2PL/enabled``.
@@ -397,6 +409,14 @@ extension Configuration {
     public var scales = [1.0]
     /// Whether the network also sees each image mirrored.
     public var flip = false
+  }
+
+  /// Files for other programs beside `metrics.jsonl`.
+  public struct Logs: Sendable, Equatable {
+    /// TensorBoard's event files, in `tensorboard/`.
+    public var tensorboard = false
+    /// `metrics.prom`, for a collector of metrics.
+    public var openmetrics = true
   }
 
   public struct Compute: Sendable, Equatable {

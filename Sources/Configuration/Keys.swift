@@ -21,6 +21,11 @@ extension Configuration: Section {
       Field(section: "watchdog", \.watchdog, start: { _ in Watchdog() }),
       Field(section: "evaluate", \.evaluate, start: { _ in Evaluate() }),
       Field(section: "compute", \.compute, start: { _ in Compute() }),
+      Field(section: "logs", \.logs, start: { _ in Logs() }),
+      Field(
+        "report", \.report, in: Configuration(), .toggle,
+        "Whether the run keeps `report.html`, and the pictures in it, up to date at every evaluation; it changes no bit of what is "
+          + "computed."),
       Field(
         "reduction", \.reduction, in: Configuration(), .choice(),
         "How sums over ranks are formed: `ordered` gives the same bits on 1, 2, 4, … ranks, `mpi` uses MPI_Allreduce."),
@@ -397,6 +402,19 @@ extension Configuration.Compute: Section {
         "threads", \.threads, in: .init(), .orNull(.integer(1...4096, example: 2)), unit: "threads",
         "Threads of a rank; null means those that a resumed run had, else the node's cores divided by the ranks on it. Part "
           + "of what fixes the result's bits.")
+    ]
+  }
+}
+
+extension Configuration.Logs: Section {
+  static var fields: [Field<Self>] {
+    [
+      Field(
+        "tensorboard", \.tensorboard, in: .init(), .toggle,
+        "Whether losses, rates, evaluations and their pictures are also written for TensorBoard, into `tensorboard/`."),
+      Field(
+        "openmetrics", \.openmetrics, in: .init(), .toggle,
+        "Whether `metrics.prom` tells a collector of metrics, such as Prometheus' node exporter, how the run is doing."),
     ]
   }
 }

@@ -105,6 +105,12 @@ package enum FileSystem {
     return names.sorted()
   }
 
+  /// Whether there is a directory at `path`.
+  package static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// A file's bytes, nil where it cannot be read.
   package static func bytes(_ path: String) -> [UInt8]? { FileManager.default.contents(atPath: path).map(Array.init) }
 
@@ -136,5 +142,17 @@ package enum FileSystem {
     if end >= 0 { _ = ftruncate(descriptor, end) }
     errno = code
     return false
+  }
+}
+
+extension FileSystem {
+  /// Puts a text at `path` in place of what is there.
+  package static func replace(_ path: String, text: String) throws {
+    var text = text
+    try replace(path) { _, descriptor in
+      guard text.withUTF8({ writeAll(descriptor, UnsafeRawBufferPointer($0)) }) else {
+        throw FileError.system("cannot be written", path)
+      }
+    }
   }
 }

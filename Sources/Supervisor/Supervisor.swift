@@ -72,6 +72,9 @@ package final class Supervisor {
     return lines
   }
 
+  /// Whether a signal has asked the launch to end since it began.
+  package static var isAskedToStop: Bool { StopSignals.received != nil }
+
   // MARK: Attempts
 
   /// Supervises the run to its end.

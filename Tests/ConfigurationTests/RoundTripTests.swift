@@ -47,6 +47,8 @@ final class RoundTripTests: XCTestCase {
         watchdog: {seconds: 8}
         evaluate: {every_epochs: 3, mode: center_crop, scales: [0.5, 1.75], flip: on}
         compute: {threads: 3}
+        logs: {tensorboard: on, openmetrics: off}
+        report: off
         reduction: mpi
         """, source: "x.yaml")
     try checkRoundTrip(value)

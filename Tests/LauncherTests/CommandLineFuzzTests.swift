@@ -9,7 +9,9 @@ final class CommandLineFuzzTests: CommandTestCase {
     [
       ["inspect", "run/checkpoints/latest", "--verify", "--datasets"],
       ["logs", "run", "--rank", "0-1", "--step", "1..4", "--level", "info"],
-      ["logs", "run", "--slowest"], ["logs", "run", "--merge"], ["weights", "show", "run/checkpoints/latest"],
+      ["logs", "run", "--slowest"], ["logs", "run", "--merge"],
+      ["report", "run", "-o", "made.html"], ["compare", "run", "--", "run"],
+      ["weights", "show", "run/checkpoints/latest"],
       ["train", "--config", "gone.yaml", "--set", "run.seed=3", "--run", "other", "--resume", "latest", "--dry-run"],
       ["evaluate", "--checkpoint", "gone/latest", "--set", "data.root=gone"],
       ["predict", "--checkpoint", "gone.h5", "gone.png", "-o", "out"],

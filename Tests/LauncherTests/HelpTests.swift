@@ -4,14 +4,14 @@ import XCTest
 final class HelpTests: CommandTestCase {
   func testEveryCommandExplainsItself() throws {
     let commands: [(command: [String], says: [String])] = [
-      ([], ["train", "launch", "evaluate", "predict", "inspect", "weights", "data", "bench", "mpirun", "Exit codes"]),
+      ([], ["train", "launch", "evaluate", "predict", "inspect", "weights", "data", "bench", "report", "compare", "mpirun", "Exit codes"]),
       (["train"], ["--config <file>", "--set <key=value>", "--resume <latest|path>", "--run <dir>", "mpirun"]),
       (
         ["launch"],
         [
           "-n <ranks>", "--hostfile <file>", "--max-restarts <count>", "--oversubscribe", "--probe-seconds <seconds>",
           "-x",
-          "--dry-run", "-- train", "Exit codes: 0",
+          "--seeds <0,1,2|0-4>", "--dry-run", "-- train", "Exit codes: 0",
         ]
       ),
       (
@@ -37,6 +37,8 @@ final class HelpTests: CommandTestCase {
       ),
       (["review"], ["--checkpoint <path>", "-n, --number <count>", "-o, --output <dir>", "data.labeled"]),
       (["watch"], ["<run>", "--plain", "--once", "--interval <seconds>"]),
+      (["report"], ["<run> ...", "-o, --output <file>", "docs/report.md"]),
+      (["compare"], ["u2pl compare <a> … -- <b> …", "95 % interval"]),
       (["inspect"], ["<checkpoint>", "--datasets", "--config", "--verify"]),
       (["weights"], ["import", "export", "show", "docs/weights.md"]),
       (

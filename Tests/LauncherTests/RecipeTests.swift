@@ -63,7 +63,9 @@ final class RecipeTests: CommandTestCase {
         "resumed at step \(step) on \(ranks) ranks: another end")
     }
     let few = try train("few", settings + ["data.labeled=7"])
-    XCTAssertTrue(few.output.contains("there are 7, and 8 are needed; pseudo-labels start after 3/10 of the run and count in full"), few.output)
+    XCTAssertTrue(
+      few.output.contains("there are 7, and 8 are needed; pseudo-labels start after 3/10 of the run and count in full"),
+      few.output)
     let steps = try metrics("few").map { try json($0) }
     XCTAssertEqual(steps.first { $0["gamma"] is Double }?["step"] as? Int, 12)
     XCTAssertTrue(steps.allSatisfy { $0["weight"] as? Double ?? 1 == 1 && $0["evidence"] == nil })

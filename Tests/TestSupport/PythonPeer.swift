@@ -4,12 +4,12 @@ import Foundation
 public struct PythonPeer {
   private let interpreter: String
 
-  /// The first that has the modules: `U2PL_PYTHON`, Debian's, `python3` of the search path.
+  /// The first that has the modules: `U2PL_PYTHON`, Debian's, that of Scripts/install-peers, `python3` of the search path.
   ///
   /// - Throws: ``Missing``, for a test to skip itself by.
   public init(modules: String) throws {
     let own = ProcessInfo.processInfo.environment["U2PL_PYTHON"].map { [$0] } ?? []
-    for interpreter in own + ["/usr/bin/python3", "python3"] {
+    for interpreter in own + ["/usr/bin/python3", Self.ofTests, "python3"] {
       if (try? Self.run(interpreter, ["-c", "import \(modules)"]))?.status == 0 {
         self.interpreter = interpreter
         return
@@ -20,6 +20,9 @@ public struct PythonPeer {
         "no python3 with \(modules), so nothing is compared with it; pip install them somewhere and name that "
         + "interpreter in U2PL_PYTHON")
   }
+
+  private static let ofTests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent(".venv/bin/python3").path
 
   public struct Missing: Error, CustomStringConvertible { public let description: String }
 

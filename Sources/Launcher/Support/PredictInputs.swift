@@ -117,10 +117,16 @@ struct PredictInputs {
     var known: [String: String] = [:]
     for image in images {
       if let other = known.updateValue(image.path, forKey: image.name) {
+        let folders = [other, image.path].map {
+          Self.canonical(URL(fileURLWithPath: $0).deletingLastPathComponent().path)
+        }
+        let remedy =
+          folders[0] == folders[1]
+          ? "rename or move one of them, or name the images that are meant, by themselves or in a list (.txt)"
+          : "name a folder that holds both folders, or predict them into two places"
         throw ConfigurationFailure(
           description:
-            "\(other) and \(image.path) would have results of one name, \(image.name).png; name a folder that "
-            + "holds both folders, or predict them into two places")
+            "\(other) and \(image.path) would have results of one name, \(image.name).png; \(remedy)")
       }
     }
   }

@@ -49,10 +49,12 @@ public struct Evaluator {
 
   /// The same, but given up on all ranks when any is asked to leave. Collective.
   ///
-  /// - Parameter isAsked: looked at every few seconds, on all ranks after as many images.
+  /// - Parameters:
+  ///   - isAsked: looked at every few seconds, on all ranks after as many images.
+  ///   - worst: given every image of this rank.
   /// - Returns: nil on every rank when it was true on any.
   func evaluate(
-    _ network: Segmenter, on set: any ImageSet, unless isAsked: (() -> Bool)?,
+    _ network: Segmenter, on set: any ImageSet, unless isAsked: (() -> Bool)?, keeping worst: WorstImages? = nil,
     each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in }, progress: (Int) -> Void
   ) throws -> ConfusionMatrix? {
     let classes = data.classes
@@ -62,10 +64,11 @@ public struct Evaluator {
     // Every rank counts as many rounds, of which the last may have no image for it.
     for (done, first) in stride(from: 0, to: set.count, by: ranks.size).enumerated() {
       if first + ranks.rank < set.count {
-        var (image, labels) = try set.labeledImage(first + ranks.rank)
-        if let crop { (image, labels) = centered(image, labels, crop) }
+        let (image, labels) = try example(set, first + ranks.rank)
         var own = ConfusionMatrix(classes: classes)
-        own.add(truth: labels.values, prediction: try inference.classes(network, image))
+        let (prediction, logits) = try inference.classesAndLogits(network, image)
+        own.add(truth: labels.values, prediction: prediction)
+        worst?.offer(own, image: first + ranks.rank, size: image, logits: logits)
         each(first + ranks.rank, own)
         matrix.add(own)
         progress(done + 1)
@@ -85,20 +88,45 @@ public struct Evaluator {
   /// Seldom enough for ranks not to wait for each other's images.
   private static let secondsBetweenLooks = 2.0
 
+  /// An image of a list and its mask, as they are evaluated.
+  func example(_ set: any ImageSet, _ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
+    let (image, labels) = try set.labeledImage(index)
+    guard let crop else { return (image, labels) }
+    return (image.centered(crop), labels.centered(crop))
+  }
+}
+
+extension RGBImage {
   /// The middle of the image, smaller where the image is.
-  private func centered(
-    _ image: RGBImage, _ labels: LabelMap, _ crop: Configuration.Size
-  ) -> (RGBImage, LabelMap) {
-    let height = min(crop.height, image.height), width = min(crop.width, image.width)
-    let top = (image.height - height) / 2, left = (image.width - width) / 2
-    var pixels: [UInt8] = [], values: [UInt8] = []
-    for y in top..<top + height {
-      let at = y * image.width + left
-      pixels += image.pixels[at * 3..<(at + width) * 3]
-      values += labels.values[at..<at + width]
+  func centered(_ size: Configuration.Size) -> RGBImage {
+    let part = Middle(of: size, height: height, width: width)
+    return RGBImage(height: part.rows.count, width: part.columns.count, pixels: part.values(of: pixels, channels: 3))
+  }
+}
+
+extension LabelMap {
+  /// The middle of the mask, smaller where the mask is.
+  fileprivate func centered(_ size: Configuration.Size) -> LabelMap {
+    let part = Middle(of: size, height: height, width: width)
+    return LabelMap(height: part.rows.count, width: part.columns.count, values: part.values(of: values, channels: 1))
+  }
+}
+
+private struct Middle {
+  let rows: Range<Int>
+  let columns: Range<Int>
+  private let width: Int
+
+  init(of size: Configuration.Size, height: Int, width: Int) {
+    self.width = width
+    let (rows, columns) = (min(size.height, height), min(size.width, width))
+    let (top, left) = ((height - rows) / 2, (width - columns) / 2)
+    (self.rows, self.columns) = (top..<top + rows, left..<left + columns)
+  }
+
+  func values(of all: [UInt8], channels: Int) -> [UInt8] {
+    rows.flatMap { y in
+      all[(y * width + columns.lowerBound) * channels..<(y * width + columns.upperBound) * channels]
     }
-    return (
-      RGBImage(height: height, width: width, pixels: pixels), LabelMap(height: height, width: width, values: values)
-    )
   }
 }

@@ -44,19 +44,64 @@ public struct Inference: Sendable, CustomStringConvertible {
     return classes
   }
 
+  /// The same, and the logits that they come from, of the network's own size; nil where the image takes several passes.
+  func classesAndLogits(_ network: Segmenter, _ image: RGBImage) throws -> (classes: [UInt8], logits: Tensor?) {
+    guard isSinglePass else { return (try classes(network, image), nil) }
+    let logits = try forward(network, tensor(image))
+    return (prediction(logits, image), logits)
+  }
+
+  /// Classes, and the entropy of the probabilities in nats: height × width each.
+  ///
+  /// - Parameter logits: what ``classesAndLogits(_:_:)`` has given for the image; nil where it has to be computed.
+  func answer(
+    _ network: Segmenter, _ image: RGBImage, knowing logits: Tensor? = nil
+  ) throws -> (classes: [UInt8], entropy: [Float]) {
+    if isSinglePass {
+      let logits = try logits ?? forward(network, tensor(image))
+      return (
+        prediction(logits, image),
+        UpsampledPixels(logits: logits, height: image.height, width: image.width).entropy(logits, samples: 0..<1)
+      )
+    }
+    var classes: [UInt8] = [], entropy: [Float] = []
+    func take(_ logits: [Float]) {
+      classes += Self.greatest(logits, classes: classCount)
+      entropy += Self.entropy(of: Self.probabilities(logits, classes: classCount), classes: classCount)
+    }
+    if mode == .sliding, let window {
+      try forEachBandOfLogits(network, image, window) { take($1) }
+    } else {
+      take(try self.logits(network, image))
+    }
+    return (classes, entropy)
+  }
+
+  /// Of probabilities, classes × pixels.
+  private static func entropy(of probabilities: [Float], classes: Int) -> [Float] {
+    let plane = probabilities.count / classes
+    return (0..<plane).map { p in
+      (0..<classes).reduce(Float(0)) { sum, c in
+        let value = probabilities[c * plane + p]
+        return value > 0 ? sum - value * log(value) : sum
+      }
+    }
+  }
+
+  /// Whether the logits of one pass over the image are all that decides: they need not be stored at full size.
+  private var isSinglePass: Bool { (mode != .sliding || window == nil) && scales == [1] && !flip }
+
+  private func prediction(_ logits: Tensor, _ image: RGBImage) -> [UInt8] {
+    UpsampledPixels(logits: logits, height: image.height, width: image.width).prediction(logits, sample: 0).classes
+  }
+
   /// Calls `body` with these classes, some rows at a time, from the first to the last. In windows, no more of the image than a
   /// row of them is in memory as numbers.
   public func forEachBand(_ network: Segmenter, _ image: RGBImage, _ body: (_ classes: [UInt8]) throws -> Void) throws {
     if mode == .sliding, let window {
       return try forEachBandOfLogits(network, image, window) { try body(Self.greatest($1, classes: classCount)) }
     }
-    if scales == [1], !flip {
-      // One view of the image's own size: the logits need not be stored at full size.
-      let logits = try forward(network, tensor(image))
-      return try body(
-        UpsampledPixels(logits: logits, height: image.height, width: image.width)
-          .prediction(logits, sample: 0).classes)
-    }
+    if isSinglePass { return try body(prediction(forward(network, tensor(image)), image)) }
     try body(Self.greatest(try logits(network, image), classes: classCount))
   }
 

@@ -93,7 +93,10 @@ struct ResumeChanges {
   // MARK: Keys
 
   /// Keys without any effect on what a resumed run computes.
-  private static let withoutEffect: Set<String> = ["run.directory", "model.weights", "model.strict", "compute.threads"]
+  private static let withoutEffect: Set<String> = [
+    "run.directory", "model.weights", "model.strict", "compute.threads", "report", "logs.tensorboard",
+    "logs.openmetrics",
+  ]
 
   /// Keys whose change makes another run of it.
   private static let fixed: [String: String] = [

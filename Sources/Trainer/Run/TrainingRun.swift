@@ -7,6 +7,7 @@ import Foundation
 import HDF5
 import Liveness
 import Method
+import Report
 import RunLogs
 
 /// A run from its first step, or from a checkpoint, to its last: steps, metrics, evaluations, checkpoints, logs.
@@ -57,7 +58,7 @@ public final class TrainingRun {
   let log: RankLog
   /// On rank 0 under a launch.
   let events: EventWriter?
-  private let attributes: [String: AttributeValue]
+  let attributes: [String: AttributeValue]
   let numericFacts: NumericFacts
   /// On rank 0.
   let lists: ListDigests
@@ -65,6 +66,13 @@ public final class TrainingRun {
   private let flippedBit: FlippedBit?
   /// On rank 0.
   private(set) var records: RunRecords?
+  /// On rank 0, once the run has its directory.
+  private(set) var outputs: RunOutputs?
+  var pictureBudget = PictureBudget()
+  /// Of the last step that this process has done.
+  private(set) var lastReport: StepReport?
+  /// On rank 0: what was written of the last evaluation.
+  var evaluationRecord: EvaluationRecord?
   var resumedFrom: String?
   private var best: (meanIoU: Double, step: Int)?
   private var lastMatrix: ConfusionMatrix?
@@ -151,11 +159,16 @@ public final class TrainingRun {
           log: log, say: self.say)
       }
       if let events { records?.tell(events) }
+      if ranks.rank == 0 {
+        outputs = RunOutputs(
+          configuration, directory, totalSteps: schedule.totalSteps, firstStep: trainer.step
+        ) { [log, say = self.say] text in
+          say("warning: \(text)")
+          log.warn(text)
+        }
+      }
     }
-    for warning in configuration.warnings(review, labeledCount: sets.labeled.count) {
-      self.say("warning: \(warning)")
-      log.warn(warning)
-    }
+    configuration.warnings(review, labeledCount: sets.labeled.count).forEach(warn)
     for note in review.notes {
       self.say("note: \(note)")
       log.info(note)
@@ -168,13 +181,19 @@ public final class TrainingRun {
         + "\(schedule.stepsPerEpoch) steps, "
         + (configuration.u2pl.enabled
           ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)"
-            + (configuration.schedule.supervisedEpochs == nil && evidence != nil ? " at the latest" : "") : "supervised only")
+            + (configuration.schedule.supervisedEpochs == nil && evidence != nil ? " at the latest" : "")
+          : "supervised only")
         + "; \(directory.path)")
     events?.tell(
       .start(
         .init(
           step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
           program: facts.version)))
+  }
+
+  private func warn(_ text: String) {
+    say("warning: \(text)")
+    log.warn(text)
   }
 
   /// So many are decoded before a user wonders.
@@ -206,6 +225,7 @@ public final class TrainingRun {
     var loader = startLoader()
     defer { loader.stop() }
     var progress = Progress(trainer)
+    var void = VoidSteps()
     if owesEvaluation { try evaluateAndSave(evenSo: true) }
     while trainer.step < trainer.schedule.totalSteps {
       instruments.startClock()
@@ -215,6 +235,9 @@ public final class TrainingRun {
       let (report, times) = try instruments.step(batch)
       log.step(report.step, times)
       records?.append(report.metrics(seconds: times.seconds))
+      if let warning = void.warning(report) { warn(warning) }
+      outputs?.step(report, seconds: times.seconds)
+      lastReport = report
       events?.tell(stepsDone: trainer.step)
       if let line = progress.line(report, seconds: times.seconds) {
         say(events == nil ? line : ProgressLine.marked(line))
@@ -229,6 +252,7 @@ public final class TrainingRun {
       owesEvaluation = isEvaluationDue
       try evaluateAndSave(evenSo: false)
     }
+    if let summary = void.summary { warn(summary) }
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
     events?.tell(.finished(step: trainer.step))
     events?.flush()
@@ -266,6 +290,7 @@ public final class TrainingRun {
       let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
       records?.finishAfterFailure()
       log.error("\(error)", step: trainer.step)
+      outputs?.finish()
       log.finish()
       events?.flush()
       throw error
@@ -277,6 +302,7 @@ public final class TrainingRun {
     Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
     let missing = try ranks.broadcast(records?.finish() ?? "", from: 0)
     log.info(lastWords)
+    outputs?.finish()
     log.finish()
     try trainer.close()
     return missing.isEmpty ? nil : missing
@@ -347,9 +373,10 @@ public final class TrainingRun {
     let start = ProcessInfo.processInfo.systemUptime
     Activity.begin("evaluation")
     let evaluator = Evaluator(configuration, ranks: ranks)
-    let matrix = try evaluator.evaluate(trainer.evaluated, on: validation, unless: { StopRequest.number != 0 }) { _ in
-      Activity.advance()
-    }
+    let worst = configuration.report ? WorstImages(count: EvaluationPictures.validationCount) : nil
+    let matrix = try evaluator.evaluate(
+      trainer.evaluated, on: validation, unless: { StopRequest.number != 0 }, keeping: worst
+    ) { _ in Activity.advance() }
     guard let matrix else { return false }
     let seconds = ProcessInfo.processInfo.systemUptime - start
     lastMatrix = matrix
@@ -380,6 +407,8 @@ public final class TrainingRun {
         best!.meanIoU * 100) + matrix.remark(configuration.data)
     say(text)
     log.info(text)
+    try show(
+      FinishedEvaluation(matrix: matrix, network: network, step: trainer.step, best: best!.meanIoU), worst, seconds)
     return true
   }
 

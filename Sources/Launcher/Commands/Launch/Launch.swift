@@ -19,6 +19,9 @@ struct Launch: ParsableCommand {
       OMPI_MCA_plm_rsh_agent says. Without compute.threads in the configuration each rank gets cores / ranks threads of the \
       fullest host, for the whole run. Ranks are spread over the hosts evenly and bound to their cores.
 
+      --seeds 0,1,2 makes a run for each seed, one after the other; the same command with --resume latest at its end goes on \
+      where it was interrupted. u2pl report and u2pl compare set such runs against others.
+
       SIGTERM, SIGINT, SIGHUP and SIGUSR1 end the run after its current step and a checkpoint, with exit code 75; a second \
       SIGINT ends it at once, with 130. Each attempt is kept in logs/launch.log and logs/launch.jsonl of the run directory.
 
@@ -75,6 +78,12 @@ struct Launch: ParsableCommand {
       valueName: "seconds"))
   var backoff = 1.0
 
+  @Option(
+    help: ArgumentHelp(
+      "A run for each of these seeds, one after the other, in DIR-seed-N for train's --run DIR.", valueName: "0,1,2|0-4"
+    ))
+  var seeds: SeedList?
+
   @Flag(help: "Ask the hosts, show the mpirun line, and start nothing.")
   var dryRun = false
 
@@ -104,14 +113,27 @@ struct Launch: ParsableCommand {
     {
       throw ValidationError("-x \(variable): it takes NAME or NAME=VALUE")
     }
+    if seeds != nil { try requireSeedsFit() }
     if try training().dryRun {
       throw ValidationError(
         "a dry run is one attempt: u2pl launch --dry-run shows the line, mpirun … train --dry-run runs it")
     }
   }
 
+  private func requireSeedsFit() throws {
+    let training = try training()
+    if training.options.overrides.contains(where: { $0.hasPrefix("run.seed=") }) {
+      throw ValidationError("--seeds gives each run its seed; leave out --set run.seed")
+    }
+    if let resume = training.resume, resume != "latest" {
+      throw ValidationError("--seeds goes on with all runs by --resume latest; \(resume) is of one")
+    }
+  }
+
   /// The options of `train`.
-  private func training() throws -> Train {
+  private func training() throws -> Train { try Self.training(command) }
+
+  private static func training(_ command: [String]) throws -> Train {
     do { return try Train.parse(Array(command.dropFirst())) } catch {
       if Train.exitCode(for: error) == .success { throw CleanExit.message(Train.fullMessage(for: error)) }
       throw ValidationError("train: \(Train.message(for: error))")
@@ -124,19 +146,40 @@ struct Launch: ParsableCommand {
     }
     OwnProcess.unbindIfBound()
     do {
-      let training = try training()
-      let configuration = try Configuration.load(path: training.options.config, overrides: training.options.overrides)
-      let environment = ProcessInfo.processInfo.environment
-      let options = try options(training, configuration)
-      if dryRun { return try Supervisor.preview(options, environment: environment).forEach(RankedProcess.say) }
-      let code = try Supervisor(options, environment: environment).run()
+      let code = try seeds.map { try seedRuns($0.seeds).run(say: RankedProcess.say, launch: launch) } ?? launch(command)
       if code != 0 { Foundation.exit(code) }
     } catch {
       refuse("\(error)")
     }
   }
 
-  private func options(_ training: Train, _ configuration: Configuration) throws -> LaunchOptions {
+  private func seedRuns(_ seeds: [UInt64]) throws -> SeedRuns {
+    let training = try training()
+    let configuration = try Configuration.load(path: training.options.config, overrides: training.options.overrides)
+    let stem = URL(fileURLWithPath: training.options.config).deletingPathExtension().lastPathComponent
+    return SeedRuns(
+      seeds: seeds, base: training.runPath ?? configuration.run.directory ?? "runs/\(stem)", arguments: command)
+  }
+
+  /// Supervises a run to its end.
+  ///
+  /// - Parameter command: `train` and its options.
+  /// - Returns: the exit code.
+  private func launch(_ command: [String]) throws -> Int32 {
+    let training = try Self.training(command)
+    let configuration = try Configuration.load(path: training.options.config, overrides: training.options.overrides)
+    let environment = ProcessInfo.processInfo.environment
+    let options = try options(command, training, configuration)
+    guard !dryRun else {
+      try Supervisor.preview(options, environment: environment).forEach(RankedProcess.say)
+      return 0
+    }
+    return try Supervisor(options, environment: environment).run()
+  }
+
+  private func options(
+    _ command: [String], _ training: Train, _ configuration: Configuration
+  ) throws -> LaunchOptions {
     var options = LaunchOptions(
       program: Bundle.main.executableURL?.path ?? CommandLine.arguments[0], arguments: command,
       runDirectory: try RunDirectoryChoice.path(

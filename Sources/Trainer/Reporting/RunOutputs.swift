@@ -1,0 +1,96 @@
+import Checkpoint
+import Configuration
+import Files
+import Foundation
+import Method
+import Report
+import RunLogs
+
+/// What a run writes on rank 0 for people and for other programs while it goes on: report, status, TensorBoard's events. Nothing of
+/// it ends the run or is needed to resume it; what cannot be written is a warning.
+final class RunOutputs {
+  private let writer = BackgroundWriter()
+  private let report: RunReport?
+  private let status: StatusExport?
+  private let board: TensorBoardExport?
+  private let configuration: Configuration
+  private let warn: (String) -> Void
+  private var isClosed = false
+  private var told: Set<String> = []
+  /// Seconds that a run waits for them in the end.
+  private static let patience = 10.0
+
+  /// - Parameter warn: given what could not be written, on the caller's thread.
+  init(
+    _ configuration: Configuration, _ directory: RunDirectory, totalSteps: Int, firstStep: Int,
+    warn: @escaping (String) -> Void
+  ) {
+    self.configuration = configuration
+    self.warn = warn
+    report = configuration.report ? RunReport(directory, writer: writer) : nil
+    status =
+      configuration.logs.openmetrics
+      ? StatusExport(directory, totalSteps: totalSteps, restarts: Self.restarts(directory), writer: writer) : nil
+    board =
+      configuration.logs.tensorboard
+      ? TensorBoardExport(configuration, directory, firstStep: firstStep, writer: writer) : nil
+    report?.update(nil)
+  }
+
+  /// How often the log of rank 0 says that a process has begun, but for the first time.
+  private static func restarts(_ directory: RunDirectory) -> Int {
+    var count = 0
+    let mark = Array("\"event\":\"start\"".utf8)
+    var log = GrowingFile(path: directory.logsPath + "/rank-0000.jsonl")
+    try? log.read(restart: {}) { line, _ in
+      if line.prefix(96).split(separator: mark, maxSplits: 1).count > 1 { count += 1 }
+    }
+    return max(0, count - 1)
+  }
+
+  func step(_ report: StepReport, seconds: Double) {
+    let batch = configuration.batch
+    status?.step(report, seconds: seconds, images: batch.labeled + (report.alpha == nil ? 0 : batch.unlabeled))
+    board?.step(report, seconds: seconds)
+    tellErrors()
+  }
+
+  /// - Parameter record: nil where the run has no report.
+  func evaluated(_ evaluation: FinishedEvaluation, _ record: EvaluationRecord?) {
+    status?.evaluated(meanIoU: evaluation.matrix.meanIntersectionOverUnion, best: evaluation.best)
+    board?.evaluated(evaluation, record)
+    if let record { report?.update(record) }
+    tellErrors()
+  }
+
+  /// Writes all for the last time; a second call does nothing.
+  func finish() {
+    guard !isClosed else { return }
+    isClosed = true
+    status?.finish()
+    board?.finish()
+    // One that waits for its turn may be of before the last lines.
+    writer.wait(seconds: Self.patience)
+    report?.update(nil)
+    if !writer.wait(seconds: Self.patience) {
+      warn("the report has not got to the disk in \(Int(Self.patience)) s; it is not waited for any longer")
+    }
+    tellErrors()
+  }
+
+  /// Each once: a full disk stays full for a while.
+  private func tellErrors() {
+    for error in writer.drainErrors() where told.insert(error).inserted { warn(error) }
+  }
+}
+
+/// What an evaluation has found.
+struct FinishedEvaluation {
+  let matrix: ConfusionMatrix
+  /// `teacher` or `student`.
+  let network: String
+  /// Steps done.
+  let step: Int
+  /// The best mean IoU so far.
+  let best: Double
+}
