@@ -35,7 +35,7 @@ package struct WatchScreen {
   ///
   /// - Parameter nameWidth: a longer path is cut to its end.
   package static func headline(_ run: RunWatch, nameWidth: Int = .max) -> String {
-    let name = run.path.count > nameWidth ? "…" + run.path.suffix(max(1, nameWidth - 1)) : run.path
+    let name = run.path.count > nameWidth ? "…\(run.path.suffix(max(1, nameWidth - 1)))" : run.path
     var parts = [name, words(run.state)]
     let done = run.progress.step.map { $0 + 1 } ?? 0
     if let epoch = run.progress.epoch { parts.append("epoch \(epoch + 1)\(run.epochs.map { "/\($0)" } ?? "")") }
