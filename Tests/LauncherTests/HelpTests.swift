@@ -4,7 +4,13 @@ import XCTest
 final class HelpTests: CommandTestCase {
   func testEveryCommandExplainsItself() throws {
     let commands: [(command: [String], says: [String])] = [
-      ([], ["train", "launch", "evaluate", "predict", "inspect", "weights", "data", "bench", "report", "compare", "mpirun", "Exit codes"]),
+      (
+        [],
+        [
+          "train", "launch", "evaluate", "predict", "inspect", "weights", "data", "bench", "report", "compare",
+          "mpirun", "Exit codes",
+        ]
+      ),
       (["train"], ["--config <file>", "--set <key=value>", "--resume <latest|path>", "--run <dir>", "mpirun"]),
       (
         ["launch"],
