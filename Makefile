@@ -55,7 +55,7 @@ test: test-packages
 	@Scripts/test
 
 same-bits: digest-packages build
-	@Scripts/same-bits configs/shapes-demo.yaml
+	@Scripts/same-bits Tests/Configurations/shapes.yaml
 	$(if $(CAMVID),@Scripts/same-bits Tests/Configurations/everything.yaml --set data.root=$(CAMVID))
 
 KILLS = 100

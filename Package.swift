@@ -45,7 +45,7 @@ let package = Package(
     .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms"]),
     .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
     .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
-    .target(name: "Configuration", dependencies: [.product(name: "Yams", package: "Yams")]),
+    .target(name: "Configuration", dependencies: ["Files", .product(name: "Yams", package: "Yams")]),
     .target(
       name: "Method", dependencies: ["Compute", "Configuration", "Distributed", "Network", "Transforms"],
       swiftSettings: numeric),
@@ -69,12 +69,16 @@ let package = Package(
         "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Method", "Network",
         "RunLogs", "Trainer", "Transforms",
       ]),
+    .target(
+      name: "Labeling",
+      dependencies: ["Configuration", "Dataset", "Distributed", "Files", "Method", "Network", "Trainer", "Transforms"]),
+    .target(name: "Monitor", dependencies: ["Configuration", "Liveness", "RunLogs"]),
     .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "Files", "RunLogs"]),
     .executableTarget(
       name: "Launcher",
       dependencies: [
-        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Measurement", "Method",
-        "Network", "Report", "RunLogs", "Supervisor", "Trainer", "Transforms", "Weights",
+        "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Labeling", "Measurement",
+        "Method", "Monitor", "Network", "Report", "RunLogs", "Supervisor", "Trainer", "Transforms", "Weights",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -111,6 +115,10 @@ let package = Package(
     .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs"]),
     .testTarget(name: "TrainerTests", dependencies: ["Checkpoint", "HDF5", "Trainer"]),
     .testTarget(name: "MeasurementTests", dependencies: ["Configuration", "Measurement", "TestSupport"]),
+    .testTarget(
+      name: "LabelingTests",
+      dependencies: ["Configuration", "Distributed", "Labeling", "Trainer", "Transforms", "TestSupport"]),
+    .testTarget(name: "MonitorTests", dependencies: ["Files", "Monitor", "RunLogs", "TestSupport"]),
     .testTarget(name: "SupervisorTests", dependencies: ["RunLogs", "Supervisor", "TestSupport"]),
     // They run the built program. Of the modules they use no more than it takes to make its input and check its output.
     .testTarget(

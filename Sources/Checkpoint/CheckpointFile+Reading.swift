@@ -114,6 +114,11 @@ extension CheckpointFile {
 
   /// The remedy for a checkpoint that cannot be used: the newest older one in its directory, if there is one.
   private static func advice(insteadOf path: String) -> String {
+    if let run = RunDirectory.at(path) {
+      let name = ["best", "latest"].first { run.target(of: $0) != nil }
+      return name.map { "name a checkpoint in it: \(FileSystem.join(run.checkpointsPath, $0))" }
+        ?? "it has no checkpoint yet"
+    }
     let directory = FileSystem.directory(of: path)
     let names = (try? FileSystem.entries(of: directory)) ?? []
     let own = RunDirectory.step(ofName: FileSystem.name(of: FileSystem.linkTarget(path) ?? RunDirectory.resolved(path)))

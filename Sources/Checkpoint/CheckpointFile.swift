@@ -89,7 +89,10 @@ extension HDF5Reader {
   package init(_ path: String, sealed: Bool, _ place: Place) throws {
     try self.init(RunDirectory.resolved(path), place) { descriptor, size in
       guard Seal.isPresent(descriptor) else {
-        if sealed { throw place.error("is not a checkpoint, or its beginning is damaged") }
+        if sealed {
+          throw place.error(
+            StorePointer(descriptor, path)?.problem ?? "is not a checkpoint, or its beginning is damaged")
+        }
         return false
       }
       try Seal.verify(descriptor, fileSize: size, place)

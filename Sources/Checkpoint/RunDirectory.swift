@@ -10,6 +10,14 @@ public struct RunDirectory: Sendable {
     self.path = path
   }
 
+  /// The run whose directory, or folder of checkpoints, a path is; nil where it is neither.
+  public static func at(_ path: String) -> RunDirectory? {
+    let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    if FileSystem.isFolder(FileSystem.join(path, "checkpoints")) { return RunDirectory(path: path) }
+    guard FileSystem.name(of: path) == "checkpoints", FileSystem.isFolder(path) else { return nil }
+    return RunDirectory(path: FileSystem.directory(of: path))
+  }
+
   public var configPath: String { FileSystem.join(path, "config.yaml") }
   public var logsPath: String { FileSystem.join(path, "logs") }
   public var metricsPath: String { FileSystem.join(path, "metrics.jsonl") }

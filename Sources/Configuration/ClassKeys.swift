@@ -10,8 +10,9 @@ extension Field where Owner == Configuration.Data {
       path: "classes", type: "a whole number, a list of names, or path of a file with a name a line", unit: "",
       standard: "by kind: voc, cityscapes, classes.txt for folder, else required", range: "2 to 255 classes",
       meaning:
-        "The classes, in the order of the labels 0, 1, …; 255 is never a class, its pixels are ignored. `voc` and "
-        + "`cityscapes` stand for the 21 and 19 names of these data sets.")
+        "The classes, in the order of the labels 0, 1, …; 255 is never a class, its pixels are ignored. Of a file "
+        + "blank lines, and lines that begin with `#`, are skipped. `voc` and `cityscapes` stand for the 21 and 19 names of these data sets."
+    )
     let given = Field(
       "classes", reference, required: { _ in "21" },
       read: { owner, item, path throws(ConfigurationError) in
@@ -50,10 +51,12 @@ extension Field where Owner == Configuration.Data {
     } else if let names = item.text.flatMap({ Configuration.Data.builtInClasses[$0] }) {
       return (names.count, names)
     } else {
-      items = try lines(of: data.resolve(try source.read(item, path: path)), path: path, at: item.place)
+      let file = data.resolve(try source.read(item, path: path))
+      items = try lines(of: file, in: data, path: path, at: item.place)
     }
     guard (2...255).contains(items.count) else {
-      throw ConfigurationError(item.place, "\(path): \(items.count) names; there must be 2 to 255 classes")
+      throw ConfigurationError(
+        item.place, "\(path): \(items.count) name\(items.count == 1 ? "" : "s"); there must be 2 to 255 classes")
     }
     var names: [String] = []
     for item in items {
@@ -66,20 +69,59 @@ extension Field where Owner == Configuration.Data {
     return (names.count, names)
   }
 
-  /// The lines of a file that hold anything.
-  private static func lines(of file: String, path: String, at place: Place) throws(ConfigurationError) -> [Item] {
+  /// What labelme's list of classes calls its number −1, the pixels that nothing was drawn on: no class.
+  private static let unlabeledName = "__ignore__"
+
+  /// Whether all lines have as many fields, and all but a heading have a number in one of them: `name,r,g,b` and the like.
+  private static func isTable(_ lines: [String]) -> Bool {
+    let rows = lines.map { line in
+      line.split(omittingEmptySubsequences: false) { ",;\t".contains($0) }.map {
+        $0.trimmingCharacters(in: .whitespaces)
+      }
+    }
+    guard rows.count > 1, let count = rows.first?.count, count > 1, rows.allSatisfy({ $0.count == count }) else {
+      return false
+    }
+    return rows.dropFirst().allSatisfy { $0.contains { Double($0) != nil } }
+  }
+
+  /// The lines of a file that name a class: neither blank, nor a comment, as in lists of images.
+  private static func lines(
+    of file: String, in data: Owner, path: String, at place: Place
+  ) throws(ConfigurationError) -> [Item] {
     guard let text = textFile(file) else {
+      if let problem = data.rootProblem, !FileManager.default.fileExists(atPath: file) {
+        throw ConfigurationError(data.rootPlace.place.map { Place(source: $0) } ?? place, problem)
+      }
       throw ConfigurationError(
         place,
-        "\(path): cannot read the class names from '\(clipped(file))' (\(fileProblem(file))); write the path of a text "
+        "\(path): cannot read the class names from '\(file)' (\(fileProblem(file))); write the path of a text "
           + "file with a name a line, relative to data.root, or a list [background, person], or a number")
     }
-    return text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated().compactMap { line in
+    var items: [Item] = []
+    for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
       // DOS programs end a text with Ctrl-Z.
-      let name = line.element.trimmingCharacters(in: .whitespaces.union(["\u{1A}"]))
-      let place = Place(source: file, line: line.offset + 1)
-      return name.isEmpty ? nil : Item(content: .scalar(name, quoted: true), place: place)
+      let name = line.trimmingCharacters(in: .whitespaces.union(["\u{1A}"]))
+      let place = Place(source: file, line: number + 1)
+      guard !name.isEmpty, !name.hasPrefix("#") else { continue }
+      guard name != unlabeledName else {
+        guard items.isEmpty else {
+          throw ConfigurationError(
+            place,
+            "\(path): '\(unlabeledName)' is labelme's name of no class, and stands before all classes or not at all; "
+              + "take the line out")
+        }
+        continue
+      }
+      items.append(Item(content: .scalar(name, quoted: true), place: place))
     }
+    if let first = items.first, isTable(items.compactMap(\.text)) {
+      throw ConfigurationError(
+        first.place,
+        "\(path): the lines are rows of a table, of which this would take each for a name; write the names alone, one a line"
+      )
+    }
+    return items
   }
 }
 

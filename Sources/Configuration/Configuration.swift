@@ -55,6 +55,13 @@ extension Configuration {
     public var ignoringOthers = false
   }
 
+  /// Where a value was written, such as `mine.yaml:3:9`, for messages. It is no part of the value: all are equal.
+  public struct Written: Sendable, Equatable {
+    public var place: String?
+
+    public static func == (_: Written, _: Written) -> Bool { true }
+  }
+
   /// Colours of classes.
   public enum Palette: Sendable, Equatable {
     case voc, cityscapes
@@ -96,6 +103,8 @@ extension Configuration {
     public var kind = Kind.voc
     /// Folder that relative paths of this section start from; for ``Kind/hdf5`` the packed file itself.
     public var root = ""
+    /// Where ``root`` was written.
+    public var rootPlace = Written()
     /// `.count` for ``Kind/shapes``, else always `.file`; so are the two below.
     public var labeled = ListSource.file("")
     /// Never nil when ``U2PL/enabled``.
@@ -277,9 +286,9 @@ extension Configuration {
   public struct U2PL: Sendable, Equatable {
     /// Whether to learn from unlabeled images at all.
     public var enabled = true
-    /// α₀: share of pixels taken as unreliable at epoch 0. In epoch t of T it is α₀ · (1 − t/T), also when pseudo-labels
-    /// start later.
+    /// α₀ and α_T: share of pixels taken as unreliable at epoch 0 and at the end.
     public var alpha0 = 0.2
+    public var alphaEnd = 0.0
     /// δ_p: an anchor's class has more than this probability.
     public var deltaP = 0.3
     /// r_l, always below ``highRank``.
@@ -313,8 +322,13 @@ extension Configuration {
     public var weight = Weight.full
     /// What the share of unreliable pixels is taken of.
     public var threshold = Threshold.global
-    /// Upper limit of the teacher's averaging factor; nil derives it from the length of the run.
+    /// Upper limit of the teacher's averaging factor; nil for one that grows with the steps.
     public var emaDecay: Double? = 0.99
+
+    /// α_t = α_T + (α₀ − α_T) (1 − t/T) of epoch t of T, also when pseudo-labels start later.
+    public func alpha(epoch: Int, of epochs: Int) -> Double {
+      alphaEnd + (alpha0 - alphaEnd) * max(0, 1 - Double(epoch) / Double(epochs))
+    }
 
     init(classes: Int = 21) {
       capacity = Self.publishedCapacity(classes: classes)

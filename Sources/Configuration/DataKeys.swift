@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 // The section `data`, where what a key may be depends on the kind of data.
@@ -101,8 +102,32 @@ extension Field where Owner == Configuration.Data {
           let place = section.mapping?["root"]?.value.place ?? section.place
           throw ConfigurationError(missing: path, in: place, example: kind.example)
         }
+        owner.rootPlace.place = section.mapping?["root"].map { "\($0.value.place)" }
       },
       write: plain.write)
+  }
+}
+
+extension Configuration.Data {
+  /// What is wrong with the folder ``root``, or the packed file, without its place; nil where it is there.
+  public var rootProblem: String? {
+    guard kind != .shapes else { return nil }
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: root, isDirectory: &isFolder) else {
+      let folder = root.hasPrefix("/") ? "" : " in \(FileManager.default.currentDirectoryPath)"
+      return
+        "data.root: there is no \(kind == .hdf5 ? "file" : "folder") '\(root)'\(folder); correct data.root, or "
+        + "give it on the command line: --set data.root=PATH"
+    }
+    if kind == .hdf5, isFolder.boolValue {
+      return "data.root: '\(root)' is a folder; with data.kind hdf5 it is the packed file"
+    }
+    if kind != .hdf5, !isFolder.boolValue {
+      return
+        "data.root: '\(root)' is a file; with data.kind \(kind.rawValue) it is a folder, and data.kind hdf5 "
+        + "reads a packed file"
+    }
+    return nil
   }
 }
 
@@ -112,6 +137,11 @@ func fileProblem(_ path: String) -> String {
   guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return "there is no such file" }
   if isFolder.boolValue { return "it is a folder" }
   guard FileManager.default.isReadableFile(atPath: path) else { return "no permission to read it" }
+  if let start = FileHandle(forReadingAtPath: path).flatMap({ try? $0.read(upToCount: StorePointer.longest) }),
+    let pointer = StorePointer(start, path)
+  {
+    return "it \(pointer.problem)"
+  }
   return "it is not UTF-8 text, or larger than \(longestText >> 20) MiB"
 }
 
@@ -129,6 +159,11 @@ func textFile(_ path: String) -> String? {
     }
   } catch {
     return nil  // a folder can be opened, but not read
+  }
+  guard StorePointer(bytes, path) == nil else { return nil }
+  // Windows' editors call UTF-16 Unicode.
+  if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+    return String(data: bytes, encoding: .utf16)
   }
   // Some editors put a byte order mark first.
   if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }

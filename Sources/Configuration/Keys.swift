@@ -225,7 +225,7 @@ extension Configuration.Schedule: Section {
         "supervised_epochs", \.supervisedEpochs, in: .init(), .orAuto(.integer(0...1_000_000, example: 1)),
         unit: "epochs",
         "Epochs at the start that use labeled images only; at most `schedule.epochs`. `auto` starts pseudo-labels when the "
-          + "teacher gets no better on labeled images that are held out for a while, at the latest at half of the run, and "
+          + "teacher gets no better on labeled images that are held out for a while, at the latest after 3/10 of the run, and "
           + "takes `u2pl.weight` as `evidence`."),
     ]
   }
@@ -239,8 +239,12 @@ extension Configuration.U2PL: Section {
         "Whether to learn from unlabeled images; `off` is the supervised baseline."),
       Field(
         "alpha0", \.alpha0, in: .init(), .probability,
-        "α₀: share of unlabeled pixels taken as unreliable at epoch 0. In epoch t of T it is α₀ · (1 − t/T), also when "
-          + "pseudo-labels start later."),
+        "α₀: share of unlabeled pixels taken as unreliable at epoch 0. It goes to `u2pl.alpha_end` linearly with the epochs, also "
+          + "when pseudo-labels start later."),
+      Field(
+        "alpha_end", \.alphaEnd, in: .init(), .probability,
+        "α_T: share of unlabeled pixels taken as unreliable at the end of the run; the published 0 trains on every pseudo-label in "
+          + "the end, wrong ones too."),
       Field(
         "delta_p", \.deltaP, in: .init(), .probability,
         "δ_p: a pixel is an anchor of its class if the teacher gives it a probability above this."),
@@ -280,8 +284,8 @@ extension Configuration.U2PL: Section {
           + "pixels that have it as pseudo-label."),
       Field(
         "ema_decay", \.emaDecay, in: .init(), .orAuto(.probability),
-        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student; `auto` is 1 − 50/K for a run of K "
-          + "steps, at least 0.9: the average reaches over the same share of any run."),
+        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student; `auto` is j/(j + 4) in the "
+          + "average's step j: it reaches over the last quarter of the steps so far."),
     ]
   }
 }

@@ -12,7 +12,7 @@ public struct FileError: Error, CustomStringConvertible, Sendable {
   package static func system(_ what: String, _ path: String, code: Int32 = errno) -> FileError {
     let hint =
       switch code {
-      case ENOENT: "; create the directory or correct the path"
+      case ENOENT: hint(missing: path)
       case ENOTDIR: "; a part of the path is a file, correct the path"
       case EACCES, EPERM, EROFS: "; choose a place this user may use, or change its permissions"
       case ENOSPC, EDQUOT: "; free some space or choose another place"
@@ -20,5 +20,11 @@ public struct FileError: Error, CustomStringConvertible, Sendable {
       default: ""
       }
     return FileError(description: "\(path): \(what): \(String(cString: strerror(code)))\(hint)")
+  }
+
+  private static func hint(missing path: String) -> String {
+    guard let target = FileSystem.linkTarget(path) else { return "; create the directory or correct the path" }
+    let advice = StorePointer.advice(linkTo: target, path)
+    return advice.isEmpty ? "; it is a link that leads nowhere: \(target) does not exist" : advice
   }
 }

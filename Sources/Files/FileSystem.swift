@@ -105,6 +105,12 @@ package enum FileSystem {
     return names.sorted()
   }
 
+  /// Whether there is a directory at `path`.
+  package static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// A file's bytes, nil where it cannot be read.
   package static func bytes(_ path: String) -> [UInt8]? { FileManager.default.contents(atPath: path).map(Array.init) }
 

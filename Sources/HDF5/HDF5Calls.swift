@@ -29,6 +29,13 @@ package enum HDF5 {
     throw place.error("\(innermostError()) (\(call))")
   }
 
+  /// The bytes that a file should have, where the last failure was that it is cut short.
+  static func wholeSizeOfTruncated() -> Int? {
+    // truncated file: eof = 96, sblock->base_addr = 0, stored_eof = 2048
+    let match = innermostError().firstMatch(of: #/truncated file: .*stored_eof = (\d+)/#)
+    return match.flatMap { Int($0.1) }
+  }
+
   /// The message of the innermost entry of the error stack.
   private static func innermostError() -> String {
     var characters = [CChar](repeating: 0, count: 2048)

@@ -23,8 +23,11 @@ package struct HDF5Reader: ~Copyable {
         let size = try HDF5Reader.checkedSize(descriptor, vouched, place)
         let access = try PropertyHandle.access(place)
         // By its descriptor: `path` may be a link that leads to another file by now.
-        let id = try HDF5.check(
-          H5Fopen("/dev/fd/\(descriptor)", u2pl_h5f_acc_rdonly(), access.id), "H5Fopen", place)
+        let id = H5Fopen("/dev/fd/\(descriptor)", u2pl_h5f_acc_rdonly(), access.id)
+        if id < 0, let whole = HDF5.wholeSizeOfTruncated() {
+          throw place.error("is cut short: \(size) of \(whole) bytes are there; copy or download it again")
+        }
+        try HDF5.check(id, "H5Fopen", place)
         self.init(file: FileHandle(id: id), size: size, place: place)
         return
       } catch {
@@ -46,7 +49,9 @@ package struct HDF5Reader: ~Copyable {
   ) throws -> Int {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw FileError.system("cannot be read", place.file) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw place.error("is not a file") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw place.error(status.st_mode & S_IFMT == S_IFDIR ? "is not a file, but a folder" : "is not a file")
+    }
     let size = Int(status.st_size)
     guard size > 0 else { throw place.error("is empty") }
     if try vouched(descriptor, size) { return size }
@@ -58,6 +63,7 @@ package struct HDF5Reader: ~Copyable {
       if pread(descriptor, &bytes, 8, off_t(offset)) == 8, bytes == signature { return size }
       offset = max(512, offset * 2)
     }
+    if let pointer = StorePointer(descriptor, place.file) { throw place.error(pointer.problem) }
     throw place.error("is not an HDF5 file, or its beginning is damaged")
   }
 

@@ -37,10 +37,11 @@ extension DatasetHandle {
     }
   }
 
-  /// - Throws: ``FileError`` where the data went through a filter that the HDF5 library does not have, which is found
-  ///   without reading any.
-  package func requireFilters(_ place: Place) throws {
+  /// - Throws: ``FileError`` where the values are in other files, or went through a filter that the HDF5 library does
+  ///   not have; both are found without reading any.
+  package func requireReadable(_ place: Place) throws {
     let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
+    try requireOwnValues(creation, place)
     guard H5Pget_layout(creation.id) == H5D_CHUNKED else { return }
     let count = try HDF5.check(H5Pget_nfilters(creation.id), "H5Pget_nfilters", place)
     for index in 0..<UInt32(count) {
@@ -58,6 +59,38 @@ extension DatasetHandle {
     }
   }
 
+  /// A virtual dataset reads as zeros where a file that it is made of is missing.
+  private func requireOwnValues(_ creation: borrowing PropertyHandle, _ place: Place) throws {
+    func refuse(_ what: String, _ sources: [String]) -> any Error {
+      let shown =
+        sources.prefix(3).joined(separator: ", ") + (sources.count > 3 ? " and \(sources.count - 3) more" : "")
+      return place.error(
+        "\(what)\(shown.isEmpty ? "" : " (\(shown))"); values are read from the file itself alone. Where these files are "
+          + "there, h5repack -l CONTI IN OUT copies the values into one")
+    }
+    var names: [String] = []
+    func add(_ size: Int, _ read: (UnsafeMutablePointer<CChar>) -> Void) {
+      var text = [CChar](repeating: 0, count: max(0, min(size, 4096)) + 1)
+      read(&text)
+      let name = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+      if !name.isEmpty, !names.contains(name) { names.append(name) }
+    }
+    if H5Pget_layout(creation.id) == H5D_VIRTUAL {
+      var count = 0
+      try HDF5.check(H5Pget_virtual_count(creation.id, &count), "H5Pget_virtual_count", place)
+      for index in 0..<min(count, 10_000) {
+        add(4096) { _ = H5Pget_virtual_filename(creation.id, index, $0, 4096) }
+      }
+      throw refuse("is a virtual dataset, which is made of others", names)
+    }
+    let count = H5Pget_external_count(creation.id)
+    guard count > 0 else { return }
+    for index in 0..<UInt32(count) {
+      add(4096) { _ = H5Pget_external(creation.id, index, 4096, $0, nil, nil) }
+    }
+    throw refuse("has its values in external storage, which is another file", names)
+  }
+
   /// Filters that programs add to HDF5, by the numbers they are registered under.
   private static let filterNames: [H5Z_filter_t: String] = [
     1: "gzip", 4: "szip", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd",
@@ -68,7 +101,7 @@ extension DatasetHandle {
   package func read(
     row: Int, shape: [Int], as type: ElementType, fileSize: Int, _ place: Place
   ) throws -> DatasetValues {
-    try requireFilters(place)
+    try requireReadable(place)
     let all = try plausibleCount(of: shape, fileSize: fileSize, place)
     let space = SpaceHandle(id: try HDF5.check(H5Dget_space(id), "H5Dget_space", place))
     var start = [hsize_t](repeating: 0, count: shape.count)
@@ -85,7 +118,7 @@ extension DatasetHandle {
   package func strings(_ count: Int, fileSize: Int, _ place: Place) throws -> [String]? {
     let stored = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
     guard H5Tget_class(stored.id) == H5T_STRING else { return nil }
-    try requireFilters(place)
+    try requireReadable(place)
     _ = try plausibleCount(of: [count], fileSize: fileSize, place)
     if H5Tis_variable_str(stored.id) > 0 {
       var pointers = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)

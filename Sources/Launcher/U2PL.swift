@@ -22,8 +22,8 @@ struct U2PL: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      Train.self, Launch.self, Evaluate.self, Predict.self, Inspect.self, Logs.self, ReportCommand.self, Compare.self,
-      WeightsCommand.self, DataCommand.self, Bench.self, Plan.self,
+      Train.self, Launch.self, Watch.self, Evaluate.self, Predict.self, Suggest.self, Review.self, Inspect.self,
+      Logs.self, ReportCommand.self, Compare.self, WeightsCommand.self, DataCommand.self, Bench.self, Plan.self,
     ])
 
   static func main() {

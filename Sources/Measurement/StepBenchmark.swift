@@ -68,7 +68,6 @@ public struct StepBenchmark {
     let sets = try ranks.together {
       let sets = try DataSets(source)
       try short.requireSeveralValues()
-      try configuration.requireFolds(of: sets.labeled.count)
       return sets
     }
     func schedule(_ configuration: Configuration) -> Schedule {
@@ -121,7 +120,7 @@ public struct StepBenchmark {
   }
 
   private func evidence(_ trainer: U2PLTrainer, _ sets: DataSets, totalSteps: Int) throws -> Evidence? {
-    guard configuration.usesEvidence else { return nil }
+    guard configuration.measuresEvidence(labeledCount: sets.labeled.count) else { return nil }
     let folds = HeldOutFolds(count: sets.labeled.count, totalSteps: totalSteps)
     // The first images compile kernels.
     _ = try trainer.confusion(on: sets.labeled, Array(0..<min(sets.labeled.count, ranks.size)))

@@ -29,11 +29,13 @@ struct RunState {
   /// The threads of a rank of the run that a launch goes on with; nil where that is not known, or nothing is gone on
   /// with.
   func threads(_ resume: LaunchOptions.Resume) -> Int? {
-    switch resume {
+    func newest(_ run: RunDirectory) -> Int? {
+      ((try? run.checkpoints()) ?? []).lazy.compactMap { Checkpoint.CheckpointFile.threads($0.path) }.first
+    }
+    return switch resume {
     case .no: nil
-    case .path(let path): Checkpoint.CheckpointFile.threads(path)
-    case .latest:
-      ((try? directory.checkpoints()) ?? []).lazy.compactMap { Checkpoint.CheckpointFile.threads($0.path) }.first
+    case .path(let path): RunDirectory.at(path).map(newest) ?? Checkpoint.CheckpointFile.threads(path)
+    case .latest: newest(directory)
     }
   }
 

@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 import Foundation
 import HDF5
 
@@ -64,21 +65,14 @@ public enum WeightsFormat: Sendable {
     let descriptor = open(RunDirectory.resolved(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw CheckpointError.system("cannot be read", path) }
     defer { close(descriptor) }
-    var first = [UInt8](repeating: 0, count: 9)
+    var first = [UInt8](repeating: 0, count: 512)
     let count = pread(descriptor, &first, first.count, 0)
+    first.removeLast(first.count - max(0, count))
+    if let problem = Self.problem(descriptor, first, path) { throw CheckpointError(description: "\(path): \(problem)") }
     // A header shorter than 4 GiB, and its first character.
-    if count == 9, first[4..<8].allSatisfy({ $0 == 0 }), first[8] == UInt8(ascii: "{") {
+    if first.count > 8, first[4..<8].allSatisfy({ $0 == 0 }), first[8] == UInt8(ascii: "{") {
       self = .safetensors
-      return
-    }
-    // A zip archive; before PyTorch 1.6, a pickle of protocol 2 to 5.
-    let isPickle = first[0] == 0x80 && (2...5).contains(first[1])
-    if first.starts(with: [0x50, 0x4B, 3, 4]) || isPickle {
-      throw CheckpointError(
-        description: "\(path): is a file of torch.save, which only Python can read; docs/weights.md has the two lines "
-          + "that turn it into safetensors")
-    }
-    if Seal.isPresent(descriptor) || Self.hasHDF5Signature(descriptor) {
+    } else if Seal.isPresent(descriptor) || Self.hasHDF5Signature(descriptor) {
       self = .hdf5
     } else if path.hasSuffix(".safetensors") {
       self = .safetensors
@@ -88,6 +82,48 @@ public enum WeightsFormat: Sendable {
           "\(path): is neither safetensors nor HDF5, or its beginning is damaged; docs/weights.md tells what "
           + "can be read")
     }
+  }
+
+  /// What another file is, where its first bytes tell it.
+  private static func problem(_ descriptor: Int32, _ first: [UInt8], _ path: String) -> String? {
+    var status = stat()
+    if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      return status.st_mode & S_IFMT == S_IFDIR ? "is not a file, but a folder; name a file in it" : "is not a file"
+    }
+    if first.isEmpty { return "is empty; fetch the file again" }
+    if let pointer = StorePointer(descriptor, path) { return pointer.problem }
+    let anew = "docs/weights.md has the two lines that turn it into safetensors"
+    // A zip archive; before PyTorch 1.6, a pickle of protocol 2 to 5.
+    if first.starts(with: [0x50, 0x4B, 3, 4]) {
+      let name = String(decoding: first.dropFirst(30).prefix(64), as: UTF8.self)
+      if name.contains(".npy") { return "is an archive of NumPy arrays (npz); save them as safetensors" }
+      return "is a file of torch.save, which only Python can read; \(anew)"
+    }
+    if first[0] == 0x80, first.count > 1, (2...5).contains(first[1]) {
+      return "is a file of torch.save, or another pickle, which only Python can read; \(anew)"
+    }
+    let kinds: [(start: [UInt8], kind: String)] = [
+      ([0x1F, 0x8B], "a gzip archive; unpack it with gunzip, or tar -xzf"),
+      ([0xFD] + Array("7zXZ".utf8), "an xz archive; unpack it with xz -d, or tar -xJf"),
+      ([0x28, 0xB5, 0x2F, 0xFD], "a zstd archive; unpack it with unzstd"),
+      (Array("BZh".utf8), "a bzip2 archive; unpack it with bunzip2"),
+      (Array("GGUF".utf8), "a GGUF file, which holds language models"),
+      ([0x93] + Array("NUMPY".utf8), "a NumPy array; save the tensors as safetensors"),
+      (Array("MATLAB".utf8), "a MATLAB file; save its arrays as safetensors"),
+    ]
+    if let found = kinds.first(where: { first.starts(with: $0.start) }) { return "is \(found.kind)" }
+    if first.count > 262, first[257..<262].elementsEqual("ustar".utf8) {
+      return "is a tar archive; unpack it with tar -xf"
+    }
+    let text = String(decoding: first, as: UTF8.self).trimmingPrefix(while: \.isWhitespace).lowercased()
+    if text.hasPrefix("<") {
+      return
+        "is a web page or another text of a server, not what was to be downloaded; look into it, and fetch the file again"
+    }
+    if first.allSatisfy({ $0 == 0 }) {
+      return "begins with zeros: a download that did not get to its end; fetch the file again"
+    }
+    return nil
   }
 
   /// At the beginning, or after a user block of 512, 1024, 2048 … bytes.

@@ -75,6 +75,11 @@ struct SafetensorsHeader: Sendable {
       throw error("has a name twice, or a tensor has more than dtype, shape and data_offsets")
     }
 
+    let end = document.tensors.values.compactMap { $0.data_offsets.last }.max() ?? 0
+    guard end <= dataBytes else {
+      throw SafetensorsFile.error(
+        file, "", "is cut short: its header tells of \(end) bytes of data, of which \(dataBytes) are there")
+    }
     var tensors: [SafetensorsTensor] = []
     for (name, entry) in document.tensors {
       guard let type = SafetensorsType(rawValue: entry.dtype) else {
@@ -85,9 +90,6 @@ struct SafetensorsHeader: Sendable {
       guard entry.data_offsets.count == 2, let begin = entry.data_offsets.first, let end = entry.data_offsets.last,
         begin >= 0, begin <= end
       else { throw error("has the data_offsets \(entry.data_offsets), which are no begin and end", name) }
-      guard end <= dataBytes else {
-        throw error("ends at byte \(end) of the data, of which there are \(dataBytes): the file is cut short", name)
-      }
       guard entry.shape.count <= 32, entry.shape.allSatisfy({ $0 >= 0 }),
         let needed = CheckpointFile.product(entry.shape + [type.size]), needed == end - begin
       else {

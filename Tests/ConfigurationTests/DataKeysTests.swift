@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import XCTest
 
 /// What depends on the kind of data: classes, the meaning of masks, colours.
@@ -30,13 +31,74 @@ final class DataKeysTests: XCTestCase {
     XCTAssertEqual(try data("kind: hdf5, classes: cityscapes").classNames, cityscapes.classNames)
     XCTAssertEqual(try data("kind: cityscapes, classes: [a, b]").classNames, ["a", "b"])
     refused("kind: hdf5", at: 7, says: "data.classes is missing", "classes: 21")
-    refused("kind: folder", at: 7, says: "data.classes", "'/d/classes.txt'", "no such file")
+    // What is not there is the root, and the line to correct is its line.
+    refused("kind: folder", at: 28, says: "data.root: there is no folder '/d'", "--set data.root=PATH")
+    try withFolder(["x.h5": "none"]) { root in
+      for (keys, words) in [
+        (
+          "kind: folder, root: \(root)",
+          "data.classes: cannot read the class names from '\(root)/classes.txt' (there is no"
+        ),
+        (
+          "kind: folder, root: \(root)/x.h5",
+          "data.root: '\(root)/x.h5' is a file; with data.kind folder it is a folder"
+        ),
+        ("kind: hdf5, classes: n.txt, root: \(root)/y.h5", "data.root: there is no file '\(root)/y.h5'"),
+      ] {
+        let text = message(yaml: "data: {\(keys), labeled: a.txt}\nu2pl: {enabled: off}")
+        XCTAssertTrue(text.contains(words), text)
+      }
+      let set = message(
+        yaml: "data: {kind: folder, root: \(root), labeled: a.txt}\nu2pl: {enabled: off}", ["data.root=no where"])
+      XCTAssertTrue(set.hasPrefix("--set data.root=no where: data.root: there is no folder 'no where' in "), set)
+    }
     try withFolder(["classes.txt": "a\nb\nc\n"]) { root in
       let yaml = "data: {kind: folder, root: \(root), labeled: a.txt}\nu2pl: {enabled: off}"
       XCTAssertEqual(try Configuration(yaml: yaml, source: "x.yaml").data.classNames, ["a", "b", "c"])
       // A packed file's paths start from the folder that it is in.
       let packed = "data: {kind: hdf5, root: \(root)/x.h5, labeled: a.txt, classes: classes.txt}\nu2pl: {enabled: off}"
       XCTAssertEqual(try Configuration(yaml: packed, source: "x.yaml").data.classNames, ["a", "b", "c"])
+    }
+  }
+
+  /// Comments are none, as in lists of images; labelme's list begins with a name for no class.
+  func testLinesOfAFileOfClassesThatAreNone() throws {
+    func names(_ text: String) throws -> [String]? {
+      try withFolder(["classes.txt": text]) { root in
+        let yaml = "data: {kind: folder, root: \(root), labeled: a.txt}\nu2pl: {enabled: off}"
+        return try Configuration(yaml: yaml, source: "x.yaml").data.classNames
+      }
+    }
+    XCTAssertEqual(try names("# my classes\n\nsky\n  # the other\r\ntree #2\n"), ["sky", "tree #2"])
+    XCTAssertEqual(try names("__ignore__\n_background_\ncat\n"), ["_background_", "cat"])
+    XCTAssertEqual(try data("kind: folder, classes: ['#1', '#2']").classNames, ["#1", "#2"])
+    // A table is none; names with commas are.
+    XCTAssertEqual(try names("car, parked\ncar, moving\n"), ["car, parked", "car, moving"])
+    for (text, words) in [
+      ("name,r,g,b\nsky,128,128,128\nroad,0,0,0\n", "classes.txt:1: data.classes: the lines are rows of a table"),
+      ("0;sky\n1;road\n", "classes.txt:1: data.classes: the lines are rows of a table"),
+      ("sky\ntree\n__ignore__\n", "classes.txt:3: data.classes: '__ignore__' is labelme's name of no class"),
+      (
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 30\n",
+        "classes.txt' (it is the pointer of Git LFS, not the file itself; fetch that: git lfs pull)"
+      ),
+    ] {
+      XCTAssertThrowsError(try names(text)) { XCTAssertTrue("\($0)".contains(words), "\($0)") }
+    }
+  }
+
+  /// What Windows' editors call Unicode.
+  func testUTF16() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("configuration-" + UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for encoding in [String.Encoding.utf16LittleEndian, .utf16BigEndian] {
+      try XCTUnwrap("\u{FEFF}sky\r\nbäume\r\n".data(using: encoding)).write(
+        to: folder.appendingPathComponent("classes.txt"))
+      let yaml = "\u{FEFF}data: {kind: folder, root: \(folder.path), labeled: a.txt}\nu2pl: {enabled: off}"
+      let file = folder.appendingPathComponent("x.yaml")
+      try XCTUnwrap(yaml.data(using: encoding)).write(to: file)
+      XCTAssertEqual(try Configuration.load(path: file.path).data.classNames, ["sky", "bäume"])
     }
   }
 

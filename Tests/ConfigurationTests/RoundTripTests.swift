@@ -34,7 +34,7 @@ final class RoundTripTests: XCTestCase {
         optimizer: {kind: adamw, learning_rate: 5e-324, head_factor: 3, momentum: 0, second_momentum: 0.5, weight_decay: 0,
           schedule: cosine, power: 2, warmup_steps: 9, clip_norm: 2.5}
         schedule: {epochs: 5, steps_per_epoch: 6, supervised_epochs: 0}
-        u2pl: {enabled: off, alpha0: 0.1, delta_p: 0.4, low_rank: 0, high_rank: 2, anchors: 1, negatives: 2,
+        u2pl: {enabled: off, alpha0: 0.1, alpha_end: 0.07, delta_p: 0.4, low_rank: 0, high_rank: 2, anchors: 1, negatives: 2,
           temperature: 0.7, capacity: [4, 3, 2, 1], enqueue_per_step: null, lambda_c: 1, threshold: class, weight: evidence, ema_decay: 0.9}
         loss: {ohem: {threshold: 0.6, min_kept: 5}, class_weights: [1, 2.5, 0, 4], auxiliary_weight: 0.3, dice: 0.6}
         teacher: {buffers: ema, start: beginning}

@@ -90,6 +90,7 @@ final class ListTests: XCTestCase {
       { name, images, masks, root in "\(root)/\(images)/\(name).png \(root)/\(masks)/\(name).png" },
       { name, images, masks, root in "\(root)/\(images)/\(name).png,\(root)/\(masks)/\(name).png" },
       { name, images, _, _ in "/\(images)/\(name).png" },
+      { name, images, _, root in "../\(root.split(separator: "/").last ?? "")/\(images)/\(name).png" },
     ]
     for form in forms {
       try assertMeansBoth { images, masks, root in
@@ -120,6 +121,9 @@ final class ListTests: XCTestCase {
     let cases: [(line: String, says: [String])] = [
       (outside, ["\(outside) is not below data.root"]),
       ("\(outside) labels/a.png", ["\(outside) is not below data.root"]),
+      ("../\(elsewhere.path.split(separator: "/").last ?? "")/x.png", ["\(outside) is not below data.root"]),
+      ("[\"z\", \"y\"]", ["that is JSON"]), ("https://example.org/z.png", ["that is an address"]),
+      ("z%20y", ["not as in addresses: z y"]), ("z;y;x", ["image z;y;x", "a list has no commas"]),
       ("/nowhere/z.png", ["a slash at the beginning means data.root"]),
       ("C:\\data\\images\\a.png", ["a path of Windows", "data.root"]), ("images\\z.png", ["not by backslashes"]),
       ("z,labels/z.png", ["a list has no commas"]), ("image,mask", ["if that is a heading"]),
@@ -134,6 +138,18 @@ final class ListTests: XCTestCase {
         let text = message { try scratch.open(layout) }
         for part in says + ["list.txt, line 1"] { assert(text, names: part) }
       }
+    }
+  }
+
+  func testFilesThatAreNoLists() throws {
+    for (bytes, kind) in [
+      (JPEG.color, "a JPEG image"), (grey(1), "a PNG image"),
+      ([0x93] + Array("NUMPY".utf8) + [1, 0, 0xFF], "a NumPy array"),
+      ([0x1F, 0x8B, 8, 0, 0xFF, 0xFF], "a gzip archive"), ([0x50, 0x4B, 3, 4, 0xFF], "a zip archive"),
+    ] {
+      let scratch = try scratch()
+      try scratch.write("list.txt", bytes)
+      assert(message { try scratch.open(.folder) }, names: "list.txt: is \(kind), not a list; a list is a text")
     }
   }
 

@@ -46,9 +46,42 @@ final class BadCheckpointTests: CommandTestCase {
     try assertRefused(training("run") + ["--resume", "nowhere.h5"], saying: "nowhere.h5")
     try write("text.h5", String(repeating: "no checkpoint\n", count: 100))
     try assertRefused(training("run") + ["--resume", "text.h5"], at: [nil], saying: "text.h5")
-    try assertRefused(training("run") + ["--resume", "."], at: [nil], saying: ".: is not a file")
+    try assertRefused(training("run") + ["--resume", "."], at: [nil], saying: ".: is not a file, but a folder")
     try assertRefused(["evaluate", "--checkpoint", "text.h5"], at: [nil], saying: "text.h5")
     try assertRefused(["inspect", "nowhere.h5"], at: [nil], saying: "nowhere.h5")
+  }
+
+  /// A run directory in the place of a checkpoint.
+  func testARunDirectory() throws {
+    try train("whole", settings)
+    for (name, place) in [("run", "run"), ("slash", "slash/"), ("inside", "inside/checkpoints")] {
+      try train(name, settings)
+      try FileManager.default.removeItem(atPath: checkpoint(name, step: 6))
+      // Without --run it is the run that goes on.
+      let line = ["train", "--config", "tiny.yaml", "--resume", place] + settings.flatMap { ["--set", $0] }
+      let outcome = try run(line)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      XCTAssertTrue(
+        outcome.output.contains("resuming from \(name)/checkpoints/step-00000004.h5 at step 4"), outcome.summary)
+      try assertSame("whole", name, lastStep: 6)
+    }
+    // Another directory than the run's; damaged checkpoints are passed over, and stay.
+    try truncate(checkpoint("run", step: 6))
+    let other = try run(training("other", settings) + ["--resume", "run"], ranks: 2)
+    XCTAssertEqual(other.status, 0, other.summary)
+    XCTAssertTrue(other.output.contains("run/checkpoints/step-00000006.h5 skipped: "), other.summary)
+    XCTAssertTrue(FileManager.default.fileExists(atPath: checkpoint("run", step: 6)))
+    XCTAssertTrue(
+      FileManager.default.contentsEqual(atPath: checkpoint("whole", step: 6), andPath: checkpoint("other", step: 6)))
+    try FileManager.default.createDirectory(atPath: path("none/checkpoints"), withIntermediateDirectories: true)
+    try assertRefused(
+      training("new") + ["--resume", "none"], at: [nil], saying: "none: this run has no checkpoint yet")
+    // Where one checkpoint has to be named, the message names it.
+    for command in [["evaluate"], ["predict", "-o", "out", "x.png"]] {
+      try assertRefused(
+        [command[0], "--checkpoint", "whole"] + command.dropFirst(), at: [nil],
+        saying: "whole: is not a file, but a folder; name a checkpoint in it: whole/checkpoints/best")
+    }
   }
 
   func testACheckpointOfAnotherModel() throws {

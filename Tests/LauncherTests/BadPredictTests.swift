@@ -41,6 +41,23 @@ final class BadPredictTests: CommandTestCase {
     }
   }
 
+  /// Results have an image's name without its ending.
+  func testImagesWhoseResultsWouldHaveOneName() throws {
+    try write("in/a.png", FileManager.default.contents(atPath: path("in/a.jpg"))!)
+    try write("other/a.jpg", JPEG.color)
+    let both = "would have results of one name, a.png; "
+    try assertRefused(
+      predict(["in"]),
+      saying: "in/a.jpg and in/a.png \(both)rename or move one of them, or name the images that are meant")
+    try assertRefused(
+      predict(["in/b.jpg", "other/a.jpg", "in/a.jpg"]), at: [nil],
+      saying: "other/a.jpg and in/a.jpg \(both)name a folder that holds both folders, or predict them into two places")
+    // The advice, followed.
+    try write("meant.txt", "in/a.png\nin/b.jpg\n")
+    let outcome = try run(predict(["meant.txt"]))
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+  }
+
   func testNothingIsWrittenOver() throws {
     // Results that would be inputs: by their names, and by a link.
     try ImageFile.writePNG(

@@ -15,6 +15,8 @@ final class CommandLineFuzzTests: CommandTestCase {
       ["train", "--config", "gone.yaml", "--set", "run.seed=3", "--run", "other", "--resume", "latest", "--dry-run"],
       ["evaluate", "--checkpoint", "gone/latest", "--set", "data.root=gone"],
       ["predict", "--checkpoint", "gone.h5", "gone.png", "-o", "out"],
+      ["watch", "run", "--once"], ["suggest", "--checkpoint", "gone.h5", "-n", "3", "-o", "next", "gone.png"],
+      ["review", "--checkpoint", "gone.h5", "-o", "review"],
       ["data", "check", "gone.yaml", "--set", "data.root=gone"],
       ["data", "split", "--help"], ["bench", "checkpoint", "--writes", "0", "--help"], ["--version"],
       ["help", "train"],

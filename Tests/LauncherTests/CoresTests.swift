@@ -8,6 +8,19 @@ final class CoresTests: LaunchTestCase {
 
   private func log(_ run: String) -> String { (try? text("\(run)/logs/rank-0000.log")) ?? "" }
 
+  /// Runs of this program on the machine that this test has not started.
+  private var othersOfThisProgram: Int {
+    ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).count { name in
+      Int(name) != nil && (try? String(contentsOfFile: "/proc/\(name)/comm", encoding: .utf8)) == "u2pl\n"
+        && (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/cwd")) != directory
+    }
+  }
+
+  private func allowedCores(_ process: pid_t) -> String? {
+    let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+    return status.firstMatch(of: /Cpus_allowed_list:\s*(\S+)/).map { String($0.1) }
+  }
+
   /// Without `mpi_yield_when_idle` from the tests' environment.
   private func start(_ ranks: Int, _ name: String, _ settings: [String], options: [String] = []) throws -> Command {
     let line = ["env", "-u", "OMPI_MCA_mpi_yield_when_idle", "mpirun", "-n", "\(ranks)"] + options
@@ -51,11 +64,29 @@ final class CoresTests: LaunchTestCase {
         text)
       XCTAssertTrue(text.contains("start mpirun with --bind-to none, or with --cpu-set "), text)
     }
-    // A launch lets its ranks run anywhere, and so does one that is not bound in the first place.
-    let launched = try launched(["launch", "-n", "1", "--"] + training("third", ["schedule.epochs=1"]))
-    XCTAssertTrue(launched.output.contains("is taken by another run"), launched.summary)
-    XCTAssertTrue(launched.output.contains("the ranks of this run are not bound there"), launched.summary)
-    XCTAssertTrue(log("third").contains(#/share (\d+) of its \1 cores; this one may use \1 /#), log("third"))
+    // A launch takes cores that are free; where there are none its ranks run anywhere.
+    let third = try launch(["launch", "-n", "1", "--"] + training("third", ["schedule.epochs=4000"]))
+    wait(for: third, "third", lines: 4)
+    let moved = #/note: core (\d+) of .*, to which rank 0 is bound, is taken by another run \(process \d+\): (.*)/#
+    let note = try XCTUnwrap(log("third").firstMatch(of: moved), log("third"))
+    // Programs of other users may have the rest of the cores.
+    if othersOfThisProgram == 0 {
+      let now = try XCTUnwrap(
+        note.2.firstMatch(of: /this rank is on core (\d+) instead, which no other run has/), log("third"))
+      XCTAssertNotEqual(now.1, note.1)
+      XCTAssertTrue(log("third").contains("this one may use 1 (\(now.1))"), log("third"))
+      // No rank of the two is on a core of the other.
+      let allowed = Set([first, third].flatMap { programs($0, named: "u2pl").compactMap(allowedCores) })
+      XCTAssertTrue(allowed.isSuperset(of: ["\(note.1)", "\(now.1)"]), "\(allowed)")
+    }
+    if cores == 2 {
+      let fourth = try launched(["launch", "-n", "1", "--"] + training("fourth", ["schedule.epochs=1"]))
+      XCTAssertTrue(fourth.output.contains("the ranks of this run are not bound there"), fourth.summary)
+      XCTAssertTrue(log("fourth").contains(#/share (\d+) of its \1 cores; this one may use \1 /#), log("fourth"))
+    }
+    third.send(SIGTERM)
+    XCTAssertEqual(third.wait(limit: 60).status, 75)
+    // One that is not bound in the first place is told nothing.
     let free = try start(1, "free", ["schedule.epochs=1"], options: ["--bind-to", "none"]).wait(limit: 60)
     XCTAssertFalse(free.output.contains("taken by another run"), free.summary)
     first.kill()

@@ -48,7 +48,7 @@ final class DataCheckTests: CommandTestCase {
     // Masks have 280 pixels; those of the labeled images 4 · 1 ignored and 0 + 1 + 2 + 3 of class 3.
     for part in [
       "data.kind folder, data, 4 classes", "6 images read in time: nothing is wrong",
-      "note: 2 images of the validation list are unlabeled, too",
+      "note: 2 images of the validation list are unlabeled ones too (data/images/e.jpg, data/images/f.jpg)",
     ] {
       XCTAssertTrue(text(alone).contains(part), "lacks \(part): \(alone.output)")
     }
@@ -103,7 +103,7 @@ final class DataCheckTests: CommandTestCase {
     }
     let nowhere = try check(["data.root=nowhere", "data.classes=4"])
     XCTAssertEqual(nowhere.status, 2, nowhere.summary)
-    XCTAssertTrue(nowhere.output.contains("nowhere: the root of the data set does not exist"), nowhere.summary)
+    XCTAssertTrue(nowhere.output.contains("data.root: there is no folder 'nowhere'"), nowhere.summary)
     XCTAssertTrue(nowhere.output.contains("1 problem:"), nowhere.summary)
     try assertRefused(["data", "check", "none.yaml"], saying: "none.yaml", "no such file")
   }
@@ -127,7 +127,9 @@ final class DataCheckTests: CommandTestCase {
     let outcome = try check()
     XCTAssertEqual(outcome.status, 0, outcome.summary)
     for part in [
-      "note: the labeled list names 1 image more than once", "note: 1 image of the validation list is labeled, too",
+      "note: the labeled list names 1 image more than once",
+      "note: 1 image of the validation list is a labeled one too (data/images/e.jpg)",
+      "note: 2 images of the unlabeled list are labeled ones too (data/images/a.jpg, data/images/e.jpg)",
       "warning: no labeled mask shows sky, road, car", "nothing that stops a run, but see the warning",
     ] {
       XCTAssertTrue(outcome.output.contains(part), "lacks \(part): \(outcome.summary)")

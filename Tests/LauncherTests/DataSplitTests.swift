@@ -34,6 +34,38 @@ final class DataSplitTests: CommandTestCase {
     }
   }
 
+  /// Images that are labeled in any case, and more of them; several lists make one.
+  func testTake() throws {
+    try write("23.txt", "x3.png  y3.png\nx9.png  y9.png\n")
+    try write("next/suggested.txt", "x20.png  y20.png\nx9.png  y9.png\n")
+    let take = ["--take", "23.txt", "--take", "next/suggested.txt"]
+    let outcome = try run(["data", "split", "all.txt", "-o", "out"] + take)
+    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    let taken = ["x3.png  y3.png", "x9.png  y9.png", "x20.png  y20.png"]
+    XCTAssertEqual(try lines("out/3/labeled.txt"), taken)
+    XCTAssertEqual(try lines("out/3/unlabeled.txt").count, count - 3)
+    let more = try run(
+      ["data", "split", "all.txt", "-o", "more", "--labeled", "3,10", "--validation", "5"] + take)
+    XCTAssertEqual(more.status, 0, more.summary)
+    XCTAssertEqual(try lines("more/3/labeled.txt"), taken)
+    XCTAssertTrue(Set(taken).isSubset(of: try lines("more/10/labeled.txt")))
+    XCTAssertEqual(try lines("more/10/labeled.txt").count, 10)
+    XCTAssertTrue(Set(taken).isDisjoint(with: try lines("more/val.txt")))
+    // The two lists of an earlier split make one again.
+    let again = try run(
+      ["data", "split", "out/3/labeled.txt", "out/3/unlabeled.txt", "-o", "again", "--take", "out/3/labeled.txt"])
+    XCTAssertEqual(again.status, 0, again.summary)
+    XCTAssertEqual(try lines("again/3/labeled.txt"), taken)
+
+    try write("strange.txt", "x3.png  y3.png\nx99.png\n")
+    try assertRefused(
+      ["data", "split", "all.txt", "-o", "no", "--take", "strange.txt"],
+      saying: "strange.txt, line 2: x99.png is not in all.txt")
+    try assertRefused(
+      ["data", "split", "all.txt", "-o", "no", "--labeled", "2"] + take, saying: "--labeled 2", "3 images already")
+    try assertRefused(["data", "split", "all.txt", "-o", "no"], at: [nil], status: 64, saying: [])
+  }
+
   /// The lines are such that a configuration with the root `mine` reads them.
   func testAFolderIsAListToo() throws {
     for name in ["b.png", "a.jpg", "c.txt", "._a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini"] {

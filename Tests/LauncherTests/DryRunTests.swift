@@ -68,12 +68,16 @@ final class DryRunTests: CommandTestCase {
   /// What a run would end at after hours in a queue.
   func testWeightsThatCannotBeRead() throws {
     try assertRefused(dryRun(["model.weights=none.safetensors"]), saying: "none.safetensors")
-    try write("text.safetensors", "version https://git-lfs.github.com/spec/v1\n")
+    try write("text.safetensors", "no weights\n")
     try assertRefused(dryRun(["model.weights=text.safetensors"]), at: [nil, 2], saying: "text.safetensors")
     try train("run", ["schedule.epochs=1"])
     let good = try run(dryRun(["model.weights=\(path("run/checkpoints/latest"))"]), ranks: 2)
     XCTAssertEqual(good.status, 0, good.summary)
     XCTAssertTrue(good.output.contains("latest: read"), good.summary)
+    // A network for which there is no room is not made to read them.
+    let large = ["batch={labeled: 512, unlabeled: 512}", "augment.crop=2049", "data.size=2049"]
+    try assertRefused(
+      dryRun(large + ["model.weights=none.safetensors"]), at: [nil], saying: "of memory available", "batch.labeled")
   }
 
   func testFilesThatAreMissing() throws {

@@ -34,6 +34,15 @@ final class HelpTests: CommandTestCase {
           "--overwrite", "exit code is then 3",
         ]
       ),
+      (
+        ["suggest"],
+        [
+          "--checkpoint <path>", "<images> ...", "-n, --number <count>", "-o, --output <dir>", "--unreliable <share>",
+          "255",
+        ]
+      ),
+      (["review"], ["--checkpoint <path>", "-n, --number <count>", "-o, --output <dir>", "data.labeled"]),
+      (["watch"], ["<run>", "--plain", "--once", "--interval <seconds>"]),
       (["report"], ["<run> ...", "-o, --output <file>", "docs/report.md"]),
       (["compare"], ["u2pl compare <a> … -- <b> …", "95 % interval"]),
       (["inspect"], ["<checkpoint>", "--datasets", "--config", "--verify"]),

@@ -71,6 +71,35 @@ final class ImageReviewTests: CommandTestCase {
     assertWarned(pack.output, "warning: ", "pack")
   }
 
+  /// Lists that share images: one warning for each pair of them, at the start and at the dry run.
+  func testListsThatShareImages() throws {
+    let validation =
+      "warning: 2 images of the validation list are labeled ones too (data/images/a.jpg, data/images/b.jpg): "
+    let unlabeled = "warning: 1 image of the unlabeled list is a labeled one too (data/images/c.jpg): "
+    func lines(_ outcome: Command.Outcome) -> [Substring] {
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      return outcome.output.split(separator: "\n").filter { $0.contains("one too") || $0.contains("ones too") }
+    }
+    XCTAssertEqual(lines(try run(training("apart", config: "folder.yaml"))), [])
+    try write("data/val.txt", "a\nh\nb\na\n")
+    try write("data/unlabeled.txt", "images/c.jpg\ne\n")
+    for ranks in [nil, 2] {
+      let found = lines(try run(training("run\(ranks ?? 1)", config: "folder.yaml"), ranks: ranks))
+      XCTAssertEqual(found.count, 2, "\(found)")
+      XCTAssertTrue(
+        found.first?.hasPrefix(validation + "evaluations measure in part what was trained on") == true, "\(found)")
+      XCTAssertTrue(found.last?.hasPrefix(unlabeled + "the network learns a pseudo-label of what") == true, "\(found)")
+    }
+    XCTAssertEqual(lines(try run(training("dry", config: "folder.yaml") + ["--dry-run"])).count, 2)
+    // On labels alone there are no unlabeled images.
+    XCTAssertEqual(lines(try run(training("off", ["u2pl.enabled=off"], config: "folder.yaml"))).count, 1)
+    let check = try run(["data", "check", "folder.yaml"])
+    for warning in [validation, unlabeled] {
+      let note = warning.replacing("warning: ", with: "note: ").dropLast(2)
+      XCTAssertTrue(check.output.contains("\(note)\n"), check.summary)
+    }
+  }
+
   func testOrientationsAndDeepImages() throws {
     // Turned by 180°: the pixels shown are those of the other.
     let upside = JPEG.blocks(height: size, width: size) { x, y in UInt8((2 * 40 + (4 - x) * 37 + (4 - y) * 19) % 251) }

@@ -116,6 +116,76 @@ final class MaskTests: CommandTestCase {
     XCTAssertTrue(checked.output.contains(says), checked.summary)
   }
 
+  /// Two of four labeled images show nothing: every other step of two images has no labeled pixel.
+  func testStepsWithoutALabeledPixel() throws {
+    try make(background: 0, thing: 1)
+    for index in 2..<4 {
+      try ImageFile.writePNG(
+        LabelMap(height: side, width: side, values: [UInt8](repeating: 255, count: side * side)), palette: nil,
+        to: path("data/labels/\(index).png"))
+    }
+    let settings = ["data.shuffle=off", "loss.ohem={min_kept: 100}", "loss.dice=0.5", "schedule.epochs=2"]
+    for ranks in [nil, 2] {
+      let name = "run\(ranks ?? 1)"
+      let outcome = try run(training(name, settings, config: "mine.yaml"), ranks: ranks)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      let steps = try metrics(name).map(json).filter { $0["loss"] != nil }
+      XCTAssertEqual(steps.map { $0["labeled_pixels"] as? Int }, [nil, 0, nil, 0])
+      for step in steps {
+        let supervised = try XCTUnwrap(step["supervised"] as? Double)
+        XCTAssertTrue(step["labeled_pixels"] == nil ? supervised > 0 : supervised == 0, "\(step)")
+      }
+      let log = try String(contentsOfFile: path("\(name)/logs/rank-0000.log"), encoding: .utf8)
+      for text in [outcome.output, log] {
+        let first = text.ranges(of: "step 1: no pixel of the labeled images counts, since all of them are ignored")
+        XCTAssertEqual(first.count, 1, text)
+        XCTAssertTrue(text.contains("2 of 4 steps had no labeled pixel that counts"), text)
+      }
+    }
+    try assertSame("run1", "run2", lastStep: 4)
+    // Of a class of weight 0 they do not count either; and a run in which all do says nothing.
+    let weighed = try run(training("weighed", ["loss.class_weights=[0, 1]", "data.shuffle=off"], config: "mine.yaml"))
+    XCTAssertTrue(weighed.output.contains("3 of 6 steps had no labeled pixel that counts"), weighed.summary)
+    try make(background: 0, thing: 1)
+    let whole = try run(training("whole", settings, config: "mine.yaml"))
+    XCTAssertFalse(whole.output.contains("no labeled pixel"), whole.summary)
+    XCTAssertFalse(try metrics("whole").contains { $0.contains("labeled_pixels") })
+  }
+
+  /// Masks that were made smaller as photographs are: between two classes lie values of others, or of none.
+  func testMasksThatWereInterpolated() throws {
+    try make(background: 0, thing: 1)
+    func mask(_ value: (Int, Int) -> Int) throws {
+      let values = (0..<side * side).map { UInt8(value($0 % side, $0 / side)) }
+      try ImageFile.writePNG(
+        LabelMap(height: side, width: side, values: values), palette: nil, to: path("data/labels/1.png"))
+    }
+    // A disc of 200 on 0 with a soft edge, as bilinear interpolation leaves it.
+    try mask { x, y in
+      let distance = (Double((x - 16) * (x - 16) + (y - 16) * (y - 16))).squareRoot()
+      return Int((200 * min(1, max(0, (12.3 - distance) / 3))).rounded())
+    }
+    let settings = ["data.label_map={0: background, 200: thing}"]
+    try write("data/labeled.txt", "1\n")
+    for command in [
+      training("run", settings, config: "mine.yaml"), ["data", "check", "mine.yaml", "--set", settings[0]],
+    ] {
+      let outcome = try run(command)
+      XCTAssertEqual(outcome.status, 2, outcome.summary)
+      let said = outcome.output + outcome.errors
+      XCTAssertTrue(
+        said.contains("looks interpolated, since these values lie along edges: resize masks with nearest"), said)
+      let list = try XCTUnwrap(said.firstMatch(of: /is no class, and with ([0-9, ]+) and (\d+) more values \(/), said)
+      XCTAssertEqual(list.1.split(separator: ",").count, 6, said)
+    }
+    // Areas that somebody has drawn are no edges.
+    try mask { x, y in x / 8 * 5 + y / 8 * 25 + 50 }
+    let drawn = try run(training("run", settings, config: "mine.yaml"))
+    XCTAssertEqual(drawn.status, 2, drawn.summary)
+    XCTAssertFalse(drawn.errors.contains("interpolated"), drawn.summary)
+    XCTAssertTrue(drawn.errors.contains("data.label_map lists 0, 200; add the value there"), drawn.summary)
+  }
+
   func testRareClasses() throws {
     try make(background: 0, thing: 1, share: 400)
     // 2 of 1089 pixels.

@@ -48,6 +48,8 @@ final class PackedArrayTests: CommandTestCase {
       with h5py.File("vlen.h5", "w") as f:
           d = f.create_dataset("images/im0", (1,), dtype=h5py.vlen_dtype(np.uint8)); d[0] = images[0].ravel()
       with h5py.File("one.h5", "w") as f: f["images"] = images[0]
+      with h5py.File("masks.h5", "w") as f:
+          for n, name in enumerate(names): f[f"images/{name}"], f[f"masks/{name}"] = images[n], labels[n]
       # What wrote it has stopped early: HDF5 reads the rest as zeros.
       with h5py.File("early.h5", "w") as f:
           for which, a in (("images", images), ("labels", labels)):
@@ -121,6 +123,13 @@ final class PackedArrayTests: CommandTestCase {
       ("vlen", ["labeled.txt, line 1", "vlen.h5: '/images/im0'", "variable-length [1]", "np.frombuffer"]),
       ("early", ["early.h5: '/images'", "6 of its 10 chunks were never written"]),
       ("half", ["labeled.txt, line 1", "half.h5", "'/images/im0'", "2 of its 3 chunks were never written"]),
+      (
+        "masks",
+        [
+          "labeled.txt, line 1", "image im0 has no mask in masks.h5: the file has no /labels, where masks are",
+          "but /masks",
+        ]
+      ),
       ("one", ["one.h5", "uint8 [33, 40, 3]", "/images/NAME", "an array of images"]),
     ]
     for (file, says) in cases {

@@ -45,6 +45,40 @@ final class SeveralRunsTests: CommandTestCase {
     XCTAssertEqual(outcome.status, 0, outcome.summary)
   }
 
+  /// A start that comes to nothing, as where ranks have no way to each other: one of the two ranks is another program here.
+  func testAStartOfMPIThatDoesNotEnd() throws {
+    let both = "[ $OMPI_COMM_WORLD_RANK = 0 ] || exec sleep 60; exec \"$0\" \"$@\""
+    let line = [
+      "mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", "sh", "-c", both, try Command.program(),
+    ]
+    let outcome = try Command(
+      line: line + training("run"), in: directory, environment: ["U2PL_START_SECONDS": "5"]
+    ).wait(limit: 30)
+    XCTAssertFalse(outcome.timedOut, outcome.summary)
+    XCTAssertEqual(outcome.status, 1, outcome.summary)
+    let said = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("u2pl: ") }
+    guard said.count == 2 else { return XCTFail(outcome.summary) }
+    XCTAssertTrue(said[0].contains(#/note: rank 0 on \S+ has waited 0.5 s in the start of MPI: /#), outcome.summary)
+    XCTAssertTrue(said[0].contains("OMPI_MCA_btl_tcp_if_include"), outcome.summary)
+    XCTAssertTrue(
+      said[1].contains(#/error: rank 0 on \S+ has not got through the start of MPI in 5 s \(U2PL_START_SECONDS\)/#),
+      outcome.summary)
+    XCTAssertTrue((5..<20).contains(outcome.seconds), outcome.summary)
+    XCTAssertFalse(FileManager.default.fileExists(atPath: path("run")))
+    // A start that takes its time, but ends; and what is no number is the default.
+    let late = "[ $OMPI_COMM_WORLD_RANK = 0 ] || sleep 2; exec \"$0\" \"$@\""
+    for (seconds, words) in [
+      ("15", "has waited 1.5 s"), ("soon", "U2PL_START_SECONDS=soon is no number of seconds; it is 600 s"),
+    ] {
+      let outcome = try Command(
+        line: line.map { $0 == both ? late : $0 } + training("run-\(seconds)", ["schedule.epochs=1"]), in: directory,
+        environment: ["U2PL_START_SECONDS": seconds]
+      ).wait(limit: 60)
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      XCTAssertTrue(outcome.errors.contains(words), outcome.summary)
+    }
+  }
+
   /// A requeued job that overlaps with its predecessor.
   func testASecondTrainInTheDirectory() throws {
     let command = try Command(training("run", long), ranks: nil, in: directory)

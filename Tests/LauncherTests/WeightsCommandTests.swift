@@ -120,7 +120,9 @@ final class WeightsCommandTests: CommandTestCase {
       XCTAssertEqual(outcome.status, 0, outcome.summary)
       XCTAssertTrue(outcome.output.contains("out.safetensors: \(network), "), outcome.output)
       let file = try SafetensorsFile(path("out.safetensors"))
-      XCTAssertEqual(file.metadata, ["format": "pt"])
+      XCTAssertEqual(
+        file.metadata,
+        ["format": "pt", "mean": "[123.675, 116.28, 103.53]", "std": "[58.395, 57.12, 57.375]", "classes": "4"])
       let expected = try CheckpointFile.read(checkpoint("run", step: 1), group: network).datasets(in: network)
       XCTAssertEqual(file.tensors.count, expected.count)
       for tensor in file.tensors {
@@ -197,6 +199,17 @@ final class WeightsCommandTests: CommandTestCase {
 
   // MARK: Bad input
 
+  /// What other programs read is made in Python; the message leads there.
+  func testExportToOtherFormats() throws {
+    for name in ["x.onnx", "x.pth", "x.pt"] {
+      let outcome = try run(["weights", "export", "any.h5", "-o", name])
+      XCTAssertEqual(outcome.status, 64, outcome.summary)
+      XCTAssertTrue(
+        outcome.errors.contains("-o \(name): export writes safetensors; name it .safetensors"), outcome.summary)
+      XCTAssertEqual(outcome.errors.contains("ONNX"), name == "x.onnx", outcome.summary)
+    }
+  }
+
   func testFilesThatAreRefused() throws {
     try write("model.pth", [0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 60))
     try write("text.txt", "no weights at all")
@@ -206,7 +219,7 @@ final class WeightsCommandTests: CommandTestCase {
       ("nowhere.safetensors", ["nowhere.safetensors: cannot be read: No such file"]),
       ("model.pth", ["model.pth: is a file of torch.save", "docs/weights.md"]),
       ("text.txt", ["text.txt: is neither safetensors nor HDF5"]),
-      ("short.safetensors", ["short.safetensors: tensor '", "the file is cut short"]),
+      ("short.safetensors", ["short.safetensors: is cut short: its header tells of ", "bytes of data, of which "]),
     ]
     for (file, says) in cases {
       try assertRefused(["weights", "import", file, "-o", "out.h5"], at: [nil], saying: says)

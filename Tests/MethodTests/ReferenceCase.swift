@@ -25,7 +25,7 @@ struct ReferenceCase: Decodable {
     let class_weights: [Double]?
     let seed: UInt64
     // Cases that were computed before a term was there do not name it.
-    let dice, weight: Double?
+    let dice, weight, alpha_end: Double?
     let threshold, optimizer, schedule, teacher_start: String?
     let warmup_steps: Int?
     let published: [String]?

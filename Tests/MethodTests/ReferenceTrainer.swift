@@ -70,7 +70,7 @@ extension ReferenceCase {
       teacher: {buffers: \(c.teacher_buffers), start: \(c.teacher_start ?? "pseudo_labels")}
       semantics: {\((c.published ?? []).map { $0 + ": published, " }.joined())anchor_ema: \(c.anchor_ema ?? false)}
       schedule: {epochs: \(c.epochs), steps_per_epoch: \(c.steps_per_epoch), supervised_epochs: \(c.supervised_epochs)}
-      u2pl: {alpha0: \(c.alpha0), delta_p: \(c.delta_p), low_rank: \(c.low_rank), high_rank: \(c.high_rank),
+      u2pl: {alpha0: \(c.alpha0), alpha_end: \(c.alpha_end ?? 0), delta_p: \(c.delta_p), low_rank: \(c.low_rank), high_rank: \(c.high_rank),
              anchors: \(c.anchors), negatives: \(c.negatives), temperature: \(c.temperature), capacity: \(c.capacity),
              enqueue_per_step: \(optional(c.enqueue_per_step, "null")), lambda_c: \(c.lambda_c),
              ema_decay: \(c.ema_decay), threshold: \(c.threshold ?? "global")}

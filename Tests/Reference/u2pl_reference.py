@@ -305,9 +305,9 @@ class Segmenter(nn.Module):
 # ---------------------------------------------------------------------------------------------
 # The equations.
 
-def alpha(alpha0, epoch, epochs):
+def alpha(alpha0, epoch, epochs, alpha_end=0):
     """Fraction of pixels taken as unreliable in `epoch` (counted from 0)."""
-    return alpha0 * (1 - epoch / epochs)
+    return alpha_end + (alpha0 - alpha_end) * (1 - epoch / epochs)
 
 
 def entropy(prob):
@@ -525,7 +525,6 @@ class Trainer:
         """pad: bool [N,H,W], where the unlabeled crops reach beyond their images; None for nowhere."""
         cfg = self.cfg
         self.epoch, total = self.k // cfg["steps_per_epoch"], cfg["epochs"] * cfg["steps_per_epoch"]
-        self.total = total
         factor = ((1 + math.cos(math.pi * self.k / total)) / 2 if cfg["schedule"] == "cosine"
                   else (1 - self.k / total) ** 0.9)
         factor *= min(1, (self.k + 1) / cfg["warmup_steps"]) if cfg["warmup_steps"] else 1
@@ -583,7 +582,7 @@ class Trainer:
     def follow(self, j, buffers):
         """The teacher's average in its step j; of the running statistics too where `buffers`."""
         limit = self.cfg["ema_decay"]
-        decay = min(1 - 1 / (j + 1), max(0.9, 1 - 50 / self.total) if limit == "auto" else limit)
+        decay = j / (j + 4) if limit == "auto" else min(1 - 1 / (j + 1), limit)
         if self.is_student():
             decay = 0
         average = lambda t, s: t.mul_(decay).add_(s, alpha=1 - decay)
@@ -646,7 +645,7 @@ class Trainer:
         with torch.no_grad():
             logits_t, rep_t = self.teacher(x)
             h = entropy(up(logits_t[len(xl):], size).softmax(1))
-            a = alpha(cfg["alpha0"], self.epoch, cfg["epochs"])
+            a = alpha(cfg["alpha0"], self.epoch, cfg["epochs"], cfg["alpha_end"])
             labeled = y_hat != IGNORE
             considered = labeled & ~known
             if "percentiles" in published:
@@ -681,7 +680,7 @@ class Trainer:
 DEFAULTS = dict(depth=18, classes=6, width=64, features=64, dilations=[2, 4, 6], multi_grid=False, stem="deep",
                 encoder_width=1.0, output_stride=8, auxiliary=False, dropout=0.0, mix="off", mix_probability=1.0, lr=0.01,
                 head_lr_factor=1, weight_decay=1e-4, clip_norm=None, ohem=None, class_weights=None, auxiliary_weight=0.4,
-                teacher_buffers="own", epochs=4, steps_per_epoch=3, supervised_epochs=0, alpha0=0.2, delta_p=0.1,
+                teacher_buffers="own", epochs=4, steps_per_epoch=3, supervised_epochs=0, alpha0=0.2, alpha_end=0, delta_p=0.1,
                 low_rank=2, high_rank=5, anchors=32, negatives=16, temperature=0.5, enqueue_per_step=200, lambda_c=0.1,
                 ema_decay=0.99, seed=7, padding=False, dice=0, threshold="global", weight=None, optimizer="sgd",
                 schedule="poly", warmup_steps=0, teacher_start="pseudo_labels", published=[], anchor_ema=False)

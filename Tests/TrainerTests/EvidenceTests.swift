@@ -25,8 +25,8 @@ final class EvidenceTests: XCTestCase {
     XCTAssertNil(evidence.score)
     let after = weights(&evidence, [0.5, 0.5, 0.5, 0.5, 0.5], from: 3)
     XCTAssertEqual(evidence.start?.step, 40)
-    // The ramp times the mean Dice, which is the share.
-    for (a, b) in zip(after, [0.25, 0.5, 0.75, 1, 1]) { XCTAssertEqual(a, 0.5 * b, accuracy: 1e-12) }
+    // The ramp; the mean Dice, which is the share, is enough for full trust.
+    for (a, b) in zip(after, [0.25, 0.5, 0.75, 1, 1]) { XCTAssertEqual(a, b, accuracy: 1e-12) }
     XCTAssertEqual(evidence.score!, iou(0.5), accuracy: 1e-12)
   }
 
@@ -41,8 +41,8 @@ final class EvidenceTests: XCTestCase {
     // The last growth of the sum over four folds is three windows later at most, then four without.
     XCTAssertTrue((15...19).contains(start), "started at window \(start)")
     XCTAssertEqual(still[start - 13], 0)
-    XCTAssertEqual(still[start - 12], 0.25 * growing.last!, accuracy: 1e-12)
-    XCTAssertEqual(still.last!, growing.last!, accuracy: 1e-12)
+    XCTAssertEqual(still[start - 12], 0.25, accuracy: 1e-12)
+    XCTAssertEqual(still.last!, 1, accuracy: 1e-12)
   }
 
   func testStartsAtTheLatestStep() {
@@ -55,20 +55,27 @@ final class EvidenceTests: XCTestCase {
   func testStartsNotEarlierThanOrdered() {
     var evidence = Evidence(folds: 4, latestStart: 150, startsByItself: false)
     XCTAssertEqual(weights(&evidence, [Double](repeating: 0.5, count: 14)).max(), 0)
-    XCTAssertEqual(weights(&evidence, [0.5], from: 14), [0.125])
+    XCTAssertEqual(weights(&evidence, [0.5], from: 14), [0.25])
+  }
+
+  /// A teacher that is wrong on most pixels counts by twice its mean Dice.
+  func testTrustGrowsWithTheTeacher() {
+    var evidence = Evidence(folds: 1, latestStart: 0, startsByItself: false)
+    let after = weights(&evidence, [0.1, 0.3, 0.45, 0.5, 0.9])
+    for (a, b) in zip(after, [0.2, 0.6, 0.9, 1, 1]) { XCTAssertEqual(a, b, accuracy: 1e-12) }
   }
 
   /// Down to nothing at 4/5 of the best q, and up again with it.
   func testWeightFallsWhereTheTeacherGetsWorse() {
     var evidence = Evidence(folds: 4, latestStart: 0, startsByItself: false)
-    XCTAssertEqual(weights(&evidence, [Double](repeating: 0.8, count: 8)).last!, 0.8, accuracy: 1e-12)
+    XCTAssertEqual(weights(&evidence, [Double](repeating: 0.8, count: 8)).last!, 1, accuracy: 1e-12)
     let falling = weights(&evidence, [0.75, 0.75, 0.75, 0.75], from: 8)
-    let expected = 0.75 * (1 - (iou(0.8) - iou(0.75)) / (0.2 * iou(0.8)))
+    let expected = (1 - (iou(0.8) - iou(0.75)) / (0.2 * iou(0.8)))
     XCTAssertEqual(falling.last!, expected, accuracy: 1e-12)
     XCTAssertTrue(zip(falling, falling.dropFirst()).allSatisfy { $0 > $1 })
     XCTAssertEqual(weights(&evidence, [0.5, 0.5, 0.5, 0.5], from: 12).last!, 0)
     XCTAssertEqual(evidence.best, iou(0.8), accuracy: 1e-12)
-    XCTAssertEqual(weights(&evidence, [0.8, 0.8, 0.8, 0.8], from: 16).last!, 0.8, accuracy: 1e-12)
+    XCTAssertEqual(weights(&evidence, [0.8, 0.8, 0.8, 0.8], from: 16).last!, 1, accuracy: 1e-12)
   }
 
   /// A class that the labels do not have takes nothing away, one that is never found does.
@@ -77,8 +84,8 @@ final class EvidenceTests: XCTestCase {
     _ = evidence.observe(ConfusionMatrix(classes: 3, counts: [10, 0, 0, 0, 10, 0, 0, 0, 0]), window: 0, step: 10)
     XCTAssertEqual(evidence.weight, 1)
     var other = Evidence(folds: 1, latestStart: 0, startsByItself: false)
-    _ = other.observe(ConfusionMatrix(classes: 3, counts: [10, 0, 0, 0, 10, 0, 10, 0, 0]), window: 0, step: 10)
-    // Dice 2·10/30, 1 and 0.
-    XCTAssertEqual(other.weight, (2.0 / 3 + 1 + 0) / 3, accuracy: 1e-12)
+    _ = other.observe(ConfusionMatrix(classes: 3, counts: [10, 10, 0, 10, 0, 0, 10, 0, 0]), window: 0, step: 10)
+    // Dice 2·10/50, 0 and 0.
+    XCTAssertEqual(other.weight, 2 * (0.4 + 0 + 0) / 3, accuracy: 1e-12)
   }
 }

@@ -85,7 +85,7 @@ public enum FileBytes {
     }
     return code == ELOOP
       ? "is a link that leads in a circle (to \(target))"
-      : "is a link that leads nowhere: \(target) does not exist"
+      : "is a link that leads nowhere: \(target) does not exist" + StorePointer.advice(linkTo: target, path)
   }
 
   /// Tells a file's bytes from others, without reading them: a digest of its path, size, and time of the last change.

@@ -74,10 +74,41 @@ public struct LabelCoding: Sendable, Equatable {
     }
     let value = labels.values[at]
     let others = Set(labels.values).filter { table[Int($0)] == LabelCoding.none && $0 != value }.sorted()
-    let more = others.isEmpty ? "" : ", and with \(others.map(String.init).joined(separator: ", "))"
+    let rest =
+      others.count > LabelCoding.shownValues ? " and \(others.count - LabelCoding.shownValues) more values" : ""
+    let shown = others.prefix(LabelCoding.shownValues).map(String.init).joined(separator: ", ")
+    let more = others.isEmpty ? "" : ", and with \(shown)\(rest)"
+    let remedy =
+      others.count >= 3 && isInterpolated(labels)
+      ? "the mask looks interpolated, since these values lie along edges: resize masks with nearest neighbour, and "
+        + "never save them as JPEG"
+      : advice
     throw FileBytes.problem(
       mask,
       "value \(value) at pixel (x \(at % labels.width), y \(at / labels.width)) is no class\(more) (\(strange) "
-        + "\(strange == 1 ? "pixel" : "pixels")): \(advice)")
+        + "\(strange == 1 ? "pixel" : "pixels")): \(remedy)")
+  }
+
+  /// Of values without a meaning a message lists so many.
+  private static let shownValues = 6
+
+  /// Whether few pixels of a value without a meaning have neighbours like themselves: those that a resize or JPEG puts
+  /// between two classes are lines, those that somebody drew are areas.
+  private func isInterpolated(_ labels: LabelMap) -> Bool {
+    let (height, width) = (labels.height, labels.width)
+    var strange = 0, inside = 0
+    for y in 0..<height {
+      for x in 0..<width {
+        let value = labels.values[y * width + x]
+        guard table[Int(value)] == LabelCoding.none else { continue }
+        strange += 1
+        let around = [(x - 1, y), (x + 1, y), (x, y - 1), (x, y + 1)].filter { x, y in
+          (0..<width).contains(x) && (0..<height).contains(y)
+        }
+        let alike = around.count { labels.values[$0.1 * width + $0.0] == value }
+        if alike >= around.count - 1 { inside += 1 }
+      }
+    }
+    return 2 * inside < strange
   }
 }

@@ -1,3 +1,5 @@
+import Files
+
 /// A file that is neither a JPEG nor a PNG: what its first bytes say it is, and what to do with it.
 struct OtherFile {
   /// Such as `a WebP image`.
@@ -12,6 +14,13 @@ struct OtherFile {
         ?? Self.shifted(bytes, path)
     else { return nil }
     (self.kind, self.remedy) = (kind, remedy)
+  }
+
+  /// What a file is that is taken for a text and is none, such as `a NumPy array`; nil where its first bytes tell nothing.
+  static func notText(_ bytes: [UInt8], _ path: String) -> String? {
+    if has([0xFF, 0xD8, 0xFF], bytes, at: 0) { return "a JPEG image" }
+    if has([0x89, 0x50, 0x4E, 0x47], bytes, at: 0) { return "a PNG image" }
+    return (image(bytes, path) ?? noImage(bytes, path))?.kind
   }
 
   private typealias Finding = (kind: String, remedy: String)
@@ -134,14 +143,8 @@ struct OtherFile {
     let words = String(decoding: begin, as: UTF8.self).trimmingPrefix(while: \.isWhitespace)
     let lower = words.lowercased()
     let name = quoted(path)
-    if lower.hasPrefix("version https://git-lfs.github.com") || lower.hasPrefix("version https://hawser.github.com") {
-      return ("the pointer of Git LFS, not the image", "fetch the images: git lfs pull")
-    }
-    if lower.hasPrefix("/annex/objects/") || lower.contains(".git/annex/objects/") {
-      return ("the pointer of git-annex, not the image", "fetch it: git annex get \(name)")
-    }
-    if lower.hasPrefix("outs:") || lower.contains("\nouts:") {
-      return ("the pointer of DVC, not the image", "fetch the images: dvc pull")
+    if let pointer = StorePointer(bytes, path) {
+      return ("the pointer of \(pointer.store), not the image", "fetch the images: \(pointer.remedy)")
     }
     if lower.contains("<svg") { return ("an SVG drawing", convert(path, "svg") { "rsvg-convert \($0) -o \($1)" }) }
     if lower.hasPrefix("<!doctype html") || lower.hasPrefix("<html") || lower.contains("<head")

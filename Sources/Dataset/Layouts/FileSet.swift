@@ -15,6 +15,11 @@ public struct FileSet: ImageSet {
     let coding: LabelCoding
   }
 
+  /// Whether a root is there under another Unicode form of its path only.
+  public static func hasOtherForm(_ root: String) -> Bool {
+    !FileManager.default.fileExists(atPath: root) && FileNames.existing(root) != nil
+  }
+
   /// Reads the list and checks that the files it names exist.
   ///
   /// - Parameters:

@@ -20,7 +20,9 @@ extension FileLayout {
       var problem = problem
       for followsLinks in [false, true] {
         guard let other = line.rewritten(files, followsLinks: followsLinks) else { continue }
-        do { return try entry(other, labeled: labeled, &files) } catch let second as DatasetError { problem = second }
+        do { return try entry(other, labeled: labeled, &files) } catch let second as DatasetError {
+          if other.words.count <= 2 { problem = second }
+        }
       }
       throw DatasetError(description: ImageList.visible(problem.description + line.advice))
     }
@@ -58,7 +60,7 @@ extension ImageList.Line {
 
   /// An absolute path in the line that leads to a file elsewhere than below the root.
   fileprivate func pathOutside(_ files: FileNames) -> String? {
-    ([text] + words).first { word in
+    ([text] + words).map { files.absolute($0) }.first { word in
       word.hasPrefix("/") && access(word, F_OK) == 0 && files.belowRoot(word, followsLinks: false) == nil
         && files.belowRoot(word, followsLinks: true) == nil
     }
@@ -74,6 +76,12 @@ extension ImageList.Line {
     if number == 1, !parts.isEmpty, heading.isSuperset(of: parts) {
       return "; if that is a heading, remove it: a list has none"
     }
+    if text.hasPrefix("[") || text.hasPrefix("{") {
+      return "; that is JSON: a list has an image a line, and no brackets"
+    }
+    if text.contains("://") {
+      return "; that is an address, as a browser has it: write the path of a file below data.root"
+    }
     if text.contains(where: { $0 == "," || $0 == ";" }) {
       return "; a list has no commas: a tab or a space is between an image and its mask"
     }
@@ -83,6 +91,9 @@ extension ImageList.Line {
     if text.contains("\\") { return "; the parts of a path are separated by slashes, not by backslashes" }
     if text.contains(" #") { return "; a comment has to be a line of its own, which begins with #" }
     if text.hasPrefix("~") || text.hasPrefix("$") { return "; \(text.prefix { $0 != "/" }) is not replaced in a list" }
+    if let plain = text.removingPercentEncoding, plain != text {
+      return "; names are written as they are, not as in addresses: \(plain)"
+    }
     if text.contains("*") || text.contains("?") {
       return "; a list has no wildcards: a folder in the place of a list stands for its images"
     }
@@ -95,10 +106,17 @@ extension ImageList.Line {
 }
 
 extension FileNames {
-  /// An absolute path as one relative to the root; nil where it is not absolute, or not below the root.
+  /// A path that leads out of the root, such as `../other/a.jpg`, as an absolute one; others as they are.
+  fileprivate func absolute(_ path: String) -> String {
+    guard path.hasPrefix("../"), let root = absoluteRoots.first else { return path }
+    return URL(fileURLWithPath: "\(root)/\(path)").standardizedFileURL.path
+  }
+
+  /// An absolute path, or one that begins with `../`, as one relative to the root; nil where it is neither, or not
+  /// below the root.
   func belowRoot(_ path: String, followsLinks: Bool) -> String? {
+    var path = absolute(path)
     guard path.hasPrefix("/") else { return nil }
-    var path = path
     if followsLinks {
       let (folder, name) = FileNames.split(path)
       guard let followed = FileNames.linksFollowed(folder) else { return nil }

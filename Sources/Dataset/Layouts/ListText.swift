@@ -1,8 +1,11 @@
+import Files
+
 /// The text of a list in whatever encoding editors save one: UTF-8, or UTF-16 with or without a byte order mark.
 enum ListText {
   /// - Parameter path: the list's name in messages.
   /// - Throws: ``DatasetError`` naming the line that is no text.
   static func decode(_ bytes: [UInt8], path: String) throws -> String {
+    if let pointer = StorePointer(bytes, path) { throw FileBytes.problem(path, pointer.problem) }
     if let bigEndian = utf16ByteOrder(bytes) {
       guard let text = utf16(bytes, bigEndian: bigEndian) else {
         throw FileBytes.problem(path, "the list begins like UTF-16 text, but is damaged; save it again, as UTF-8")
@@ -10,6 +13,9 @@ enum ListText {
       return text
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
+      if let other = OtherFile.notText(bytes, path) {
+        throw FileBytes.problem(path, "is \(other), not a list; a list is a text with an image a line")
+      }
       // No byte of a line end is part of another character in any encoding that extends ASCII.
       let lines = bytes.split(omittingEmptySubsequences: false) { $0 == 0x0A }
       let at = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0

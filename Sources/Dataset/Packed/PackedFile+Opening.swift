@@ -8,6 +8,8 @@ extension PackedFile {
     var codings: [LabelCoding] = []
     var coding: [UInt8] = []
     var stack: String?
+    /// The groups and datasets beside `/images` where `/labels` is missing.
+    var instead: [String] = []
   }
 
   static func contents(_ descriptor: Int32, _ path: String) throws -> Contents {
@@ -44,6 +46,7 @@ extension PackedFile {
   /// A file that another program has made: a dataset for each image, or one array of all.
   private static func foreign(_ reader: borrowing HDF5Reader) throws -> Contents {
     var contents = Contents()
+    if try !reader.exists("labels") { contents.instead = try reader.links(of: "").filter { $0 != "images" } }
     guard try reader.kind(of: "images") == .dataset else {
       contents.names = try reader.datasetPaths().filter { $0.hasPrefix("images/") }
         .map { String($0.dropFirst("images/".count)) }
@@ -58,7 +61,7 @@ extension PackedFile {
         "is \(text): neither a group with a dataset for each image, /images/NAME, nor an array of images, uint8 [number, "
           + "height, width, 3] or [number, height, width]")
     }
-    try dataset.requireFilters(place)
+    try dataset.requireReadable(place)
     try dataset.requireAllChunks(place)
     if try reader.exists("labels"), try reader.kind(of: "labels") == .dataset {
       try reader.dataset("labels").requireAllChunks(reader.place.at("'/labels'"))

@@ -24,6 +24,8 @@ public final class PackedFile: Sendable {
   private let coding: [UInt8]
   /// Of `/images` where that is one array of all images, as messages show it; nil where it is a group.
   private let stack: String?
+  /// What the file has beside `/images` and no `/labels`.
+  private let instead: [String]
   private let lazyStems = Mutex<[String: [Int]]?>(nil)
 
   static let format = "u2pl packed images"
@@ -45,6 +47,7 @@ public final class PackedFile: Sendable {
       codings = contents.codings
       coding = contents.coding
       stack = contents.stack
+      instead = contents.instead
     } catch {
       close(descriptor)
       throw error
@@ -74,6 +77,13 @@ public final class PackedFile: Sendable {
     return
       ": '/images' is one array of images, \(stack), called 0 to \(names.count - 1) unless '/names' has a text for "
       + "each; a list has these, one a line"
+  }
+
+  /// The end of a message on an image without a mask.
+  var withoutMask: String {
+    guard !instead.isEmpty else { return "pack it with a list of labeled images that it is in" }
+    let names = instead.sorted().prefix(8).map { "/\($0)" }.joined(separator: ", ")
+    return "the file has no /labels, where masks are looked for, but \(names)"
   }
 
   private var stems: [String: [Int]] {

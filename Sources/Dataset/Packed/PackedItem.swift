@@ -42,7 +42,7 @@ struct PackedItem: Sendable {
     let handle = try reader.dataset(dataset)
     let type = try handle.storedType(place)
     shape = try handle.shape(place)
-    try handle.requireFilters(place)
+    try handle.requireReadable(place)
     // Of a stacked array this is seen when the file is opened.
     if row == nil { try handle.requireAllChunks(place) }
     self.dataset = dataset

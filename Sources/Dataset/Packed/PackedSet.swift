@@ -49,7 +49,7 @@ public struct PackedSet: ImageSet {
         guard !labeled || item.mask != nil else {
           throw DatasetError(
             description:
-              "image \(name) has no mask in \(file.path): pack it with a list of labeled images that it is in")
+              "image \(name) has no mask in \(file.path): \(file.withoutMask)")
         }
         entries.append(
           Entry(

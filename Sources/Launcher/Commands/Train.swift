@@ -28,7 +28,8 @@ struct Train: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Go on from the newest good checkpoint of the run directory, or from a file.", valueName: "latest|path"))
+      "Go on from the newest good checkpoint of the run directory, from a file, or from another run's directory.",
+      valueName: "latest|path"))
   var resume: String?
 
   @Flag(

@@ -7,8 +7,18 @@ import Foundation
 struct BoundCores {
   /// A process, and the cores it is bound to.
   struct Holder: Equatable {
-    let process: Int32
     let cores: Set<Int>
+    let start: Start
+    var process: Int32 { start.process }
+  }
+
+  /// When a process has begun; of two at once the one of the lower number is first.
+  struct Start: Comparable {
+    /// In ticks since the system's start.
+    let time: Int
+    let process: Int32
+
+    static func < (a: Start, b: Start) -> Bool { (a.time, a.process) < (b.time, b.process) }
   }
 
   private let root: String
@@ -42,8 +52,14 @@ struct BoundCores {
       guard let process = Int32(name), !own.contains(process), text("\(name)/comm") == program,
         let cores = binding(of: name)?.cores
       else { return nil }
-      return Holder(process: process, cores: cores)
-    }.sorted { $0.process < $1.process }
+      return Holder(cores: cores, start: Start(time: started(name), process: process))
+    }.sorted { $0.start < $1.start }
+  }
+
+  /// The time of a process's start by proc(5): the 22nd field, of which the second, its name, may hold spaces.
+  private func started(_ process: String) -> Int {
+    let fields = text("\(process)/stat").split(separator: ")").last?.split(separator: " ") ?? []
+    return fields.count > 19 ? Int(fields[19]) ?? 0 : 0
   }
 
   private func text(_ name: String) -> String {
@@ -94,29 +110,87 @@ struct BoundCores {
 }
 
 extension BoundCores {
-  /// Looks whether this rank's cores are taken by another run, and under a launch unbinds the ranks of the host where
-  /// one's are. Collective.
+  /// Looks whether this rank's cores are taken by another run. Under a launch the ranks of a host where one's are move
+  /// to cores that are free, or, where these are too few, are not bound any more. Collective.
   ///
   /// - Returns: what to tell on this rank.
   static func settle(_ ranks: Communicator, isLaunched: Bool) throws -> [String] {
     let node = try ranks.host()
-    let own = Set(try node.allGather([ProcessInfo.processInfo.processIdentifier]).elements)
     let bound = BoundCores()
-    let binding = bound.binding(of: "self")
-    var taken: [Holder] = []
-    if let binding { taken = bound.others(than: own).filter { !$0.cores.isDisjoint(with: binding.cores) } }
-    let isTaken = try node.maximum([taken.isEmpty ? 0 : 1])[0] > 0
-    if isLaunched, isTaken, let binding { ThreadPool.allow(binding.wider) }
-    guard let binding, let other = taken.first else { return [] }
-    let what =
+    let process = ProcessInfo.processInfo.processIdentifier
+    let own = Set(try node.allGather([process]).elements)
+    guard let binding = bound.binding(of: "self") else {
+      _ = isLaunched ? try bound.move(node, from: nil, own) : nil
+      return []
+    }
+    func what(_ other: Holder) -> String {
       "core\(binding.cores.count == 1 ? "" : "s") \(text(binding.cores)) of \(MPIEnvironment.host), to which rank "
-      + "\(ranks.rank) is bound, \(binding.cores.count == 1 ? "is" : "are") taken by another run (process \(other.process))"
-    if isLaunched { return ["note: \(what): the ranks of this run are not bound there"] }
-    let others = bound.others(than: own).reduce(into: Set<Int>()) { $0.formUnion($1.cores) }
-    let free = binding.wider.subtracting(others)
+        + "\(ranks.rank) is bound, \(binding.cores.count == 1 ? "is" : "are") taken by another run (process "
+        + "\(other.process))"
+    }
+    if isLaunched {
+      guard let move = try bound.move(node, from: binding, own) else { return [] }
+      let now =
+        move.cores.map {
+          "this rank is on \($0.count == 1 ? "core" : "cores") \(text($0)) instead, which no other run has"
+        }
+        ?? "the ranks of this run are not bound there"
+      return move.other.map { ["note: \(what($0)): \(now)"] } ?? []
+    }
+    let others = bound.others(than: own)
+    guard let other = others.first(where: { !$0.cores.isDisjoint(with: binding.cores) }) else { return [] }
+    let free = binding.wider.subtracting(others.reduce(into: Set<Int>()) { $0.formUnion($1.cores) })
     return [
-      "warning: \(what), and they share \(binding.cores.count == 1 ? "it" : "them"): start mpirun with --bind-to none"
+      "warning: \(what(other)), and they share \(binding.cores.count == 1 ? "it" : "them"): start mpirun with "
+        + "--bind-to none"
         + (free.isEmpty ? "" : ", or with --cpu-set \(text(free)), which \(free.count == 1 ? "is" : "are") free")
     ]
+  }
+
+  /// Where the cores of a rank of this host are taken, gives all of them others. Of two runs that have begun at once the
+  /// older one stays where it is. Collective over the ranks of a host.
+  ///
+  /// - Parameters:
+  ///   - binding: of this rank.
+  ///   - own: the processes of this run on this host.
+  /// - Returns: nil where nothing was to be done; else who has this rank's cores, and where it is now, nil where it is
+  ///   not bound.
+  private func move(
+    _ node: Communicator, from binding: (cores: Set<Int>, wider: Set<Int>)?, _ own: Set<Int32>
+  ) throws -> (other: Holder?, cores: Set<Int>?)? {
+    let starts = own.map { Start(time: started("\($0)"), process: $0) }
+    func older() -> [Holder] { others(than: own).filter { holder in starts.allSatisfy { holder.start < $0 } } }
+    func taker(of cores: Set<Int>?) -> Holder? {
+      cores.flatMap { cores in older().first { !$0.cores.isDisjoint(with: cores) } }
+    }
+    func isOnAnyRank(_ condition: Bool) throws -> Bool { try node.maximum([condition ? 1 : 0])[0] > 0 }
+    let other = taker(of: binding?.cores)
+    guard try isOnAnyRank(other != nil) else { return nil }
+    let counts = try node.allGather([Int64(binding?.cores.count ?? 0)]).elements.map { Int($0) }
+    // One rank looks for all, as others come and go.
+    let held = others(than: own).reduce(into: Set<Int>()) { $0.formUnion($1.cores) }
+    let free = Self.cores(try node.broadcast(Self.text((binding?.wider ?? []).subtracting(held)), from: 0)) ?? []
+    let first = counts.prefix(node.rank).reduce(0, +)
+    var chosen: Set<Int>?
+    if !counts.contains(0), counts.reduce(0, +) <= free.count {
+      chosen = Set(byCore(free)[first..<first + counts[node.rank]])
+      ThreadPool.allow(chosen!)
+    }
+    // Another run may have chosen the same meanwhile.
+    if try isOnAnyRank(chosen == nil || taker(of: chosen) != nil) {
+      chosen = nil
+      if let binding { ThreadPool.allow(binding.wider) }
+    }
+    return (other, chosen)
+  }
+
+  /// Hardware threads in an order in which those of one core are neighbours.
+  private func byCore(_ cores: Set<Int>) -> [Int] {
+    func first(_ core: Int) -> Int {
+      let path = "\(root)/sys/devices/system/cpu/cpu\(core)/topology/thread_siblings_list"
+      let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+      return Self.cores(text.trimmingCharacters(in: .whitespacesAndNewlines))?.min() ?? core
+    }
+    return cores.map { (first($0), $0) }.sorted { $0 < $1 }.map(\.1)
   }
 }

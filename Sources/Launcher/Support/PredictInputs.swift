@@ -23,8 +23,9 @@ struct PredictInputs {
   ///   - arguments: images, folders, and lists, whose names end in `.txt`.
   ///   - root: the data set's, where lists may lead.
   ///   - output: the folder of results.
+  ///   - distinct: whether names have to be distinct, because files are called by them.
   /// - Throws: ``ConfigurationFailure``.
-  init(_ arguments: [String], root: String, output: String) throws {
+  init(_ arguments: [String], root: String, output: String, distinct: Bool = true) throws {
     self.root = root
     self.output = Self.canonical(output)
     for argument in arguments {
@@ -42,7 +43,7 @@ struct PredictInputs {
         add(argument, name: Self.stem(argument))
       }
     }
-    try requireDistinctNames()
+    if distinct { try requireDistinctNames() }
   }
 
   /// Each name in a folder once, by whatever path it is reached; a link to an image is an image of its own.
@@ -116,10 +117,16 @@ struct PredictInputs {
     var known: [String: String] = [:]
     for image in images {
       if let other = known.updateValue(image.path, forKey: image.name) {
+        let folders = [other, image.path].map {
+          Self.canonical(URL(fileURLWithPath: $0).deletingLastPathComponent().path)
+        }
+        let remedy =
+          folders[0] == folders[1]
+          ? "rename or move one of them, or name the images that are meant, by themselves or in a list (.txt)"
+          : "name a folder that holds both folders, or predict them into two places"
         throw ConfigurationFailure(
           description:
-            "\(other) and \(image.path) would have results of one name, \(image.name).png; name a folder that "
-            + "holds both folders, or predict them into two places")
+            "\(other) and \(image.path) would have results of one name, \(image.name).png; \(remedy)")
       }
     }
   }

@@ -4,12 +4,14 @@ import Foundation
 
 /// The run directory that `train` and `launch` use.
 enum RunDirectoryChoice {
-  /// The directory that is given; without one runs/NAME after the configuration's file, or runs/NAME-2 … where that is
-  /// taken.
+  /// The directory that is given, or that `--resume` names; without one runs/NAME after the configuration's file, or
+  /// runs/NAME-2 … where that is taken.
   ///
   /// - Throws: `CheckpointError` where the directory given holds a run and `--resume` is not given.
   static func path(given: String?, configuration: Configuration, config: String, resume: String?) throws -> String {
-    if let given = given ?? configuration.run.directory {
+    // A run directory in the place of a checkpoint is the run that is to go on.
+    let resumed = resume.flatMap { $0 == "latest" ? nil : RunDirectory.at($0)?.path }
+    if let given = given ?? configuration.run.directory ?? resumed {
       guard resume != nil || !holdsRun(given) else {
         throw CheckpointError(
           description: "\(given) already holds a run; --resume latest goes on with it, another --run leaves it alone")

@@ -8,30 +8,43 @@ import Foundation
 final class StartWatch: Sendable {
   private let done = DispatchSemaphore(value: 0)
 
-  /// - Parameters:
-  ///   - isLaunched: whether a launch watches over the start.
-  ///   - note: seconds until the note.
-  ///   - end: seconds until the end.
-  init(isLaunched: Bool, note: Double = 60, end: Double = 600) {
+  /// Seconds that a start under a plain `mpirun` may take, unless the variable says otherwise.
+  private static let patience = 600.0
+  private static let variable = "U2PL_START_SECONDS"
+
+  /// - Parameter isLaunched: whether a launch watches over the start.
+  init(isLaunched: Bool) {
     let environment = ProcessInfo.processInfo.environment
+    let given = environment[Self.variable].flatMap(Double.init).flatMap { $0 > 0 && $0 <= 1e6 ? $0 : nil }
+    let end = given ?? Self.patience
+    let note = min(60, end / 10)
     let rank = environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? "0"
     guard MPIEnvironment.isLaunched, rank == "0" else { return }
+    if let text = environment[Self.variable], given == nil {
+      RankedProcess.show(
+        "u2pl: note: \(Self.variable)=\(text) is no number of seconds; it is \(Self.text(end))", isError: true)
+    }
     let done = done
     let thread = Thread {
       func isDone(within seconds: Double) -> Bool { done.wait(timeout: .now() + seconds) == .success }
       guard !isDone(within: note) else { return }
       let place = "rank \(rank) on \(MPIEnvironment.host)"
       RankedProcess.show(
-        "u2pl: note: \(place) has waited \(Int(note)) s in the start of MPI: \(NetworkInterfaces.advice)", isError: true
+        "u2pl: note: \(place) has waited \(Self.text(note)) in the start of MPI: \(NetworkInterfaces.advice)",
+        isError: true
       )
       guard !isLaunched, !isDone(within: end - note) else { return }
-      RankedProcess.show("u2pl: error: \(place) has not got through the start of MPI in \(Int(end)) s", isError: true)
+      RankedProcess.show(
+        "u2pl: error: \(place) has not got through the start of MPI in \(Self.text(end)) (\(Self.variable))",
+        isError: true)
       usleep(200_000)
       _exit(1)
     }
     thread.name = "start-watch"
     thread.start()
   }
+
+  private static func text(_ seconds: Double) -> String { String(format: "%g s", seconds) }
 
   /// All ranks have heard of each other.
   func finish() { done.signal() }

@@ -117,7 +117,7 @@ extension Traffic {
     let pixels = Double(size.ranks * size.mapPixels)
     let low = min(settings.lowRank, size.classes), high = min(settings.highRank, size.classes)
     let labeled = Double(size.labeled) * pixels
-    let unreliable = Double(size.unlabeled) * pixels * settings.alpha0
+    let unreliable = Double(size.unlabeled) * pixels * max(settings.alpha0, settings.alphaEnd)
     let ofClass = (labeled * Double(low) + unreliable * Double(max(0, high - low))) / Double(size.classes)
     let limit = size.configuration.newKeysPerStep.map(Double.init) ?? .infinity
     let keys = settings.capacity.reduce(0.0) { $0 + min(ofClass, limit, Double($1)) }

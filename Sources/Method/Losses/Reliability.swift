@@ -42,7 +42,7 @@ extension StepContext {
     of mixed: PseudoLabeled, _ teacherLogits: Tensor, _ pixels: UpsampledPixels
   ) throws -> Reliability {
     let entropy = pixels.entropy(teacherLogits, samples: unlabeledSamples)
-    let alpha = configuration.u2pl.alpha0 * (1 - Double(epoch) / Double(schedule.epochs))
+    let alpha = configuration.u2pl.alpha(epoch: epoch, of: schedule.epochs)
     let thresholds = try ReliabilityThresholds(configuration, alpha: alpha, of: entropy, mixed, ranks: ranks)
     let found = thresholds.apply(to: mixed, entropy: entropy)
     // Padding is no pixel of an image; what CutOut has removed is.

@@ -19,20 +19,22 @@ extension StepContext {
   /// labeled samples. Collective.
   ///
   /// - Parameter labels: N × H × W of this rank's labeled samples.
-  func supervisedLoss(_ main: Head, auxiliary: Head?, labels: [UInt8]) throws -> Double {
+  /// - Returns: L_s, and the pixels of the global batch that the main head's cross-entropy counts.
+  func supervisedLoss(_ main: Head, auxiliary: Head?, labels: [UInt8]) throws -> (loss: Double, pixels: Int) {
     let settings = configuration.loss
-    var loss = try crossEntropy(main, labels, weights: settings.classWeights, times: 1)
+    var (loss, pixels) = try crossEntropy(main, labels, weights: settings.classWeights, times: 1)
     if settings.dice > 0 { loss += try weightedDice(main, labels) }
-    guard let auxiliary else { return loss }
+    guard let auxiliary else { return (loss, pixels) }
     // Its statistics are over all images, its loss over the labeled ones.
     auxiliary.gradient.fill(0)
-    return loss + (try crossEntropy(auxiliary, labels, weights: nil, times: settings.auxiliaryWeight))
+    let weighted = try crossEntropy(auxiliary, labels, weights: nil, times: settings.auxiliaryWeight).loss
+    return (loss + weighted, pixels)
   }
 
   /// The mean over labeled pixels that are not ignore, weighted by class where there are weights, times a factor.
   private func crossEntropy(
     _ head: Head, _ labels: [UInt8], weights: [Double]?, times factor: Double
-  ) throws -> Double {
+  ) throws -> (loss: Double, pixels: Int) {
     var labels = labels
     if let ohem = configuration.loss.ohem { try keepHardest(&labels, head, ohem) }
     var counts = [Int64](repeating: 0, count: classes)
@@ -43,7 +45,8 @@ extension StepContext {
     let sums = head.pixels.crossEntropy(
       head.logits, samples: labeledSamples, labels: labels, weights: weights?.map { Float($0) }, scale: Float(scale),
       gradient: head.gradient)
-    return try globalSum(sums, .labeled) * scale
+    let pixels = counts.indices.reduce(0) { $0 + ((weights?[$1] ?? 1) > 0 ? Int(counts[$1]) : 0) }
+    return (try globalSum(sums, .labeled) * scale, pixels)
   }
 
   /// Online hard-example mining: ignores pixels whose true class has a probability above both the threshold and the

@@ -21,7 +21,7 @@ public struct Schedule: Sendable, Equatable {
       ?? max(1, steps(labeledCount, configuration.batch.labeled), steps(unlabeledCount, configuration.batch.unlabeled))
     stepsPerEpoch = perEpoch
     let all = configuration.schedule.epochs * perEpoch
-    let first = configuration.schedule.supervisedEpochs.map { $0 * perEpoch } ?? (all + 1) / 2
+    let first = configuration.schedule.supervisedEpochs.map { $0 * perEpoch } ?? (3 * all + 9) / 10
     firstSemiSupervisedStep = configuration.u2pl.enabled ? first : all
   }
 

@@ -2,6 +2,8 @@
 public struct StepLosses: Sendable, Equatable {
   /// L_s.
   public let supervised: Double
+  /// Pixels of labeled images that L_s counts, over the global batch: those of a class whose weight is above 0.
+  public let supervisedPixels: Int
   /// λ_u L_u; 0 in a supervised step.
   public let unsupervised: Double
   /// L_c, before λ_c; 0 in a supervised step.
@@ -10,15 +12,15 @@ public struct StepLosses: Sendable, Equatable {
   public let total: Double
 
   /// Of a step on labeled images alone.
-  package init(supervised: Double) {
+  package init(supervised: (loss: Double, pixels: Int)) {
     self.init(supervised: supervised, unsupervised: 0, contrastive: 0, lambdaC: 0)
   }
 
-  package init(supervised: Double, unsupervised: Double, contrastive: Double, lambdaC: Double) {
-    self.supervised = supervised
+  package init(supervised: (loss: Double, pixels: Int), unsupervised: Double, contrastive: Double, lambdaC: Double) {
+    (self.supervised, supervisedPixels) = supervised
     self.unsupervised = unsupervised
     self.contrastive = contrastive
-    total = supervised + unsupervised + lambdaC * contrastive
+    total = supervised.loss + unsupervised + lambdaC * contrastive
   }
 }
 
@@ -84,6 +86,7 @@ public struct StepReport: Sendable {
 
   public var loss: Double { losses.total }
   public var supervised: Double { losses.supervised }
+  public var supervisedPixels: Int { losses.supervisedPixels }
   public var unsupervised: Double { losses.unsupervised }
   public var contrastive: Double { losses.contrastive }
 

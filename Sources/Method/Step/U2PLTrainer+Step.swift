@@ -80,7 +80,7 @@ extension U2PLTrainer {
     do {
       reliability = try context.reliability(of: strong, ofTeacher.logits, pixels)  // 6
     } catch let cause as NotOrderable {
-      throw EntropyNotFinite(supervised: supervised, cause: cause)
+      throw EntropyNotFinite(supervised: supervised.loss, cause: cause)
     }
     let unsupervised = try context.unsupervisedLoss(main, reliability)  // 7
     hooks.ended(.pixelLosses)

@@ -62,7 +62,7 @@ struct FinitenessGuard {
   /// Ends the step at the teacher's entropies, which the ranks have found together not to be finite. Collective.
   func stop(_ error: EntropyNotFinite) throws -> Never {
     let loss =
-      finding(StepLosses(supervised: error.supervised), 0)
+      finding(StepLosses(supervised: (error.supervised, 0)), 0)
       ?? ("the teacher's entropies are not finite: \(error.cause)", afterTheLastNorm("unsupervised"))
     try stopTogether(loss)
     preconditionFailure("a finding of this rank was met by none")

@@ -5,8 +5,14 @@ import Method
 // What a configuration says that is allowed, but cannot work, or not as meant.
 
 extension Configuration {
-  /// Whether what pseudo-labels count by is measured on labeled images held out for a while.
+  /// Whether what pseudo-labels count by is to be measured on labeled images held out for a while.
   package var usesEvidence: Bool { u2pl.enabled && (schedule.supervisedEpochs == nil || u2pl.weight == .evidence) }
+
+  /// Fewer labeled images are too few to hold any out.
+  private static let leastForFolds = 2 * HeldOutFolds.standardFolds
+
+  /// Whether it is measured: only where the labeled images suffice.
+  package func measuresEvidence(labeledCount: Int) -> Bool { usesEvidence && labeledCount >= Self.leastForFolds }
 
   /// Batch norm of ASPP's pooled branch has one value an image and channel: with one image, mean and variance are of one number,
   /// and what it puts out is the same whatever it sees.
@@ -21,20 +27,10 @@ extension Configuration {
         + (u2pl.enabled ? ", or start without a supervised step: --set schedule.supervised_epochs=0" : ""))
   }
 
-  /// - Throws: ``TrainingError`` where there are too few labeled images to hold out any.
-  package func requireFolds(of labeledCount: Int) throws {
-    let least = 2 * HeldOutFolds.standardFolds
-    guard usesEvidence, labeledCount < least else { return }
-    throw TrainingError(
-      description: "schedule.supervised_epochs: auto and u2pl.weight: evidence hold out one labeled image of "
-        + "\(HeldOutFolds.standardFolds) for a while; \(labeledCount) are too few for that, \(least) are needed. Give "
-        + "schedule.supervised_epochs as a number, and u2pl.weight as full")
-  }
-
   /// What to tell the user at the start of a run.
   ///
   /// - Parameter seen: what looking the lists over has found, the labeled one first.
-  public func warnings(_ seen: ImageReview) -> [String] {
+  public func warnings(_ seen: ImageReview, labeledCount: Int) -> [String] {
     var warnings = seen.warnings
     if let warning = seen.masks[0].warning(self) { warnings.append(warning) }
     let pixels = batch.labeled * (augment.crop.map { $0.height * $0.width } ?? seen.first.0 * seen.first.1)
@@ -45,6 +41,12 @@ extension Configuration {
           + "\(max(1, pixels / 16))")
     }
     guard u2pl.enabled else { return warnings }
+    if usesEvidence, !measuresEvidence(labeledCount: labeledCount) {
+      let start = schedule.supervisedEpochs == nil ? "start after 3/10 of the run and " : ""
+      warnings.append(
+        "labeled images cannot be held out to measure the teacher on: there are \(labeledCount), and "
+          + "\(Self.leastForFolds) are needed; pseudo-labels \(start)count in full")
+    }
     if u2pl.lowRank >= data.classes - 1 {
       let what =
         u2pl.lowRank >= data.classes

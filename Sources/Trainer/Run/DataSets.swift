@@ -48,7 +48,8 @@ public struct DataSets: Sendable {
     let lists = trained + [validation].compactMap { $0 }
     let jobs = ImageReview.jobs(lists, decodes: data.verify, ranks: ranks)
     var review = ImageReview(classes: data.classes, lists: lists.count)
-    review.trainedForValidation = trainedForValidation
+    review.labeledForValidation = labeledImages(in: validation)
+    review.labeledAndUnlabeled = configuration.u2pl.enabled ? labeledImages(in: unlabeled) : []
     try ranks.together {
       let first = try labeled.namingOrigin(of: 0) { try labeled.check(0) }
       review.first = first
@@ -72,11 +73,11 @@ public struct DataSets: Sendable {
     return review
   }
 
-  /// How many images for validation are among the labeled ones.
-  private var trainedForValidation: Int {
-    guard let validation else { return 0 }
-    let trained = Set((0..<labeled.count).map { labeled.source($0).image })
-    return (0..<validation.count).count { trained.contains(validation.source($0).image) }
+  /// The images of another list that are labeled ones too, each once.
+  private func labeledImages(in list: (any ImageSet)?) -> [String] {
+    guard let list else { return [] }
+    let known = Set((0..<labeled.count).map { labeled.source($0).image })
+    return Set((0..<list.count).map { list.source($0).image }).intersection(known).sorted()
   }
 
   /// Counts the pixels of each class in every labeled mask, shared out over the ranks, where `data.balance` needs it.

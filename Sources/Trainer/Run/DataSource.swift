@@ -7,9 +7,12 @@ public struct DataSource: Sendable {
   /// Opened once for all lists.
   private let packed: PackedFile?
 
-  /// - Throws: ``DatasetError`` when a packed file cannot be opened.
+  /// - Throws: ``DatasetError`` when there is no such root, or a packed file cannot be opened.
   public init(_ data: Configuration.Data) throws {
     self.data = data
+    if let problem = data.rootProblem, data.kind == .hdf5 || !FileSet.hasOtherForm(data.root) {
+      throw DatasetError(description: (data.rootPlace.place.map { "\($0): " } ?? "") + problem)
+    }
     packed = data.kind == .hdf5 ? try PackedFile(data.root) : nil
   }
 

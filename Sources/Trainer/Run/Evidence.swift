@@ -2,11 +2,11 @@
 ///
 /// At the end of each window of steps the teacher is measured on the fold that the window held out. The measures of the last F
 /// windows together cover every labeled image once: q is their mIoU, d their mean Dice. Pseudo-labels start when q has grown by
-/// less than 2 % over F windows, at the latest at half of the run. From then on L_u and L_c count by
+/// less than 2 % over F windows, at the latest after 3/10 of the run. From then on L_u and L_c count by
 ///
-///     weight = ramp · d · max(0, 1 − 5 (best q − q) / best q)
+///     weight = ramp · min(1, 2 d) · max(0, 1 − 5 (best q − q) / best q)
 ///
-/// where the ramp rises from 1/F to 1 over F windows. A teacher that gets worse so loses its say: all of it at 4/5 of its best.
+/// where the ramp rises from 1/F to 1 over F windows. A teacher that is right on half of the pixels (d ≥ 1/2) has its full say. A teacher that gets worse so loses its say: all of it at 4/5 of its best.
 package struct Evidence: Equatable {
   /// What a measurement has led to.
   package enum Event: Equatable { case none, started }
@@ -30,6 +30,9 @@ package struct Evidence: Equatable {
   static let growth = 0.02
   /// The share of the best q at whose loss nothing is trusted any more.
   static let lossOfTrust = 0.2
+
+  /// The mean Dice from which pseudo-labels count in full.
+  static let fullTrust = 0.5
 
   package init(folds: Int, latestStart: Int, startsByItself: Bool) {
     measured = [ConfusionMatrix?](repeating: nil, count: folds)
@@ -76,7 +79,7 @@ package struct Evidence: Equatable {
     guard let start else { return event }
     let ramp = min(1, Double(window - start.window + 1) / Double(folds))
     let kept = best > 0 ? max(0, 1 - (best - score) / (best * Self.lossOfTrust)) : 0
-    weight = ramp * Self.mean(all, all.dice) * kept
+    weight = ramp * min(1, Self.mean(all, all.dice) / Self.fullTrust) * kept
     return event
   }
 

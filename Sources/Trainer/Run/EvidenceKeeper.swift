@@ -13,11 +13,11 @@ final class EvidenceKeeper {
   private(set) var evidence: Evidence
   private let trainer: U2PLTrainer
 
-  /// nil where the configuration asks for no evidence.
+  /// nil where the configuration asks for no evidence, or has too few labeled images for it.
   ///
-  /// - Parameter labeledCount: images of the labeled list, enough for the folds.
+  /// - Parameter labeledCount: images of the labeled list.
   init?(_ trainer: U2PLTrainer, labeledCount: Int) {
-    guard trainer.configuration.usesEvidence else { return nil }
+    guard trainer.configuration.measuresEvidence(labeledCount: labeledCount) else { return nil }
     self.trainer = trainer
     folds = HeldOutFolds(count: labeledCount, totalSteps: trainer.schedule.totalSteps)
     evidence = Evidence(

@@ -21,8 +21,9 @@ public struct ImageReview: Sendable {
   /// How many pixels of each class the masks of each list show; no pixel where masks need not be read, as those of generated
   /// images.
   public private(set) var masks: [LabelShares]
-  /// Images for validation that are labeled ones too.
-  var trainedForValidation = 0
+  /// Images of the validation list, and of the unlabeled one, that are labeled ones too.
+  var labeledForValidation: [String] = []
+  var labeledAndUnlabeled: [String] = []
   /// Height and width of the first labeled image, where training images were looked over.
   public internal(set) var first = (0, 0)
   /// Of the images of this rank's share, the one of most pixels.
@@ -131,7 +132,7 @@ public struct ImageReview: Sendable {
   func gathered(_ ranks: Communicator) throws -> ImageReview {
     var all = ImageReview(classes: 0, lists: 0)
     (all.largest, all.first, all.masks) = (largest, first, masks)
-    all.trainedForValidation = trainedForValidation
+    (all.labeledForValidation, all.labeledAndUnlabeled) = (labeledForValidation, labeledAndUnlabeled)
     for list in all.masks.indices { try all.masks[list].sum(over: ranks) }
     all.flaws = try ranks.allGather(flaws.map { $0.replacing("\n", with: " ") }.joined(separator: "\n"))
       .flatMap { $0.split(separator: "\n").map(String.init) }
@@ -154,10 +155,16 @@ public struct ImageReview: Sendable {
       lines.append(
         "\(flaws.count - Self.shownFlaws) more images are damaged like that: u2pl data check CONFIG lists all")
     }
-    if trainedForValidation > 0 {
+    if !labeledForValidation.isEmpty {
       lines.append(
-        "\(trainedForValidation) images of the validation list are labeled training images too: evaluations measure in part "
-          + "what was trained on; take them out of one of the lists (u2pl data check CONFIG names them)")
+        Self.shared(labeledForValidation, "validation")
+          + ": evaluations measure in part what was trained on; take them out of one of the lists")
+    }
+    if !labeledAndUnlabeled.isEmpty {
+      lines.append(
+        Self.shared(labeledAndUnlabeled, "unlabeled")
+          + ": the network learns a pseudo-label of what it has a mask for; take them out of the unlabeled list, unless "
+          + "that is meant (u2pl data split makes lists that share nothing)")
     }
     return lines + [Self.depthWarning(deep, depth)].compactMap { $0 }
   }
@@ -166,6 +173,18 @@ public struct ImageReview: Sendable {
   public var notes: [String] { [Self.orientationNote(turned)].compactMap { $0 } }
 
   private static let shownFlaws = 20
+
+  /// Such as `2 images of the validation list are labeled ones too (a.jpg, b.jpg)`.
+  ///
+  /// - Parameter list: the name of the list that has them.
+  public static func shared(_ images: [String], _ list: String, with other: String = "labeled") -> String {
+    let names = images.prefix(3).joined(separator: ", ") + (images.count > 3 ? ", …" : "")
+    let (what, others) =
+      images.count == 1
+      ? ("1 image", "is \(other == "unlabeled" ? "an" : "a") \(other) one")
+      : ("\(images.count) images", "are \(other) ones")
+    return "\(what) of the \(list) list \(others) too (\(names))"
+  }
 
   /// - Parameter list: the list's name, such as ` of the labeled list`.
   public static func depthWarning(_ count: Int, _ depth: ImageFacts.Depth?, of list: String = "") -> String? {

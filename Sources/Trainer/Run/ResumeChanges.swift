@@ -206,8 +206,7 @@ struct ResumeChanges {
   /// How α changes.
   private var alphas: String? {
     func alpha(_ configuration: Configuration, _ schedule: Schedule, _ step: Int) -> String {
-      let share = 1 - Double(schedule.epoch(ofStep: step)) / Double(schedule.epochs)
-      return Self.short(configuration.u2pl.alpha0 * max(0, share))
+      Self.short(configuration.u2pl.alpha(epoch: schedule.epoch(ofStep: step), of: schedule.epochs))
     }
     let values = (alpha(old, before, max(0, point.step - 1)), alpha(new, after, point.step))
     return values.0 == values.1 ? nil : "α from \(values.0) to \(values.1)"

@@ -39,9 +39,7 @@ final class ResumePoint {
     var skipped: [(path: String, line: String)] = []
     try ranks.together {
       guard ranks.rank == 0 else { return }
-      switch source {
-      case .path(let path): found = (path, try CheckpointFile.read(path))
-      case .latest:
+      func newest(of directory: RunDirectory) throws {
         found = try directory.newestGood { path, error in
           skipped.append((path, "\(path) skipped: \(error.description.trimmingPrefix("\(path): "))"))
         }
@@ -51,6 +49,16 @@ final class ResumePoint {
               "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
             ]).joined(separator: "\n"))
         }
+      }
+      switch source {
+      case .latest: try newest(of: directory)
+      case .path(let path):
+        guard let run = RunDirectory.at(path) else {
+          found = (path, try CheckpointFile.read(path))
+          break
+        }
+        try newest(of: run)
+        if found == nil { throw CheckpointError(description: "\(path): this run has no checkpoint yet") }
       }
     }
     let path = try ranks.broadcast(found?.path ?? "", from: 0)

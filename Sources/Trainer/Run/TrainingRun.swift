@@ -117,10 +117,7 @@ public final class TrainingRun {
     self.attributes = attributes
     let schedule = Schedule(
       configuration, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
-    try ranks.together {
-      try configuration.requireSeveralValues()
-      try configuration.requireFolds(of: sets.labeled.count)
-    }
+    try ranks.together { try configuration.requireSeveralValues() }
     guard schedule.totalSteps <= Int(UInt32.max) else {
       throw TrainingError(description: "\(schedule.totalSteps) steps are more than 2^32; lower schedule.epochs")
     }
@@ -171,10 +168,7 @@ public final class TrainingRun {
         }
       }
     }
-    for warning in configuration.warnings(review) {
-      self.say("warning: \(warning)")
-      log.warn(warning)
-    }
+    configuration.warnings(review, labeledCount: sets.labeled.count).forEach(warn)
     for note in review.notes {
       self.say("note: \(note)")
       log.info(note)
@@ -187,13 +181,19 @@ public final class TrainingRun {
         + "\(schedule.stepsPerEpoch) steps, "
         + (configuration.u2pl.enabled
           ? "pseudo-labels from step \(schedule.firstSemiSupervisedStep)"
-            + (configuration.schedule.supervisedEpochs == nil ? " at the latest" : "") : "supervised only")
+            + (configuration.schedule.supervisedEpochs == nil && evidence != nil ? " at the latest" : "")
+          : "supervised only")
         + "; \(directory.path)")
     events?.tell(
       .start(
         .init(
           step: trainer.step, totalSteps: schedule.totalSteps, ranks: ranks.size, host: facts.host,
           program: facts.version)))
+  }
+
+  private func warn(_ text: String) {
+    say("warning: \(text)")
+    log.warn(text)
   }
 
   /// So many are decoded before a user wonders.
@@ -225,6 +225,7 @@ public final class TrainingRun {
     var loader = startLoader()
     defer { loader.stop() }
     var progress = Progress(trainer)
+    var void = VoidSteps()
     if owesEvaluation { try evaluateAndSave(evenSo: true) }
     while trainer.step < trainer.schedule.totalSteps {
       instruments.startClock()
@@ -234,6 +235,7 @@ public final class TrainingRun {
       let (report, times) = try instruments.step(batch)
       log.step(report.step, times)
       records?.append(report.metrics(seconds: times.seconds))
+      if let warning = void.warning(report) { warn(warning) }
       outputs?.step(report, seconds: times.seconds)
       lastReport = report
       events?.tell(stepsDone: trainer.step)
@@ -250,6 +252,7 @@ public final class TrainingRun {
       owesEvaluation = isEvaluationDue
       try evaluateAndSave(evenSo: false)
     }
+    if let summary = void.summary { warn(summary) }
     if let missing = try finish("finished after \(trainer.step) steps") { throw TrainingError(description: missing) }
     events?.tell(.finished(step: trainer.step))
     events?.flush()

@@ -12,24 +12,35 @@ extension DataCommand {
       discussion: """
         For each number N of labeled images DIR/N/labeled.txt and DIR/N/unlabeled.txt, lines as they stand in the list. \
         The smaller of two splits is part of the larger; fractions are rounded up, as in the published splits. The same \
-        seed gives the same lists. For example:
+        seed gives the same lists. --take says which images are labeled in any case, such as those that u2pl suggest has \
+        named and somebody has labeled since. For example:
 
           u2pl data split splits/train.txt -o splits --labeled 1/16,1/8,1/4,1/2
           u2pl data split train.txt -o splits --labeled 92 --balanced configs/mine.yaml
+          u2pl data split train.txt -o splits --take splits/23/labeled.txt --take next/suggested.txt
         """)
 
     @Argument(
       help: ArgumentHelp(
-        "The list: a text file with an image a line, or a folder of images. With --balanced relative to data.root.",
+        "The list, or several that make one: text files with an image a line, or folders of images. With --balanced relative "
+          + "to data.root.",
         valueName: "list"))
-    var list: String
+    var lists: [String]
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to; made if it does not exist.", valueName: "dir"))
     var output: String
 
     @Option(
-      help: ArgumentHelp("How many are labeled: counts or fractions, separated by commas.", valueName: "92,1/8,…"))
-    var labeled: String
+      help: ArgumentHelp(
+        "How many are labeled: counts or fractions, separated by commas; without it, those of --take.",
+        valueName: "92,1/8,…"))
+    var labeled: String?
+
+    @Option(
+      help: ArgumentHelp(
+        "A list of images that are labeled in any case, lines as in the list; may be repeated. --labeled counts them, and "
+          + "draws the others.", valueName: "list"))
+    var take: [String] = []
 
     @Option(
       help: ArgumentHelp(
@@ -50,6 +61,10 @@ extension DataCommand {
     var overrides: [String] = []
 
     func validate() throws {
+      guard labeled != nil || !take.isEmpty else {
+        throw ValidationError("--labeled says how many images are labeled, or --take which")
+      }
+      guard !lists.isEmpty else { throw ValidationError("a list of images is missing") }
       guard balanced != nil || overrides.isEmpty else {
         throw ValidationError("--set changes the configuration of --balanced, which is not given")
       }
@@ -62,15 +77,18 @@ extension DataCommand {
         if let balanced {
           let configuration = try ranks.together { try Configuration.load(path: balanced, overrides: overrides) }
           _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
-          let set = try ranks.together { () -> any ImageSet in
-            let set = try DataSource(configuration.data).open(list: list, labeled: true)
-            try set.requireComplete()
-            return set
+          let sets = try ranks.together {
+            let source = try DataSource(configuration.data)
+            return try lists.map { list in
+              let set = try source.open(list: list, labeled: true)
+              try set.requireComplete()
+              return set
+            }
           }
-          lines = (0..<set.count).map(set.line)
-          classes = try classesShown(set, configuration.data.classes, ranks)
+          lines = sets.flatMap { set in (0..<set.count).map(set.line) }
+          classes = try sets.flatMap { try classesShown($0, configuration.data.classes, ranks) }
         } else {
-          lines = try ranks.together { try ImageList(list, in: [""]).lines.map(\.text) }
+          lines = try ranks.together { try lists.flatMap { try ImageList($0, in: [""]).lines.map(\.text) } }
         }
         try ranks.together {
           let files = try files(lines, classes)
@@ -102,6 +120,7 @@ extension DataCommand {
     }
 
     private func files(_ lines: [String], _ classes: [Set<Int>]?) throws -> [List] {
+      let list = lists.joined(separator: ", ")
       var firstLine: [String: Int] = [:]
       for (index, line) in lines.enumerated() {
         if let first = firstLine.updateValue(index, forKey: line) {
@@ -117,24 +136,48 @@ extension DataCommand {
         }
         return List(path: "\(output)/\(name)", lines: positions.map { lines[$0] }, shownBy: shown)
       }
-      var rest = Array(lines.indices)
-      var lists: [List] = []
+      let taken = try takenImages(firstLine, list)
+      var rest = lines.indices.filter { !taken.contains($0) }
+      var files: [List] = []
       if let validation {
         let number = try number(validation, of: rest.count, "--validation")
         let (chosen, others) = ListSplit(count: rest.count, seed: seed, for: .validation).split(number)
-        lists.append(make("val.txt", chosen))
-        rest = others
+        files.append(make("val.txt", chosen.map { rest[$0] }))
+        rest = others.map { rest[$0] }
       }
       let order =
         classes.map { classes in ListSplit(classesShown: rest.map { classes[$0] }, seed: seed) }
         ?? ListSplit(count: rest.count, seed: seed)
-      for text in labeled.split(separator: ",") {
-        let number = try number(text.trimmingCharacters(in: .whitespaces), of: rest.count, "--labeled")
-        let (chosen, others) = order.split(number)
-        lists.append(make("\(number)/labeled.txt", chosen.map { rest[$0] }))
-        if !others.isEmpty { lists.append(make("\(number)/unlabeled.txt", others.map { rest[$0] })) }
+      for text in (labeled ?? "\(taken.count)").split(separator: ",") {
+        let number = try number(text.trimmingCharacters(in: .whitespaces), of: taken.count + rest.count, "--labeled")
+        guard number >= taken.count else {
+          throw ConfigurationFailure(
+            description:
+              "--labeled \(text): the lists of --take have \(taken.count) images already; leave --labeled out "
+              + "to label these alone")
+        }
+        let (chosen, others) = order.split(number - taken.count)
+        files.append(make("\(number)/labeled.txt", (taken + chosen.map { rest[$0] }).sorted()))
+        if !others.isEmpty { files.append(make("\(number)/unlabeled.txt", others.map { rest[$0] })) }
       }
-      return lists
+      return files
+    }
+
+    /// The images of ``take``, each once, by their places in the list.
+    private func takenImages(_ places: [String: Int], _ list: String) throws -> Set<Int> {
+      var taken: Set<Int> = []
+      for path in take {
+        for line in try ImageList(path, in: [""]).lines {
+          guard let place = places[line.text] else {
+            throw ConfigurationFailure(
+              description:
+                "\(path), line \(line.number): \(line.text) is not in \(list); lines of --take have to stand "
+                + "there as they are")
+          }
+          taken.insert(place)
+        }
+      }
+      return taken
     }
 
     private func number(_ text: String, of count: Int, _ option: String) throws -> Int {

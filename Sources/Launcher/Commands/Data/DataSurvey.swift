@@ -229,13 +229,12 @@ struct DataSurvey {
         remarks.append("the \(lists[l].name) list names \(count(repeated, "image")) more than once")
       }
     }
-    let validation = images[.validation] ?? []
-    for role in [ListRole.labeled, .unlabeled] {
-      let shared = (images[role] ?? []).intersection(validation).count
-      if shared > 0 {
-        remarks.append(
-          "\(count(shared, "image")) of the validation list \(shared == 1 ? "is" : "are") \(role.name), too")
-      }
+    for (list, name, other) in [
+      (ListRole.validation, "validation", ListRole.labeled), (.validation, "validation", .unlabeled),
+      (.unlabeled, "unlabeled", .labeled),
+    ] {
+      let shared = (images[list] ?? []).intersection(images[other] ?? []).sorted()
+      if !shared.isEmpty { remarks.append(ImageReview.shared(shared, name, with: other.name)) }
     }
     for list in lists {
       let name = " of the \(list.name) list"

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Configuration
 import Foundation
 import HDF5
 import Weights
@@ -26,7 +27,11 @@ extension WeightsCommand {
 
     func validate() throws {
       guard output.hasSuffix(".safetensors") else {
-        throw ValidationError("-o \(output): export writes safetensors; name it .safetensors")
+        let other =
+          output.hasSuffix(".onnx")
+          ? "; docs/weights.md has the lines of Python from there to ONNX (section ONNX)"
+          : "; docs/weights.md says how PyTorch reads it"
+        throw ValidationError("-o \(output): export writes safetensors; name it .safetensors\(other)")
       }
     }
 
@@ -38,7 +43,7 @@ extension WeightsCommand {
         guard !tensors.isEmpty else {
           throw CheckpointError(description: "\(checkpoint): has no group /\(group); u2pl inspect shows its groups")
         }
-        try SafetensorsFile.write(tensors, to: output)
+        try SafetensorsFile.write(tensors, metadata: contents.metadata, to: output)
         let bytes = tensors.reduce(0) { $0 + $1.dataset.values.count * 4 }
         print("\(output): \(group), \(tensors.count) tensors, \(WeightsCommand.megabytes(bytes))")
       }
@@ -47,6 +52,18 @@ extension WeightsCommand {
 }
 
 extension CheckpointContents {
+  /// What the weights do not tell: how images are given to the network, and what its classes are called.
+  fileprivate var metadata: [String: String] {
+    var metadata = ["format": "pt"]
+    guard case .string(let yaml)? = attributes["config"],
+      let data = try? Configuration(yaml: yaml, source: "config").data
+    else { return metadata }
+    (metadata["mean"], metadata["std"]) = ("\(data.mean)", "\(data.std)")
+    let names = data.classNames.flatMap { try? JSONEncoder().encode($0) }
+    metadata["classes"] = names.map { String(decoding: $0, as: UTF8.self) } ?? "\(data.classes)"
+    return metadata
+  }
+
   /// A network's tensors as a PyTorch state_dict has them: counters first, whose 8 bytes then need no padding, and
   /// scalars of them, which a checkpoint keeps as [1].
   fileprivate func weights(of group: String) -> [(name: String, dataset: StoredDataset)] {

@@ -1,0 +1,111 @@
+import Configuration
+import Dataset
+import Foundation
+import Trainer
+import Transforms
+
+/// Images that might be labeled next: those of lists, folders and files, or of the configuration's unlabeled list, less those
+/// that are labeled or for validation.
+struct Candidates {
+  struct Candidate {
+    /// What stands in a list for it.
+    let line: String
+    let path: String
+    let read: () throws -> (RGBImage, ImageFacts?)
+  }
+
+  private(set) var images: [Candidate] = []
+  /// Lines for the user: what was left out.
+  private(set) var notes: [String] = []
+  private let data: Configuration.Data
+  private let source: DataSource?
+
+  /// - Parameters:
+  ///   - arguments: images, folders and lists; empty for the unlabeled list.
+  ///   - output: the folder of results.
+  /// - Throws: ``ConfigurationFailure`` or ``DatasetError``.
+  init(_ arguments: [String], _ data: Configuration.Data, output: String) throws {
+    self.data = data
+    source = arguments.isEmpty ? try DataSource(data) : try? DataSource(data)
+    if arguments.isEmpty {
+      guard let set = try source?.open(.unlabeled) else {
+        throw ConfigurationFailure(
+          description: "the checkpoint's configuration has no data.unlabeled; name images, a folder or a list")
+      }
+      try set.requireComplete()
+      add(set)
+    }
+    var files: [String] = []
+    for argument in arguments {
+      // A list as the data set's layout reads it; any other is one of paths.
+      if argument.lowercased().hasSuffix(".txt"), FileManager.default.fileExists(atPath: argument),
+        data.kind != .shapes, let set = try? source?.open(list: Self.absolute(argument), labeled: false),
+        set.problems.isEmpty
+      {
+        add(set)
+      } else {
+        files.append(argument)
+      }
+    }
+    if !files.isEmpty {
+      for image in try PredictInputs(files, root: data.root, output: output, distinct: false).images {
+        images.append(
+          Candidate(
+            line: line(of: image.path), path: image.path, read: { try ImageFile.read(image.path) }))
+      }
+    }
+    removeDoubles()
+    removeKnown()
+  }
+
+  private mutating func add(_ set: any ImageSet) {
+    for index in 0..<set.count {
+      images.append(
+        Candidate(
+          line: set.line(index), path: set.source(index).image,
+          read: { try set.namingOrigin(of: index) { try set.decoded(index) } }))
+    }
+  }
+
+  private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }
+
+  /// An image that several arguments name is one candidate.
+  private mutating func removeDoubles() {
+    var seen: Set<String> = []
+    images = images.filter { seen.insert(Self.identity($0.path)).inserted }
+  }
+
+  /// Leaves out what is labeled or validated on.
+  private mutating func removeKnown() {
+    for (role, what) in [(ListRole.labeled, "labeled already"), (.validation, "for validation")] {
+      guard let set = try? source?.open(role) else { continue }
+      let known = Set((0..<set.count).map { Self.identity(set.source($0).image) })
+      let rest = images.filter { !known.contains(Self.identity($0.path)) }
+      if rest.count < images.count {
+        notes.append("\(images.count - rest.count) of the images are \(what) and left out")
+      }
+      images = rest
+    }
+  }
+
+  private static func identity(_ path: String) -> String { PredictInputs.canonical(path) }
+
+  /// What the lists of the data set call a file: its ID or its path, as far as it lies where the layout looks for images.
+  private func line(of path: String) -> String {
+    let file = Self.identity(path)
+    func below(_ folder: String) -> String? {
+      let folder = Self.identity(folder) + "/"
+      return file.hasPrefix(folder) ? String(file.dropFirst(folder.count)) : nil
+    }
+    func stem(_ name: String) -> String {
+      let suffix = URL(fileURLWithPath: name).pathExtension
+      return suffix.isEmpty ? name : String(name.dropLast(suffix.count + 1))
+    }
+    switch data.kind {
+    case .voc: return below("\(data.root)/JPEGImages").map(stem) ?? below(data.root) ?? path
+    case .folder: return below("\(data.root)/images").map(stem) ?? path
+    case .cityscapes: return below(data.root) ?? path
+    case .hdf5, .shapes: return path
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import TestSupport
+import XCTest
+
+@testable import Monitor
+
+/// What `watch` reads while others write it.
+final class WatchFilesTests: DirectoryTestCase {
+  private func append(_ text: String, to name: String) throws {
+    let file = path(name)
+    if !FileManager.default.fileExists(atPath: file) { try write([], to: file) }
+    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: Data(text.utf8))
+    try handle.close()
+  }
+
+  private func read(_ file: inout GrowingFile, restarted: inout Int) -> [String] {
+    var lines: [String] = []
+    var restarts = 0
+    file.read(restart: { restarts += 1 }, { lines.append(String(decoding: $0, as: UTF8.self)) })
+    restarted = restarts
+    return lines
+  }
+
+  func testWholeLinesAsTheyCome() throws {
+    var file = GrowingFile(path("x")), restarted = 0
+    XCTAssertEqual(read(&file, restarted: &restarted), [])
+    try append("one\ntw", to: "x")
+    XCTAssertEqual(read(&file, restarted: &restarted), ["one"])
+    try append("o\n\nthree\n", to: "x")
+    XCTAssertEqual(read(&file, restarted: &restarted), ["two", "three"])
+    XCTAssertEqual(read(&file, restarted: &restarted), [])
+    XCTAssertEqual(restarted, 0)
+  }
+
+  /// A resumed run cuts its metrics, and has written more than there was before `watch` looks again.
+  func testCutAndWrittenAgain() throws {
+    var file = GrowingFile(path("x")), restarted = 0
+    try append("1\n2\n3\n", to: "x")
+    _ = read(&file, restarted: &restarted)
+    try write(Array("1\n2b\n3b\n4\n".utf8), to: path("x"))
+    XCTAssertEqual(read(&file, restarted: &restarted), ["1", "2b", "3b", "4"])
+    XCTAssertEqual(restarted, 1)
+    try write(Array("1\n".utf8), to: path("x"))
+    XCTAssertEqual(read(&file, restarted: &restarted), ["1"])
+  }
+
+  func testProgress() throws {
+    var progress = RunProgress()
+    for line in [
+      #"{"step":0,"epoch":0,"loss":2.5,"gamma":null,"reliable_share":null,"learning_rate":0.01,"seconds":0.5}"#,
+      #"{"step":1,"epoch":0,"loss":1.5,"gamma":0.7,"reliable_share":0.8,"learning_rate":0.009,"seconds":0.5}"#,
+      #"{"step":1,"epoch":0,"evaluation":{"network":"student","mean_iou":0.4}}"#, #"{"step":2,"lo"#, "nonsense",
+      #"{"step":3,"epoch":1,"evaluation":{"network":"teacher","mean_iou":0.3}}"#,
+    ] { progress.add(Array(line.utf8)) }
+    XCTAssertEqual(progress.damaged, 2)
+    XCTAssertEqual(progress.step, 1)
+    XCTAssertEqual(progress.loss.last, 1.5)
+    XCTAssertEqual(progress.gamma.columns(10), [nil, 0.7])
+    XCTAssertEqual(progress.best?.meanIoU, 0.4)
+    XCTAssertEqual(progress.evaluations.last?.network, "teacher")
+  }
+
+  /// Any number of steps takes as little memory, and keeps the means.
+  func testCurvesOfLongRuns() {
+    var curve = Curve()
+    for step in 0..<100_000 { curve.add(step < 50_000 ? 1 : 3, step: step) }
+    let columns = curve.columns(4).compactMap { $0 }
+    XCTAssertEqual(columns.count, 4)
+    XCTAssertEqual(columns[0], 1, accuracy: 1e-9)
+    XCTAssertEqual(columns[3], 3, accuracy: 1e-9)
+    XCTAssertLessThanOrEqual(curve.columns(1_000_000).count, 2048)
+    curve.add(.nan, step: 100_000)
+    XCTAssertEqual(curve.last, 3)
+  }
+
+  func testCharts() {
+    XCTAssertEqual(CharacterChart.lines([0, 7, nil, 3.5], rows: 1), ["▁█ ▄"])
+    XCTAssertEqual(CharacterChart.lines([0, 1], rows: 2), [" █", "▁█"])
+    XCTAssertEqual(CharacterChart.lines([2, 2], rows: 1), ["▄▄"])
+    XCTAssertEqual(CharacterChart.lines([], rows: 3), [])
+    XCTAssertTrue(CharacterChart.lines([0, 1, 2], rows: 2, isPlain: true).joined().allSatisfy(\.isASCII))
+  }
+}
