@@ -78,6 +78,9 @@ final class RunOutputs {
     tellErrors()
   }
 
+  /// Seconds of processor time that all of it has taken beside training.
+  var seconds: Double { writer.seconds }
+
   /// Each once: a full disk stays full for a while.
   private func tellErrors() {
     for error in writer.drainErrors() where told.insert(error).inserted { warn(error) }
