@@ -36,8 +36,7 @@ extension TrainingRun {
 
   /// Writes report and status for the last time, and logs what they have cost.
   func closeOutputs() {
-    guard let outputs else { return }
-    outputs.finish()
+    guard let outputs, outputs.finish() else { return }
     log.info(
       String(
         format: "report, status and events have taken %.2f s of processor time beside training, and pictures %.2f s",
