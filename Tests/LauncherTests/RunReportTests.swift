@@ -111,7 +111,7 @@ final class RunReportTests: CommandTestCase {
   func testAKilledRunLeavesAReport() throws {
     for lines in [1, 7, 12] {
       let name = "killed-\(lines)"
-      let command = try Command(training(name, settings + ["schedule.epochs=40"]), ranks: nil, in: directory)
+      let command = try Command(training(name, settings + ["schedule.epochs=12"]), ranks: nil, in: directory)
       while command.isRunning, ((try? metrics(name).count) ?? 0) < lines { usleep(2000) }
       command.kill()
       _ = command.wait(limit: 10)
@@ -120,10 +120,10 @@ final class RunReportTests: CommandTestCase {
       XCTAssertEqual(made.status, 0, made.summary)
       XCTAssertGreaterThanOrEqual(try run(of: "\(name)/report.html")["stepsDone"] as? Int ?? 0, lines - 3)
     }
-    try train("killed-12", settings + ["schedule.epochs=40"], options: ["--resume", "latest"])
+    try train("killed-12", settings + ["schedule.epochs=12"], options: ["--resume", "latest"])
     let run = try run(of: "killed-12/report.html")
     XCTAssertEqual(run["startCount"] as? Int, 2)
-    XCTAssertEqual(run["stepsDone"] as? Int, 160)
+    XCTAssertEqual(run["stepsDone"] as? Int, 48)
     XCTAssertTrue(try text("killed-12/metrics.prom").contains("u2pl_restarts{run=\"killed-12\"} 1.0\n"))
   }
 

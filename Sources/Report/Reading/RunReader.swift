@@ -105,7 +105,12 @@ public final class RunReader {
 
   // MARK: What it is
 
-  var seed: String { configuration.map { "\($0.run.seed)" } ?? "" }
+  /// As the configuration has it, also where this version of the program does not know all of its keys.
+  var seed: String {
+    if let configuration { return "\(configuration.run.seed)" }
+    let text = (try? String(contentsOfFile: directory.configPath, encoding: .utf8)) ?? ""
+    return text.firstMatch(of: /(?m)^run:\n  seed: (\d+)$/).map { String($0.1) } ?? ""
+  }
 
   /// The names of the classes, or their numbers.
   var classNames: [String] {

@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import Synchronization
 
 /// Writes what a run can do without on a thread of its own, one piece after the other: a disk that is full or hangs does not hold
@@ -8,6 +9,7 @@ final class BackgroundWriter: Sendable {
     var errors: [String] = []
     /// Pieces of work under way or waiting, by name.
     var waiting: [String: Int] = [:]
+    var seconds = 0.0
   }
 
   private let queue = DispatchQueue(label: "u2pl.report", qos: .utility)
@@ -30,12 +32,14 @@ final class BackgroundWriter: Sendable {
     guard isTaken else { return }
     queue.async { [self] in
       let problem: String?
+      let start = Self.processorTime
       do {
         try body()
         problem = nil
       } catch { problem = "\(error)" }
       state.withLock { state in
         state.waiting[name]! -= 1
+        state.seconds += Self.processorTime - start
         if let problem, state.errors.count < 100 { state.errors.append(problem) }
       }
     }
@@ -49,6 +53,16 @@ final class BackgroundWriter: Sendable {
     let done = DispatchSemaphore(value: 0)
     queue.async { done.signal() }
     return done.wait(timeout: .now() + seconds) == .success
+  }
+
+  /// Seconds of processor time that the work has taken so far.
+  var seconds: Double { state.withLock { $0.seconds } }
+
+  /// Of the calling thread.
+  private static var processorTime: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
   }
 
   /// What could not be written since the last call.

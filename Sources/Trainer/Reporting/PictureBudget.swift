@@ -7,7 +7,8 @@ struct PictureBudget {
   static let share = 0.002
 
   private let start: Double
-  private var spent = 0.0
+  /// Seconds that pictures have taken.
+  private(set) var spent = 0.0
   private var lastCost: Double?
 
   init(now: Double = ProcessInfo.processInfo.systemUptime) { start = now }

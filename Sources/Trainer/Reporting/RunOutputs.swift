@@ -64,8 +64,10 @@ final class RunOutputs {
   }
 
   /// Writes all for the last time; a second call does nothing.
-  func finish() {
-    guard !isClosed else { return }
+  ///
+  /// - Returns: whether this was the first.
+  func finish() -> Bool {
+    guard !isClosed else { return false }
     isClosed = true
     status?.finish()
     board?.finish()
@@ -76,7 +78,11 @@ final class RunOutputs {
       warn("the report has not got to the disk in \(Int(Self.patience)) s; it is not waited for any longer")
     }
     tellErrors()
+    return true
   }
+
+  /// Seconds of processor time that all of it has taken beside training.
+  var seconds: Double { writer.seconds }
 
   /// Each once: a full disk stays full for a while.
   private func tellErrors() {

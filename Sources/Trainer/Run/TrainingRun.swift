@@ -290,7 +290,7 @@ public final class TrainingRun {
       let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
       records?.finishAfterFailure()
       log.error("\(error)", step: trainer.step)
-      outputs?.finish()
+      closeOutputs()
       log.finish()
       events?.flush()
       throw error
@@ -302,7 +302,7 @@ public final class TrainingRun {
     Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
     let missing = try ranks.broadcast(records?.finish() ?? "", from: 0)
     log.info(lastWords)
-    outputs?.finish()
+    closeOutputs()
     log.finish()
     try trainer.close()
     return missing.isEmpty ? nil : missing
