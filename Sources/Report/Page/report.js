@@ -46,10 +46,11 @@ function chart(place, title, unit, all, options) {
 /** A chart with a number a class: all classes of one run, or one class of all runs. */
 function classChart(place, kind, title, prefix, unit) {
   const names = runs[0].classes;
-  if (!runs.some((run) => Object.keys(run[kind].columns).some((key) => key.startsWith(`${prefix}/`)))) return;
+  const having = runs.filter((run) => Object.keys(run[kind].columns).some((key) => key.startsWith(`${prefix}/`)));
+  if (!having.length) return;
   const holder = make('div'), choice = make('select', { 'aria-label': `class of ${title}` });
   const choices = [];
-  runs.forEach((run, r) => choices.push([`run ${r}`, several ? `all classes, ${run.name}` : 'all classes']));
+  having.forEach((run) => choices.push([`run ${runs.indexOf(run)}`, several ? `all classes, ${run.name}` : 'all classes']));
   if (several) names.forEach((name, c) => choices.push([`class ${c}`, `${name}, all runs`]));
   choices.forEach(([value, text]) => choice.append(make('option', { value, text })));
   const show = () => {
