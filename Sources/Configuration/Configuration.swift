@@ -322,7 +322,7 @@ extension Configuration {
     public var weight = Weight.full
     /// What the share of unreliable pixels is taken of.
     public var threshold = Threshold.global
-    /// Upper limit of the teacher's averaging factor; nil for one that grows with the steps.
+    /// Upper limit of the teacher's averaging factor; nil derives it from the length of the run.
     public var emaDecay: Double? = 0.99
 
     /// α_t = α_T + (α₀ − α_T) (1 − t/T) of epoch t of T, also when pseudo-labels start later.

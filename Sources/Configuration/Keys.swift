@@ -284,8 +284,8 @@ extension Configuration.U2PL: Section {
           + "pixels that have it as pseudo-label."),
       Field(
         "ema_decay", \.emaDecay, in: .init(), .orAuto(.probability),
-        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student; `auto` is j/(j + 4) in the "
-          + "average's step j: it reaches over the last quarter of the steps so far."),
+        "Upper limit of the factor a in teacher ← a · teacher + (1 − a) · student; `auto` is 1 − 3/K for a run of K "
+          + "steps, at least 0.9: the average reaches over a third of any run."),
     ]
   }
 }

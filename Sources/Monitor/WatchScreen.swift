@@ -15,7 +15,8 @@ package struct WatchScreen {
   package func lines(_ run: RunWatch) -> [String] {
     let warnings = run.warnings.suffix(max(1, height / 6))
     let ranks = rankLines(run, most: max(1, height / 4))
-    let head = [Self.headline(run), bar(run), Self.numbers(run)].filter { !$0.isEmpty }
+    let headline = Self.headline(run, nameWidth: width / 3)
+    let head = [headline, bar(run), Self.numbers(run)].filter { !$0.isEmpty }
     let tail = [""] + ranks + warnings.map { $0 }
     let curves = self.curves(run, rows: height - head.count - tail.count)
     return (head + curves + tail).prefix(height).map(fit)
@@ -31,8 +32,11 @@ package struct WatchScreen {
   // MARK: Parts
 
   /// Such as `runs/camvid  running  epoch 7/20  step 640/1500  43 %  0:53 left`.
-  package static func headline(_ run: RunWatch) -> String {
-    var parts = [run.path, words(run.state)]
+  ///
+  /// - Parameter nameWidth: a longer path is cut to its end.
+  package static func headline(_ run: RunWatch, nameWidth: Int = .max) -> String {
+    let name = run.path.count > nameWidth ? "…\(run.path.suffix(max(1, nameWidth - 1)))" : run.path
+    var parts = [name, words(run.state)]
     let done = run.progress.step.map { $0 + 1 } ?? 0
     if let epoch = run.progress.epoch { parts.append("epoch \(epoch + 1)\(run.epochs.map { "/\($0)" } ?? "")") }
     parts.append("step \(done)\(run.totalSteps.map { "/\($0)" } ?? "")")

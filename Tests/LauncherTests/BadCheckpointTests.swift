@@ -54,8 +54,8 @@ final class BadCheckpointTests: CommandTestCase {
   /// A run directory in the place of a checkpoint.
   func testARunDirectory() throws {
     try train("whole", settings)
-    for (name, place) in [("run", "run"), ("slash", "slash/"), ("inside", "inside/checkpoints")] {
-      try train(name, settings)
+    for (name, place) in [("run", "run/"), ("inside", "inside/checkpoints")] {
+      try FileManager.default.copyItem(atPath: path("whole"), toPath: path(name))
       try FileManager.default.removeItem(atPath: checkpoint(name, step: 6))
       // Without --run it is the run that goes on.
       let line = ["train", "--config", "tiny.yaml", "--resume", place] + settings.flatMap { ["--set", $0] }

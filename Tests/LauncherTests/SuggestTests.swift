@@ -126,7 +126,7 @@ final class SuggestTests: CommandTestCase {
     try assertRefused(line + ["-o", "n", "gone.png"], saying: "gone.png")
     try assertRefused(
       line + ["-o", "n", "data/JPEGImages/a.png"], saying: "there is no image to choose from", "labeled already")
-    try assertRefused(line + ["-o", "n", "-n", "0", "data/rest.txt"], at: [nil], status: 64, saying: [])
+    XCTAssertEqual(try run(line + ["-o", "n", "-n", "0", "data/rest.txt"]).status, 64)
     // The unlabeled list is the one that the configuration names.
     try assertRefused(line + ["-o", "n", "--set", "data.unlabeled=gone.txt"], saying: "gone.txt")
   }

@@ -114,12 +114,9 @@ final class OptimizerTests: XCTestCase {
     check(try rates("schedule: cosine, warmup_steps: 4", [1]), [0.5 * 0.05 * (1 + cos(Double.pi / 100))])
   }
 
-  /// Without a limit the average reaches over the last quarter of the steps: half of it is of the last sixth.
-  func testAveragingFactorWithoutALimit() {
-    let factors = [0, 1, 4, 96, 3996].map { ExponentialMovingAverage.factor(step: $0, limit: nil) }
-    for (a, b) in zip(factors, [0, 1 / 5.0, 1 / 2.0, 0.96, 0.999]) { XCTAssertEqual(a, b, accuracy: 1e-12) }
-    let recent = 1 - (840..<1000).reduce(1.0) { $0 * ExponentialMovingAverage.factor(step: $1, limit: nil) }
-    XCTAssertEqual(recent, 0.5, accuracy: 0.01)
+  func testAveragingLimitByTheLengthOfTheRun() {
+    let limits = [10, 30, 60, 3000, 30_000].map { ExponentialMovingAverage.limit(totalSteps: $0) }
+    for (a, b) in zip(limits, [0.9, 0.9, 0.95, 0.999, 0.9999]) { XCTAssertEqual(a, b, accuracy: 1e-12) }
   }
 
   func testAveragingFactor() {

@@ -525,6 +525,7 @@ class Trainer:
         """pad: bool [N,H,W], where the unlabeled crops reach beyond their images; None for nowhere."""
         cfg = self.cfg
         self.epoch, total = self.k // cfg["steps_per_epoch"], cfg["epochs"] * cfg["steps_per_epoch"]
+        self.total = total
         factor = ((1 + math.cos(math.pi * self.k / total)) / 2 if cfg["schedule"] == "cosine"
                   else (1 - self.k / total) ** 0.9)
         factor *= min(1, (self.k + 1) / cfg["warmup_steps"]) if cfg["warmup_steps"] else 1
@@ -582,7 +583,7 @@ class Trainer:
     def follow(self, j, buffers):
         """The teacher's average in its step j; of the running statistics too where `buffers`."""
         limit = self.cfg["ema_decay"]
-        decay = j / (j + 4) if limit == "auto" else min(1 - 1 / (j + 1), limit)
+        decay = min(1 - 1 / (j + 1), max(0.9, 1 - 3 / self.total) if limit == "auto" else limit)
         if self.is_student():
             decay = 0
         average = lambda t, s: t.mul_(decay).add_(s, alpha=1 - decay)

@@ -119,8 +119,9 @@ extension LabelFinding {
       return "\(name(label!)) is labeled where \(name(seen!)) is seen: \(percent) of its pixels\(place())"
     case .shifted:
       var parts: [String] = []
-      if down != 0 { parts.append("\(abs(down)) pixels \(down > 0 ? "down" : "up")") }
-      if right != 0 { parts.append("\(abs(right)) pixels to the \(right > 0 ? "right" : "left")") }
+      func pixels(_ count: Int) -> String { "\(abs(count)) \(abs(count) == 1 ? "pixel" : "pixels")" }
+      if down != 0 { parts.append("\(pixels(down)) \(down > 0 ? "down" : "up")") }
+      if right != 0 { parts.append("\(pixels(right)) to the \(right > 0 ? "right" : "left")") }
       return "the mask is probably shifted \(parts.joined(separator: " and "))"
     case .none: return "nothing suspicious"
     }

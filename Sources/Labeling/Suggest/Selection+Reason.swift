@@ -14,7 +14,7 @@ extension Selection {
       (parts.doubt, Self.doubtWords(choice, usual: usual)),
     ]
     let said = all.sorted { $0.value > $1.value }.filter { $0.value >= 0.2 * parts.sum }.compactMap(\.words)
-    return said.isEmpty ? "none better is left" : said.joined(separator: "; ")
+    return said.isEmpty ? "the most unlike that is left" : said.joined(separator: "; ")
   }
 
   private func classWords(_ choice: Choice, _ name: (Int) -> String) -> String? {
@@ -33,10 +33,10 @@ extension Selection {
   }
 
   private func coverageWords(_ choice: Choice) -> String? {
-    guard let distance = choice.distance else { return nil }
+    // What is closer than half of that is not unlike, but merely the most unlike that is left.
+    guard let distance = choice.distance, distance >= typicalDistance / 2 else { return nil }
     return String(
-      format: "unlike what is labeled or suggested so far: %.2f from the nearest image, %.2f between any two", distance,
-      typicalDistance)
+      format: "unlike the images before it: %.2f from the nearest, %.2f between any two", distance, typicalDistance)
   }
 
   private static func doubtWords(_ choice: Choice, usual: Double) -> String {

@@ -37,7 +37,7 @@ extension U2PLTrainer {
     if isStudent { return 0 }
     return ExponentialMovingAverage.factor(
       step: followsFromBeginning ? step : semiSupervisedSteps,
-      limit: configuration.u2pl.emaDecay)
+      limit: configuration.u2pl.emaDecay ?? ExponentialMovingAverage.limit(totalSteps: schedule.totalSteps))
   }
 
   /// The teacher of this step's update and its factor; nil for a supervised step in which it does not follow.

@@ -112,6 +112,12 @@ struct Suggest: ParsableCommand {
         facts.add("unreadable", survey.failures)
         try files.writeTables(suggestions, facts, classNames: (0..<data.classes).map(data.name))
         show(suggestions, candidates, outcome, survey.images.count, level)
+        if usual < Self.littleDoubt, unreliable == nil {
+          RankedProcess.say(
+            String(
+              format: "note: γ leaves %.1f %% of the pixels undecided in the masks, as α_t was small; ", 100 * usual)
+              + "--unreliable 0.2 leaves more")
+        }
       }
       let failures = survey.failures + labeledFailures
       guard failures == 0 else {
@@ -120,6 +126,9 @@ struct Suggest: ParsableCommand {
       }
     }
   }
+
+  /// A share of unreliable pixels that helps nobody to correct a mask.
+  private static let littleDoubt = 0.02
 
   /// Of the labeled list, which suggestions are to add to; none where it cannot be opened here.
   private func labeledSummaries(_ applied: AppliedNetwork, _ ranks: Communicator) throws -> ([ImageSummary], Int) {
