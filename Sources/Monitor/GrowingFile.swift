@@ -2,7 +2,7 @@ import Foundation
 
 /// A file of lines that another process appends to. Only whole lines are read; one that has been replaced or cut is read again
 /// from its beginning.
-struct GrowingFile {
+package struct GrowingFile {
   private static let blockSize = 1 << 20
   /// A longer line is none.
   private static let longestLine = 1 << 24
@@ -14,12 +14,12 @@ struct GrowingFile {
   private var last: [UInt8] = []
   private var rest: [UInt8] = []
 
-  init(_ path: String) { self.path = path }
+  package init(_ path: String) { self.path = path }
 
   /// The lines that have come since the last call.
   ///
   /// - Parameter restart: called where the file is read from its beginning again.
-  mutating func read(restart: () -> Void, _ line: (ArraySlice<UInt8>) -> Void) {
+  package mutating func read(restart: () -> Void, _ line: (ArraySlice<UInt8>) -> Void) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }

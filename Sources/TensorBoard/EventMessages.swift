@@ -5,8 +5,8 @@ import SwiftProtobuf
 // format's description, tensorboard/compat/proto/event.proto and summary.proto; a reader passes over fields that are not there.
 
 /// `Event`: what is told at one step.
-struct EventMessage: Sendable, Hashable {
-  enum Content: Sendable, Hashable {
+package struct EventMessage: Sendable, Hashable {
+  package enum Content: Sendable, Hashable {
     /// The first event of a file.
     case fileVersion(String)
     case summary(SummaryMessage)
@@ -14,51 +14,61 @@ struct EventMessage: Sendable, Hashable {
   }
 
   /// Seconds since 1970.
-  var wallTime = 0.0
-  var step: Int64 = 0
-  var content: Content?
-  var unknownFields = UnknownStorage()
+  package var wallTime = 0.0
+  package var step: Int64 = 0
+  package var content: Content?
+  package var unknownFields = UnknownStorage()
+
+  package init() {}
 }
 
 /// `Summary`: values with their tags.
-struct SummaryMessage: Sendable, Hashable {
-  var values: [SummaryValueMessage] = []
-  var unknownFields = UnknownStorage()
+package struct SummaryMessage: Sendable, Hashable {
+  package var values: [SummaryValueMessage] = []
+  package var unknownFields = UnknownStorage()
+
+  package init() {}
 }
 
 /// `Summary.Value`.
-struct SummaryValueMessage: Sendable, Hashable {
-  enum Content: Sendable, Hashable {
+package struct SummaryValueMessage: Sendable, Hashable {
+  package enum Content: Sendable, Hashable {
     case scalar(Float)
     case image(ImageMessage)
   }
 
-  var tag = ""
-  var content: Content?
-  var unknownFields = UnknownStorage()
+  package var tag = ""
+  package var content: Content?
+  package var unknownFields = UnknownStorage()
+
+  package init() {}
 }
 
 /// `Summary.Image`: a picture as the bytes of a PNG.
-struct ImageMessage: Sendable, Hashable {
-  var height: Int32 = 0
-  var width: Int32 = 0
+package struct ImageMessage: Sendable, Hashable {
+  package var height: Int32 = 0
+  package var width: Int32 = 0
   /// 1 grey, 3 RGB, 4 RGBA.
-  var colorSpace: Int32 = 0
-  var bytes = Data()
-  var unknownFields = UnknownStorage()
+  package var colorSpace: Int32 = 0
+  package var bytes = Data()
+  package var unknownFields = UnknownStorage()
+
+  package init() {}
 }
 
 /// `SessionLog`: a run begins, or goes on, at the event's step; what an earlier file says of later steps does not count.
-struct SessionMessage: Sendable, Hashable {
+package struct SessionMessage: Sendable, Hashable {
   /// 1 is START.
-  var status: Int32 = 0
-  var unknownFields = UnknownStorage()
+  package var status: Int32 = 0
+  package var unknownFields = UnknownStorage()
+
+  package init() {}
 }
 
 extension EventMessage: Message {
-  static let protoMessageName = "tensorboard.Event"
+  package static let protoMessageName = "tensorboard.Event"
 
-  mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
+  package mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
     while let field = try decoder.nextFieldNumber() {
       switch field {
       case 1: try decoder.decodeSingularDoubleField(value: &wallTime)
@@ -80,7 +90,7 @@ extension EventMessage: Message {
     }
   }
 
-  func traverse<V: Visitor>(visitor: inout V) throws {
+  package func traverse<V: Visitor>(visitor: inout V) throws {
     if wallTime != 0 { try visitor.visitSingularDoubleField(value: wallTime, fieldNumber: 1) }
     if step != 0 { try visitor.visitSingularInt64Field(value: step, fieldNumber: 2) }
     switch content {
@@ -92,30 +102,30 @@ extension EventMessage: Message {
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  func isEqualTo(message: any Message) -> Bool { message as? Self == self }
+  package func isEqualTo(message: any Message) -> Bool { message as? Self == self }
 }
 
 extension SummaryMessage: Message {
-  static let protoMessageName = "tensorboard.Summary"
+  package static let protoMessageName = "tensorboard.Summary"
 
-  mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
+  package mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
     while let field = try decoder.nextFieldNumber() {
       if field == 1 { try decoder.decodeRepeatedMessageField(value: &values) }
     }
   }
 
-  func traverse<V: Visitor>(visitor: inout V) throws {
+  package func traverse<V: Visitor>(visitor: inout V) throws {
     if !values.isEmpty { try visitor.visitRepeatedMessageField(value: values, fieldNumber: 1) }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  func isEqualTo(message: any Message) -> Bool { message as? Self == self }
+  package func isEqualTo(message: any Message) -> Bool { message as? Self == self }
 }
 
 extension SummaryValueMessage: Message {
-  static let protoMessageName = "tensorboard.Summary.Value"
+  package static let protoMessageName = "tensorboard.Summary.Value"
 
-  mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
+  package mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
     while let field = try decoder.nextFieldNumber() {
       switch field {
       case 1: try decoder.decodeSingularStringField(value: &tag)
@@ -132,7 +142,7 @@ extension SummaryValueMessage: Message {
     }
   }
 
-  func traverse<V: Visitor>(visitor: inout V) throws {
+  package func traverse<V: Visitor>(visitor: inout V) throws {
     if !tag.isEmpty { try visitor.visitSingularStringField(value: tag, fieldNumber: 1) }
     switch content {
     case .scalar(let value): try visitor.visitSingularFloatField(value: value, fieldNumber: 2)
@@ -142,13 +152,13 @@ extension SummaryValueMessage: Message {
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  func isEqualTo(message: any Message) -> Bool { message as? Self == self }
+  package func isEqualTo(message: any Message) -> Bool { message as? Self == self }
 }
 
 extension ImageMessage: Message {
-  static let protoMessageName = "tensorboard.Summary.Image"
+  package static let protoMessageName = "tensorboard.Summary.Image"
 
-  mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
+  package mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
     while let field = try decoder.nextFieldNumber() {
       switch field {
       case 1: try decoder.decodeSingularInt32Field(value: &height)
@@ -160,7 +170,7 @@ extension ImageMessage: Message {
     }
   }
 
-  func traverse<V: Visitor>(visitor: inout V) throws {
+  package func traverse<V: Visitor>(visitor: inout V) throws {
     if height != 0 { try visitor.visitSingularInt32Field(value: height, fieldNumber: 1) }
     if width != 0 { try visitor.visitSingularInt32Field(value: width, fieldNumber: 2) }
     if colorSpace != 0 { try visitor.visitSingularInt32Field(value: colorSpace, fieldNumber: 3) }
@@ -168,22 +178,22 @@ extension ImageMessage: Message {
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  func isEqualTo(message: any Message) -> Bool { message as? Self == self }
+  package func isEqualTo(message: any Message) -> Bool { message as? Self == self }
 }
 
 extension SessionMessage: Message {
-  static let protoMessageName = "tensorboard.SessionLog"
+  package static let protoMessageName = "tensorboard.SessionLog"
 
-  mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
+  package mutating func decodeMessage<D: Decoder>(decoder: inout D) throws {
     while let field = try decoder.nextFieldNumber() {
       if field == 1 { try decoder.decodeSingularInt32Field(value: &status) }
     }
   }
 
-  func traverse<V: Visitor>(visitor: inout V) throws {
+  package func traverse<V: Visitor>(visitor: inout V) throws {
     if status != 0 { try visitor.visitSingularInt32Field(value: status, fieldNumber: 1) }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  func isEqualTo(message: any Message) -> Bool { message as? Self == self }
+  package func isEqualTo(message: any Message) -> Bool { message as? Self == self }
 }

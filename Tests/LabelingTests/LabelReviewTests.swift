@@ -3,7 +3,7 @@ import TestSupport
 import Transforms
 import XCTest
 
-@testable import Labeling
+import Labeling
 
 /// What `review` finds in masks that were damaged on purpose, and what it leaves alone.
 final class LabelReviewTests: SeededTestCase {

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import XCTest
 
-@testable import Labeling
+import Labeling
 
 /// Values of masks, γ of a run, and tables.
 final class LabelingFilesTests: DirectoryTestCase {

@@ -4,7 +4,7 @@ import Trainer
 import Transforms
 import XCTest
 
-@testable import Labeling
+import Labeling
 
 /// Which images `suggest` chooses, and why.
 final class SelectionTests: SeededTestCase {

@@ -4,7 +4,7 @@ import RunLogs
 import TestSupport
 import XCTest
 
-@testable import Monitor
+import Monitor
 
 /// The state of runs whose files were written by hand, and how it is shown.
 final class RunWatchTests: DirectoryTestCase {

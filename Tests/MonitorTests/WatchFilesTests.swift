@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import XCTest
 
-@testable import Monitor
+import Monitor
 
 /// What `watch` reads while others write it.
 final class WatchFilesTests: DirectoryTestCase {

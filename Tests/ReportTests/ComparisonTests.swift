@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Report
+import Report
 
 final class ComparisonTests: RunFixture {
   private func arm(_ name: String, _ settings: String, _ results: [(seed: Int, meanIoU: Double)]) throws -> [RunReader]

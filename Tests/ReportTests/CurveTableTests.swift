@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Report
+import Report
 
 final class CurveTableTests: XCTestCase {
   /// Whatever the number of records: few rows, no record lost, and every extreme still there.

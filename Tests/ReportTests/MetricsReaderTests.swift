@@ -1,7 +1,7 @@
 import Foundation
 import XCTest
 
-@testable import Report
+import Report
 
 final class MetricsReaderTests: RunFixture {
   func testWhatLinesSay() throws {

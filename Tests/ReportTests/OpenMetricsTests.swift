@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import XCTest
 
-@testable import Report
+import Report
 
 final class OpenMetricsTests: DirectoryTestCase {
   private func status() -> RunStatus {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import XCTest
 
-@testable import Report
+import Report
 
 /// A test with runs' directories of its own making.
 class RunFixture: DirectoryTestCase {

@@ -1,6 +1,6 @@
 import XCTest
 
-@testable import Report
+import Report
 
 final class StudentTTests: XCTestCase {
   /// The two-sided 95 and 99 % quantiles of tables of the distribution (NIST/SEMATECH e-Handbook, 1.3.6.7.2).

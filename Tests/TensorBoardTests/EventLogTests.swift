@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import XCTest
 
-@testable import TensorBoard
+import TensorBoard
 
 final class EventLogTests: DirectoryTestCase {
   /// RFC 3720, B.4, and the checksum of "123456789" that every description of the polynomial gives.

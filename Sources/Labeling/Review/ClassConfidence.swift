@@ -5,18 +5,18 @@ import Transforms
 ///
 /// A pixel counts as seen as a class with confidence where the class's probability is at least this, as in confident learning
 /// (Northcutt et al. 2021): a class that the network is never sure of has a low threshold of its own.
-struct ClassConfidence: Sendable {
+package struct ClassConfidence: Sendable {
   private var sums: [Int64]
   private var pixels: [Int64]
   /// Probabilities are added up as whole numbers of 2⁻³⁰, so that the sum does not depend on the order.
   private static let scale = Double(1 << 30)
 
-  init(classes: Int) {
+  package init(classes: Int) {
     sums = [Int64](repeating: 0, count: classes)
     pixels = sums
   }
 
-  mutating func add(_ prediction: ImagePrediction, _ labels: LabelMap) {
+  package mutating func add(_ prediction: ImagePrediction, _ labels: LabelMap) {
     for (p, label) in labels.values.enumerated() where label != LabelMap.ignore {
       let value = prediction.probabilities[Int(label) * prediction.pixels + p]
       sums[Int(label)] += Int64(Double(value) * Self.scale)
@@ -25,18 +25,18 @@ struct ClassConfidence: Sendable {
   }
 
   /// Adds up what all ranks have. Collective.
-  mutating func share(over ranks: Communicator) throws {
+  package mutating func share(over ranks: Communicator) throws {
     sums = try ranks.sum(sums)
     pixels = try ranks.sum(pixels)
   }
 
   /// By class; above 1 for a class that no mask shows, so that nothing is seen as one.
-  var thresholds: [Float] {
+  package var thresholds: [Float] {
     zip(sums, pixels).map { $1 > 0 ? Float(Double($0) / Double($1) / Self.scale) : 2 }
   }
 
   /// At each pixel the most probable of the classes that are seen with confidence; ignore where there is none.
-  static func seen(_ prediction: ImagePrediction, _ thresholds: [Float]) -> [UInt8] {
+  package static func seen(_ prediction: ImagePrediction, _ thresholds: [Float]) -> [UInt8] {
     var seen = [UInt8](repeating: LabelMap.ignore, count: prediction.pixels)
     var greatest = [Float](repeating: 0, count: prediction.pixels)
     for c in 0..<prediction.classCount {

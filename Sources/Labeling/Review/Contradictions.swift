@@ -7,15 +7,19 @@ package struct PixelBox: Sendable, Equatable {
   package var right: Int
   package var bottom: Int
 
+  package init(left: Int, top: Int, right: Int, bottom: Int) {
+    (self.left, self.top, self.right, self.bottom) = (left, top, right, bottom)
+  }
+
   package var width: Int { right - left + 1 }
   package var height: Int { bottom - top + 1 }
 }
 
 /// Where a mask and what the network sees with confidence differ, away from the boundaries of the mask: there masks are drawn by a
 /// hand and networks blur, and a pixel says little.
-struct Contradictions: Sendable, Equatable {
+package struct Contradictions: Sendable, Equatable {
   /// Pixels of one class of the mask that are seen as another.
-  struct Pair: Sendable, Equatable {
+  package struct Pair: Sendable, Equatable {
     let label: Int
     let seen: Int
     var count: Int
@@ -23,14 +27,14 @@ struct Contradictions: Sendable, Equatable {
     var box: PixelBox
   }
 
-  var pairs: [Pair] = []
+  package var pairs: [Pair] = []
   /// Inner pixels of each class of the mask.
   var inner: [Int]
   /// Pixels that have a label.
   var labeled = 0
 
   /// - Parameter margin: pixels from a boundary that are left out.
-  init(_ labels: LabelMap, seen: [UInt8], classes: Int, margin: Int) {
+  package init(_ labels: LabelMap, seen: [UInt8], classes: Int, margin: Int) {
     inner = [Int](repeating: 0, count: classes)
     let isInner = Self.inner(labels, margin: margin)
     var isOpen = [Bool](repeating: false, count: seen.count)
@@ -46,10 +50,10 @@ struct Contradictions: Sendable, Equatable {
   }
 
   /// The margin of an image: what a network of stride 4 to 8 blurs.
-  static func margin(height: Int, width: Int) -> Int { min(8, max(2, max(height, width) / 60)) }
+  package static func margin(height: Int, width: Int) -> Int { min(8, max(2, max(height, width) / 60)) }
 
   /// Pixels from which no pixel of another class is nearer than `margin`, in rows and columns together.
-  static func inner(_ labels: LabelMap, margin: Int) -> [Bool] {
+  package static func inner(_ labels: LabelMap, margin: Int) -> [Bool] {
     let (height, width) = (labels.height, labels.width)
     var distance = [Int](repeating: margin, count: height * width)
     for y in 0..<height {

@@ -1,5 +1,5 @@
 /// What `review` keeps of one labeled image.
-struct LabelEvidence: Sendable, Equatable {
+package struct LabelEvidence: Sendable, Equatable {
   /// The image's place in the list.
   let image: Int
   let shift: MaskShift
@@ -9,7 +9,7 @@ struct LabelEvidence: Sendable, Equatable {
   // MARK: Between ranks
 
   /// The numbers that it takes to send it: `image`, the shift, the exchange, and the contradictions.
-  var packed: [Double] {
+  package var packed: [Double] {
     var numbers = [Double(image), Double(shift.down), Double(shift.right), shift.gain]
     numbers += [Double(exchange.first), Double(exchange.second), exchange.gain]
     numbers += [Double(contradictions.labeled)] + contradictions.inner.map { Double($0) }
@@ -22,7 +22,7 @@ struct LabelEvidence: Sendable, Equatable {
   }
 
   /// Takes the first of packed numbers off them.
-  init(unpacking numbers: inout ArraySlice<Double>, classes: Int) {
+  package init(unpacking numbers: inout ArraySlice<Double>, classes: Int) {
     func next() -> Double { numbers.popFirst() ?? 0 }
     image = Int(next())
     shift = MaskShift(down: Int(next()), right: Int(next()), gain: next())
@@ -38,7 +38,7 @@ struct LabelEvidence: Sendable, Equatable {
     self.contradictions = contradictions
   }
 
-  init(image: Int, shift: MaskShift, exchange: MaskExchange, contradictions: Contradictions) {
+  package init(image: Int, shift: MaskShift, exchange: MaskExchange, contradictions: Contradictions) {
     (self.image, self.shift, self.exchange, self.contradictions) = (image, shift, exchange, contradictions)
   }
 }

@@ -29,6 +29,13 @@ package struct LabelFinding: Sendable, Equatable {
   /// Pixels that the mask lies too far down, and too far right.
   package let down: Int
   package let right: Int
+
+  package init(
+    image: Int, score: Double, kind: Kind, label: Int?, seen: Int?, box: PixelBox?, share: Double, down: Int, right: Int
+  ) {
+    (self.image, self.score, self.kind, self.label, self.seen) = (image, score, kind, label, seen)
+    (self.box, self.share, self.down, self.right) = (box, share, down, right)
+  }
 }
 
 /// Labeled images in the order in which their masks are probably wrong.
@@ -50,7 +57,7 @@ package struct LabelReview {
   /// Less is no finding, but what networks and masks differ in anyway.
   private static let leastScore = 0.003
 
-  init(_ evidence: [LabelEvidence], classes: Int) {
+  package init(_ evidence: [LabelEvidence], classes: Int) {
     // Counts over all images, by pair.
     var all: [Int: Int] = [:]
     var inner = [Int](repeating: 0, count: classes)

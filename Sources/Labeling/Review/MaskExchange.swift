@@ -1,18 +1,18 @@
 import Transforms
 
 /// Two classes of a mask that seem to stand for each other.
-struct MaskExchange: Sendable, Equatable {
+package struct MaskExchange: Sendable, Equatable {
   /// The classes of the mask, the lower first; 0 and 0 for none.
-  var first = 0
-  var second = 0
+  package var first = 0
+  package var second = 0
   /// How much more probable the labels are, in the mean over the labeled pixels, where the two are exchanged: 0 to 1.
-  var gain = 0.0
+  package var gain = 0.0
 
   /// The exchange that makes the labels most probable, none where it gains nothing.
   ///
   /// That a network takes one class for another is common. That it takes each of two for the other is not, unless the mask has
   /// them exchanged: pixels that are seen as the mask says count against an exchange.
-  static func best(_ prediction: ImagePrediction, _ labels: LabelMap) -> MaskExchange {
+  package static func best(_ prediction: ImagePrediction, _ labels: LabelMap) -> MaskExchange {
     let classes = prediction.classCount, pixels = prediction.pixels
     // By class of the mask, the sum of the probabilities of each class.
     var sums = [Double](repeating: 0, count: classes * classes)

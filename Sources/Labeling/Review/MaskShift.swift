@@ -2,12 +2,12 @@ import Foundation
 import Transforms
 
 /// By how much a mask seems to be shifted against its image.
-struct MaskShift: Sendable, Equatable {
+package struct MaskShift: Sendable, Equatable {
   /// Pixels that the mask lies too far down, and too far right.
   var down = 0
   var right = 0
   /// How much more probable the labels are, in the mean over the pixels, where the mask is moved back: 0 to 1.
-  var gain = 0.0
+  package var gain = 0.0
 
   /// Pixels looked at in an image; of more, those of a grid.
   private static let mostPixels = 20_000
@@ -16,7 +16,7 @@ struct MaskShift: Sendable, Equatable {
   ///
   /// All shifts up to a twentieth of the longer side, and 8 pixels at least, are looked at, coarsely first and by single pixels
   /// around the best. Every shift is judged on the same pixels of the image, those that the mask covers at each.
-  static func best(_ prediction: ImagePrediction, _ labels: LabelMap) -> MaskShift {
+  package static func best(_ prediction: ImagePrediction, _ labels: LabelMap) -> MaskShift {
     let (height, width) = (prediction.height, prediction.width)
     let reach = min(max(8, max(height, width) / 20), min(height, width) / 4)
     guard reach > 0 else { return MaskShift() }

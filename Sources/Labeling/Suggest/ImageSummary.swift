@@ -18,7 +18,7 @@ package struct ImageSummary: Sendable, Equatable {
   package var thumbnail: [Float]
 
   package static let bins = 512
-  static let cells = 16
+  package static let cells = 16
 
   /// Of an image without a mask.
   package init(_ image: RGBImage, _ prediction: ImagePrediction) {
@@ -56,7 +56,7 @@ package struct ImageSummary: Sendable, Equatable {
   }
 
   /// The bin of an entropy.
-  static func bin(_ entropy: Double, classes: Int) -> Int {
+  package static func bin(_ entropy: Double, classes: Int) -> Int {
     min(bins - 1, max(0, Int(entropy / log(Double(max(2, classes))) * Double(bins))))
   }
 
@@ -68,7 +68,7 @@ package struct ImageSummary: Sendable, Equatable {
   }
 
   /// Means over the cells of a grid of 16 × 16; smaller images have cells of one pixel that repeat.
-  static func thumbnail(of image: RGBImage) -> [Float] {
+  package static func thumbnail(of image: RGBImage) -> [Float] {
     func range(_ cell: Int, _ length: Int) -> Range<Int> {
       let low = cell * length / cells
       return low..<max(low + 1, (cell + 1) * length / cells)

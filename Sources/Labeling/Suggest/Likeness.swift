@@ -1,7 +1,7 @@
 import Foundation
 
 /// How alike two images are: by representation, and by what a glance at them shows.
-enum Likeness {
+package enum Likeness {
   /// Root mean square difference of thumbnails, of the range of the values, up to which two images are near-duplicates.
   static let sameLook = 0.03
   /// The same for images whose representations agree too.
@@ -10,7 +10,7 @@ enum Likeness {
   static let sameRepresentation = 0.1
 
   /// Of two representations.
-  static func distance(_ a: ImageSummary, _ b: ImageSummary) -> Double {
+  package static func distance(_ a: ImageSummary, _ b: ImageSummary) -> Double {
     var sum = 0.0
     for (x, y) in zip(a.representation, b.representation) { sum += Double(x - y) * Double(x - y) }
     return sum.squareRoot()
@@ -18,7 +18,7 @@ enum Likeness {
 
   /// Root mean square difference of the thumbnails; the lesser of that to the other and to its mirror image, as training
   /// mirrors images.
-  static func look(_ a: ImageSummary, _ b: ImageSummary) -> Double {
+  package static func look(_ a: ImageSummary, _ b: ImageSummary) -> Double {
     let cells = ImageSummary.cells
     var straight = 0.0, mirrored = 0.0
     for row in 0..<cells {
@@ -38,13 +38,13 @@ enum Likeness {
   /// Whether labeling both would be labeling one twice.
   ///
   /// - Parameter typical: the median distance of two images.
-  static func areNearDuplicates(_ a: ImageSummary, _ b: ImageSummary, typical: Double) -> Bool {
+  package static func areNearDuplicates(_ a: ImageSummary, _ b: ImageSummary, typical: Double) -> Bool {
     let look = look(a, b)
     return look <= sameLook || look <= similarLook && distance(a, b) <= sameRepresentation * typical
   }
 
   /// The median distance between images, over at most some thousand pairs that are spread over the list.
-  static func typicalDistance(_ images: [ImageSummary]) -> Double {
+  package static func typicalDistance(_ images: [ImageSummary]) -> Double {
     guard images.count > 1 else { return 0 }
     var distances: [Double] = []
     let step = max(1, images.count / 64)

@@ -1,13 +1,13 @@
 import Foundation
 
 /// Student's t distribution.
-enum StudentT {
+package enum StudentT {
   /// The half of a two-sided interval that holds this share of the distribution.
   ///
   /// - Parameters:
   ///   - share: above 0, below 1, such as 0.95.
   ///   - freedom: degrees of freedom, from 1 on.
-  static func quantile(twoSided share: Double, freedom: Int) -> Double {
+  package static func quantile(twoSided share: Double, freedom: Int) -> Double {
     precondition(share > 0 && share < 1 && freedom >= 1)
     var low = 0.0, high = 1.0
     while inside(high, freedom) < share { high *= 2 }

@@ -3,7 +3,7 @@ import Foundation
 import RunLogs
 
 /// What a page of a report shows, as JSON for its script: numbers of curves are 32-bit floats in Base64, little-endian.
-enum PageData {
+package enum PageData {
   static func json(_ runs: [RunReader], comparisons: [Comparison]) -> String {
     var page = JSONLine()
     let formatter = ISO8601DateFormatter()

@@ -1,14 +1,14 @@
 /// Columns of numbers over the records of a run, thinned to a bounded number of rows: each row is of so many records one after the
 /// other, of which it keeps mean, least and greatest. When the rows are full, neighbours are joined.
-struct CurveTable: Sendable {
-  struct Column: Sendable {
-    fileprivate(set) var sum: [Double] = []
-    fileprivate(set) var count: [Int32] = []
-    fileprivate(set) var least: [Float] = []
-    fileprivate(set) var greatest: [Float] = []
+package struct CurveTable: Sendable {
+  package struct Column: Sendable {
+    package fileprivate(set) var sum: [Double] = []
+    package fileprivate(set) var count: [Int32] = []
+    package fileprivate(set) var least: [Float] = []
+    package fileprivate(set) var greatest: [Float] = []
 
     /// NaN where no record of the row had a value.
-    var means: [Float] { zip(sum, count).map { $1 > 0 ? Float($0 / Double($1)) : .nan } }
+    package var means: [Float] { zip(sum, count).map { $1 > 0 ? Float($0 / Double($1)) : .nan } }
 
     fileprivate mutating func fill(to rows: Int) {
       let missing = rows - sum.count
@@ -44,19 +44,19 @@ struct CurveTable: Sendable {
   /// An even number.
   let limit: Int
   /// Records that a full row is of.
-  private(set) var recordsPerRow = 1
+  package private(set) var recordsPerRow = 1
   /// Of the last record of each row: its step, and the seconds of training until then.
-  private(set) var steps: [Int] = []
-  private(set) var seconds: [Double] = []
+  package private(set) var steps: [Int] = []
+  package private(set) var seconds: [Double] = []
   private(set) var columns: [String: Column] = [:]
   private var inLastRow = 0
 
-  init(limit: Int) { self.limit = limit }
+  package init(limit: Int) { self.limit = limit }
 
-  var rows: Int { steps.count }
+  package var rows: Int { steps.count }
 
   /// Begins a record, to which ``set(_:_:)`` gives values.
-  mutating func begin(step: Int, seconds now: Double) {
+  package mutating func begin(step: Int, seconds now: Double) {
     if rows > 0, inLastRow < recordsPerRow {
       steps[rows - 1] = step
       seconds[rows - 1] = now
@@ -70,7 +70,7 @@ struct CurveTable: Sendable {
   }
 
   /// A value of the record begun last; what is not finite has no place in a curve.
-  mutating func set(_ name: String, _ value: Double?) {
+  package mutating func set(_ name: String, _ value: Double?) {
     guard let value, value.isFinite, rows > 0 else { return }
     columns[name, default: Column()].add(value, row: rows - 1)
   }
@@ -84,7 +84,7 @@ struct CurveTable: Sendable {
   }
 
   /// A column with a value, or NaN, for every row.
-  func column(_ name: String) -> Column? {
+  package func column(_ name: String) -> Column? {
     guard var column = columns[name] else { return nil }
     column.fill(to: rows)
     return column

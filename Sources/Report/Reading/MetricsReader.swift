@@ -1,40 +1,40 @@
 import Files
 
 /// What a run's `metrics.jsonl` says, read as it grows into a bounded amount of memory.
-struct MetricsReader {
+package struct MetricsReader {
   /// One evaluation on the validation list.
-  struct Evaluation: Sendable {
+  package struct Evaluation: Sendable {
     /// The number of the last step before it.
     let step: Int
     let network: String
     let images: Int?
     /// By name: `mean_iou`, `pixel_accuracy`, `mean_accuracy`, `mean_dice`, as far as the line has them.
     let scores: [String: Double]
-    let iou: [Double?]
+    package let iou: [Double?]
     let dice: [Double?]
   }
 
   /// Steps: losses, γ_t, rates and the like.
-  private(set) var steps = CurveTable(limit: 4096)
+  package private(set) var steps = CurveTable(limit: 4096)
   /// The same steps: what has a number a class, `anchors/3` and so on.
-  private(set) var classes = CurveTable(limit: 1024)
+  package private(set) var classes = CurveTable(limit: 1024)
   private(set) var evaluations = CurveTable(limit: 4096)
   private(set) var evidence = CurveTable(limit: 2048)
-  private(set) var last: Evaluation?
+  package private(set) var last: Evaluation?
   private(set) var best: Evaluation?
   private(set) var evaluationCount = 0
   /// Steps, and the last of them; nil before the first.
-  private(set) var stepCount = 0
-  private(set) var lastStep: Int?
+  package private(set) var stepCount = 0
+  package private(set) var lastStep: Int?
   /// Seconds of steps and evaluations until now.
-  private(set) var seconds = 0.0
+  package private(set) var seconds = 0.0
   /// Classes that the lines have numbers for.
   private(set) var classCount = 0
   /// Numbers of the first lines that are damaged, and how many there are.
-  private(set) var firstDamaged: [Int] = []
+  package private(set) var firstDamaged: [Int] = []
   private var brokenCount = 0
   /// Lines of steps that an earlier line has told of already.
-  private(set) var repeatedCount = 0
+  package private(set) var repeatedCount = 0
   private var columnNames: [String: [String]] = [:]
   private var file: GrowingFile
 
@@ -49,7 +49,7 @@ struct MetricsReader {
   init(path: String) { file = GrowingFile(path: path) }
 
   /// Lines that are left out because they are no metrics, an unfinished last one included.
-  var damagedCount: Int { brokenCount + (file.hasRest ? 1 : 0) }
+  package var damagedCount: Int { brokenCount + (file.hasRest ? 1 : 0) }
 
   /// Reads what has been appended.
   ///

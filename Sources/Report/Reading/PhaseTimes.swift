@@ -2,15 +2,15 @@ import Files
 import RunLogs
 
 /// Where the time of a run's steps went on each rank, from the ranks' logs, read as they grow into a bounded amount of memory.
-struct PhaseTimes {
-  struct Phase: Sendable {
+package struct PhaseTimes {
+  package struct Phase: Sendable {
     /// Seconds over all steps: of the phase, and the part spent waiting for others inside MPI.
     var seconds = 0.0
     var waited = 0.0
     var own: Double { max(0, seconds - waited) }
   }
 
-  struct Rank: Sendable {
+  package struct Rank: Sendable {
     var host = ""
     var steps = 0
     var seconds = 0.0
@@ -27,13 +27,13 @@ struct PhaseTimes {
   }
 
   /// When a process of rank 0 began, and what its log tells of it.
-  struct Start: Sendable {
+  package struct Start: Sendable {
     let time: String
     let facts: [(key: String, value: String)]
     func fact(_ key: String) -> String? { facts.first { $0.key == key }?.value }
   }
 
-  struct Message: Sendable {
+  package struct Message: Sendable {
     let time: String
     let rank: Int
     let level: LogEntry.Level
@@ -47,7 +47,7 @@ struct PhaseTimes {
   /// The newest warnings, errors and words of resumes, oldest first.
   private(set) var messages: [Message] = []
   /// Lines that are no log lines.
-  private(set) var damagedCount = 0
+  package private(set) var damagedCount = 0
   private var files: [Int: GrowingFile] = [:]
   private let directory: String
   private static let mostMessages = 200

@@ -3,7 +3,7 @@ import Files
 import Foundation
 
 extension RunReader {
-  struct Setting {
+  package struct Setting {
     let key: String
     let value: String
     let standard: String

@@ -14,17 +14,17 @@ public struct ReportError: Error, CustomStringConvertible, Sendable {
 /// A run's directory, read for a report: `metrics.jsonl` and logs as they grow, what else there is anew each time.
 public final class RunReader {
   public let directory: RunDirectory
-  private(set) var metrics: MetricsReader
-  private(set) var times: PhaseTimes
+  package private(set) var metrics: MetricsReader
+  package private(set) var times: PhaseTimes
   /// nil where `config.yaml` is not there or cannot be read, whose reason is in ``problems``.
   private(set) var configuration: Configuration?
   private(set) var record: EvaluationRecord?
   private(set) var attempts: [LaunchRecord] = []
   private(set) var checkpoints: [Checkpoint] = []
-  private(set) var problems: [String] = []
+  package private(set) var problems: [String] = []
   private let readsCheckpoints: Bool
 
-  struct Checkpoint: Sendable {
+  package struct Checkpoint: Sendable {
     let name: String
     let step: Int
     let bytes: Int
@@ -106,20 +106,20 @@ public final class RunReader {
   // MARK: What it is
 
   /// As the configuration has it, also where this version of the program does not know all of its keys.
-  var seed: String {
+  package var seed: String {
     if let configuration { return "\(configuration.run.seed)" }
     let text = (try? String(contentsOfFile: directory.configPath, encoding: .utf8)) ?? ""
     return text.firstMatch(of: /(?m)^run:\n  seed: (\d+)$/).map { String($0.1) } ?? ""
   }
 
   /// The names of the classes, or their numbers.
-  var classNames: [String] {
+  package var classNames: [String] {
     configuration?.data.classNames
       ?? (0..<(configuration?.data.classes ?? metrics.classCount)).map(String.init)
   }
 
   /// The settings that make a run what it is, whatever its seed and place: runs with equal ones are repetitions of each other.
-  var arm: [String] {
+  package var arm: [String] {
     guard let configuration else { return [name] }
     return configuration.settings.filter { !Self.ofNoMatter.contains($0.key) && !$0.key.hasPrefix("logs.") }
       .map { "\($0.key)=\($0.value)" }
