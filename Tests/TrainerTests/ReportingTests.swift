@@ -1,7 +1,6 @@
 import Foundation
+import Trainer
 import XCTest
-
-@testable import Trainer
 
 final class ReportingTests: XCTestCase {
   /// Over any run, pictures take no more than their share of its time, but for those of the last evaluation.
