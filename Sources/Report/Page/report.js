@@ -46,10 +46,11 @@ function chart(place, title, unit, all, options) {
 /** A chart with a number a class: all classes of one run, or one class of all runs. */
 function classChart(place, kind, title, prefix, unit) {
   const names = runs[0].classes;
-  if (!runs.some((run) => Object.keys(run[kind].columns).some((key) => key.startsWith(`${prefix}/`)))) return;
+  const having = runs.filter((run) => Object.keys(run[kind].columns).some((key) => key.startsWith(`${prefix}/`)));
+  if (!having.length) return;
   const holder = make('div'), choice = make('select', { 'aria-label': `class of ${title}` });
   const choices = [];
-  runs.forEach((run, r) => choices.push([`run ${r}`, several ? `all classes, ${run.name}` : 'all classes']));
+  having.forEach((run) => choices.push([`run ${runs.indexOf(run)}`, several ? `all classes, ${run.name}` : 'all classes']));
   if (several) names.forEach((name, c) => choices.push([`class ${c}`, `${name}, all runs`]));
   choices.forEach(([value, text]) => choice.append(make('option', { value, text })));
   const show = () => {
@@ -139,6 +140,11 @@ function warnings(run) {
   return found.map((text) => make('p', { class: 'note', text: several ? `${run.name}: ${text}` : text }));
 }
 
+function differences(rows) {
+  return table(['in %', 'A (deviation)', 'B (deviation)', 'B − A', '95 % interval'],
+    rows.map((row) => [row.name, row.first, row.second, row.difference, row.interval]), [1, 2, 3, 4]);
+}
+
 function runTable() {
   const parts = runs.flatMap(warnings);
   if (several) {
@@ -150,14 +156,13 @@ function runTable() {
   for (const one of data.comparisons) {
     parts.push(make('h3', { text: `Paired by seed: ${one.seeds.join(', ')}` }),
       make('p', { class: 'soft', text: `A: ${one.first.join(', ')} · B: ${one.second.join(', ')}` }),
-      table(['in %', 'A (deviation)', 'B (deviation)', 'B − A', '95 % interval'],
-        one.rows.map((row) => [row.name, row.first, row.second, row.difference, row.interval]), [1, 2, 3, 4]),
-      ...one.notes.map((text) => make('p', { class: 'note', text })));
+      differences(one.rows.filter((row) => !row.name.startsWith('IoU '))), ...one.notes.map((text) => make('p', { class: 'note', text })),
+      make('details', {}, make('summary', { text: 'IoU by class' }), differences(one.rows.filter((row) => row.name.startsWith('IoU ')))));
   }
   if (!several && runs[0].last) {
     const run = runs[0], last = run.last, best = run.best || last;
-    parts.push(table(['class', 'IoU, last', 'IoU, best evaluation', 'Dice, last'],
-      run.classes.map((name, c) => [name, percent(last.iou[c]), percent(best.iou[c]), percent(last.dice[c])]), [1, 2, 3]));
+    parts.push(make('details', {}, make('summary', { text: 'by class' }), table(['class', 'IoU, last', 'IoU, best evaluation', 'Dice, last'],
+      run.classes.map((name, c) => [name, percent(last.iou[c]), percent(best.iou[c]), percent(last.dice[c])]), [1, 2, 3])));
   }
   section('runs', several ? 'Runs' : 'Result', ...parts);
 }

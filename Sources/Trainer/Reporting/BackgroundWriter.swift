@@ -4,7 +4,7 @@ import Synchronization
 
 /// Writes what a run can do without on a thread of its own, one piece after the other: a disk that is full or hangs does not hold
 /// training up, and errors are kept for a warning.
-final class BackgroundWriter: Sendable {
+package final class BackgroundWriter: Sendable {
   private struct State {
     var errors: [String] = []
     /// Pieces of work under way or waiting, by name.
@@ -17,12 +17,14 @@ final class BackgroundWriter: Sendable {
   /// Pieces of one name that may wait: a disk that hangs must not fill the memory.
   private static let mostWaiting = 64
 
+  package init() {}
+
   /// Has `body` run after what was given before.
   ///
   /// - Parameters:
   ///   - name: of this kind of work.
   ///   - newest: whether it is left out where a piece of this kind already waits for its turn.
-  func write(_ name: String, newest: Bool = false, _ body: @escaping @Sendable () throws -> Void) {
+  package func write(_ name: String, newest: Bool = false, _ body: @escaping @Sendable () throws -> Void) {
     let isTaken = state.withLock { state in
       let count = state.waiting[name, default: 0]
       guard count < (newest ? 2 : Self.mostWaiting) else { return false }
@@ -49,7 +51,7 @@ final class BackgroundWriter: Sendable {
   ///
   /// - Returns: whether all has.
   @discardableResult
-  func wait(seconds: Double) -> Bool {
+  package func wait(seconds: Double) -> Bool {
     let done = DispatchSemaphore(value: 0)
     queue.async { done.signal() }
     return done.wait(timeout: .now() + seconds) == .success
@@ -66,7 +68,7 @@ final class BackgroundWriter: Sendable {
   }
 
   /// What could not be written since the last call.
-  func drainErrors() -> [String] {
+  package func drainErrors() -> [String] {
     state.withLock { state in
       defer { state.errors = [] }
       return state.errors

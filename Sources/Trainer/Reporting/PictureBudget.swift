@@ -2,25 +2,25 @@ import Foundation
 
 /// Keeps pictures to a small share of a run's time, on rank 0: they are made at the first evaluation that leaves room for them, and at
 /// the last.
-struct PictureBudget {
+package struct PictureBudget {
   /// Of the time since the run has started.
-  static let share = 0.002
+  package static let share = 0.002
 
   private let start: Double
   /// Seconds that pictures have taken.
-  private(set) var spent = 0.0
+  package private(set) var spent = 0.0
   private var lastCost: Double?
 
-  init(now: Double = ProcessInfo.processInfo.systemUptime) { start = now }
+  package init(now: Double = ProcessInfo.processInfo.systemUptime) { start = now }
 
   /// - Parameters:
   ///   - estimate: seconds that they would take, where none have been made yet.
   ///   - isLast: whether no evaluation follows.
-  func allows(estimate: Double, isLast: Bool, now: Double = ProcessInfo.processInfo.systemUptime) -> Bool {
+  package func allows(estimate: Double, isLast: Bool, now: Double = ProcessInfo.processInfo.systemUptime) -> Bool {
     isLast || spent + (lastCost ?? estimate) <= Self.share * (now - start)
   }
 
-  mutating func spend(_ seconds: Double) {
+  package mutating func spend(_ seconds: Double) {
     spent += seconds
     lastCost = seconds
   }

@@ -3,17 +3,21 @@ import Network
 import Transforms
 
 /// Of the images that a rank evaluates, those on which the network is wrong most, with the logits of that pass.
-final class WorstImages {
-  struct Entry {
-    let image: Int
+package final class WorstImages {
+  package struct Entry {
+    package let image: Int
     /// Pixels that are given another class than the mask has, of those that have one.
     let errors: Int64
     let labeled: Int64
     /// nil where the image was evaluated in several passes, or on another rank.
     let logits: Tensor?
 
+    package init(image: Int, errors: Int64, labeled: Int64, logits: Tensor?) {
+      (self.image, self.errors, self.labeled, self.logits) = (image, errors, labeled, logits)
+    }
+
     /// Worse first: the greater share of errors, then the lower number.
-    static func isWorse(_ a: Entry, _ b: Entry) -> Bool {
+    package static func isWorse(_ a: Entry, _ b: Entry) -> Bool {
       let left = a.errors.multipliedFullWidth(by: b.labeled), right = b.errors.multipliedFullWidth(by: a.labeled)
       if left.high != right.high { return left.high > right.high }
       if left.low != right.low { return left.low > right.low }
