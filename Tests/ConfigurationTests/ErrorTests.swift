@@ -151,7 +151,7 @@ final class ErrorTests: XCTestCase {
     let start = "data:\n  kind: shapes\n  labeled: 4\n  unlabeled: 4\n  classes: "
     check(start + "1", at: "x.yaml:5:12", says: "1 is out of range: 2 to 255")
     check(start + "256", at: "x.yaml:5:12", says: "256 is out of range")
-    check(start + "[a]", at: "x.yaml:5:12", says: "1 names", "2 to 255")
+    check(start + "[a]", at: "x.yaml:5:12", says: "1 name;", "2 to 255")
     check(start + "[a, b, a]", at: "x.yaml:5:19", says: "'a' is given twice")
     check(start + "[a, [b]]", at: "x.yaml:5:16", says: "the name of a class", "a list of 1")
     check(start + "{a: 1}", at: "x.yaml:5:12", says: "a whole number, a list of names, or path of a file")
@@ -159,7 +159,7 @@ final class ErrorTests: XCTestCase {
       start + "none.txt", "data.root=/nowhere", at: "x.yaml:5:12", says: "'/nowhere/none.txt'", "there is no such file")
     try withFolder(["twice.txt": "a\n\nb\na\n", "one.txt": "a\n", "bad.txt": "a\u{7}b\nc\n"]) { root in
       check(start + "\(root)/twice.txt", at: "\(root)/twice.txt:4", says: "'a' is given twice")
-      check(start + "\(root)/one.txt", at: "x.yaml:5:12", says: "1 names")
+      check(start + "\(root)/one.txt", at: "x.yaml:5:12", says: "1 name;")
       check(start + "\(root)/bad.txt", at: "\(root)/bad.txt:1", says: "control character")
       check(start + root, at: "x.yaml:5:12", says: "it is a folder")
     }

@@ -60,7 +60,8 @@ final class BadDataTests: CommandTestCase {
     try assertNotTrained(["data.labeled=splits/92.txt"], saying: "splits/92.txt", "no such list", "data/splits/92.txt")
     try assertNotTrained(["data.unlabeled=u.txt"], at: [nil], saying: "u.txt", "no such list")
     try assertNotTrained(["data.validation=v.txt"], at: [nil], saying: "v.txt", "no such list")
-    try assertNotTrained(["data.root=nowhere"], at: [nil], saying: "nowhere", "root", "does not exist")
+    try assertNotTrained(
+      ["data.root=nowhere"], at: [nil], saying: "--set data.root=nowhere: data.root: there is no folder 'nowhere'")
   }
 
   func testAListThatNamesAMissingImage() throws {

@@ -67,7 +67,7 @@ final class RecipeTests: CommandTestCase {
       few.output.contains("there are 7, and 8 are needed; pseudo-labels start after 3/10 of the run and count in full"),
       few.output)
     let steps = try metrics("few").map { try json($0) }
-    XCTAssertEqual(steps.first { $0["gamma"] is Double }?["step"] as? Int, 12)
+    XCTAssertEqual(steps.first { $0["alpha"] is Double }?["step"] as? Int, 12)
     XCTAssertTrue(steps.allSatisfy { $0["weight"] as? Double ?? 1 == 1 && $0["evidence"] == nil })
   }
 

@@ -139,9 +139,8 @@ CASES = {
                       supervised_epochs=1), 33, 4, 4, 5, [1, 2, 4], 64),
     "cutout": (dict(SMALL, stem="classic", output_stride=16, mix="cutout", padding=True,
                     ohem=dict(threshold=0.4, min_kept=10), enqueue_per_step=None), 49, 4, 4, 4, [0, 3], 64),
-    # Of 84 steps `auto` makes 0.964, which is the average's factor from step 27 on.
     "copypaste": (dict(SMALL, lr=4e-5, mix="copypaste", mix_probability=0.8, padding=True, dice=0.7, weight=0.4,
-                       teacher_start="beginning", ema_decay="auto", epochs=3, steps_per_epoch=28, supervised_epochs=1),
+                       teacher_start="beginning", ema_decay="auto", epochs=22, steps_per_epoch=28, supervised_epochs=1),
                   33, 4, 8, 30, [0, 27, 29], 64),
     # Four steps: AdamW's are as long where a gradient is rounding, and what that moves grows from step to step.
     "adamw": (dict(SMALL, optimizer="adamw", schedule="cosine", warmup_steps=3, threshold="class", alpha_end=0.15, padding=True,

@@ -81,7 +81,7 @@ public struct LabelCoding: Sendable, Equatable {
     let remedy =
       others.count >= 3 && isInterpolated(labels)
       ? "the mask looks interpolated, since these values lie along edges: resize masks with nearest neighbour, and "
-        + "never save them as JPEG"
+        + "never save them as JPEG; if they were not, \(advice)"
       : advice
     throw FileBytes.problem(
       mask,
