@@ -67,7 +67,7 @@ final class SeedRunsTests: LaunchTestCase {
 
     // The rest of a run of 60 epochs takes too long: two runs of two epochs, of which the first is finished already.
     let short = ["batch.labeled=4", "batch.unlabeled=4", "schedule.epochs=2", "schedule.steps_per_epoch=8"]
-    try train("short-seed-0", short)
+    try train("short-seed-0", short + ["run.seed=0"])
     let line = launching("short", short, options: ["--seeds", "0,1"], train: ["--resume", "latest"])
     let resumed = try launched(line)
     XCTAssertTrue(resumed.output.contains("all 2 seeds are finished"), resumed.output)

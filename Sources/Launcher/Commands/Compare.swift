@@ -21,6 +21,8 @@ struct Compare: ParsableCommand {
   private var arms: [[String]] { runs.split(separator: "--", omittingEmptySubsequences: false).map(Array.init) }
 
   func validate() throws {
+    // All words are taken as they stand, this one too.
+    if runs.contains(where: { ["-h", "--help"].contains($0) }) { throw CleanExit.helpRequest(Compare.self) }
     guard arms.count == 2, arms.allSatisfy({ !$0.isEmpty }) else {
       throw ValidationError("compare takes two arms: u2pl compare runs/a-0 runs/a-1 -- runs/b-0 runs/b-1")
     }
