@@ -17,6 +17,8 @@ package final class EventWriter: Sendable {
     /// Not told of yet.
     var newest: Int?
     var isScheduled = false
+    /// Counts what was taken: what was scheduled before leaves to its successor what has come since.
+    var taken = 0
     var lastTold = DispatchTime(uptimeNanoseconds: 1)
   }
 
@@ -64,7 +66,8 @@ package final class EventWriter: Sendable {
       steps.newest = count
       guard !steps.isScheduled else { return }
       steps.isScheduled = true
-      queue.asyncAfter(deadline: steps.lastTold + Self.interval) { [self] in appendNewestStep() }
+      let taken = steps.taken
+      queue.asyncAfter(deadline: steps.lastTold + Self.interval) { [self] in appendNewestStep(ifTaken: taken) }
     }
   }
 
@@ -78,17 +81,22 @@ package final class EventWriter: Sendable {
     _ = done.wait(timeout: .now() + seconds)
   }
 
-  private func takeNewestStep() -> Int? {
+  /// - Parameter count: nil, or how often something must have been taken so far.
+  private func takeNewestStep(ifTaken count: Int? = nil) -> Int? {
     steps.withLock { steps in
-      defer { steps.newest = nil }
-      if steps.newest != nil { (steps.isScheduled, steps.lastTold) = (false, .now()) }
-      return steps.newest
+      guard let newest = steps.newest, count ?? steps.taken == steps.taken else { return nil }
+      steps.newest = nil
+      (steps.isScheduled, steps.lastTold) = (false, .now())
+      steps.taken += 1
+      return newest
     }
   }
 
   // MARK: On the queue
 
-  private func appendNewestStep() { if let newest = takeNewestStep() { append(.step(newest)) } }
+  private func appendNewestStep(ifTaken count: Int? = nil) {
+    if let newest = takeNewestStep(ifTaken: count) { append(.step(newest)) }
+  }
 
   private func append(_ content: RunEvent.Content) {
     var line = RunEvent(time: clock.now, attempt: attempt, rank: rank, content).line

@@ -64,10 +64,8 @@ final class RunOutputs {
   }
 
   /// Writes all for the last time; a second call does nothing.
-  ///
-  /// - Returns: whether this was the first.
-  func finish() -> Bool {
-    guard !isClosed else { return false }
+  func finish() {
+    guard !isClosed else { return }
     isClosed = true
     status?.finish()
     board?.finish()
@@ -78,7 +76,6 @@ final class RunOutputs {
       warn("the report has not got to the disk in \(Int(Self.patience)) s; it is not waited for any longer")
     }
     tellErrors()
-    return true
   }
 
   /// Seconds of processor time that all of it has taken beside training.

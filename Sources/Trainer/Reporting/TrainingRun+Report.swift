@@ -34,9 +34,10 @@ extension TrainingRun {
     update(evaluation, pictures, made)
   }
 
-  /// Writes report and status for the last time, and logs what they have cost.
-  func closeOutputs() {
-    guard let outputs, outputs.finish() else { return }
+  /// Logs what report and status have cost so far. The last line of the log is to say how the run has ended, and the last report is to
+  /// show it.
+  func logCostOfOutputs() {
+    guard let outputs else { return }
     log.info(
       String(
         format: "report, status and events have taken %.2f s of processor time beside training, and pictures %.2f s",

@@ -289,8 +289,9 @@ public final class TrainingRun {
       Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
       let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
       records?.finishAfterFailure()
+      logCostOfOutputs()
       log.error("\(error)", step: trainer.step)
-      closeOutputs()
+      outputs?.finish()
       log.finish()
       events?.flush()
       throw error
@@ -301,8 +302,9 @@ public final class TrainingRun {
   private func finish(_ lastWords: String) throws -> String? {
     Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
     let missing = try ranks.broadcast(records?.finish() ?? "", from: 0)
+    logCostOfOutputs()
     log.info(lastWords)
-    closeOutputs()
+    outputs?.finish()
     log.finish()
     try trainer.close()
     return missing.isEmpty ? nil : missing
