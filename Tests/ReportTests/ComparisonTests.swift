@@ -2,7 +2,7 @@ import XCTest
 
 import Report
 
-final class ComparisonTests: RunFixture {
+final class ComparisonTests: RunTestCase {
   private func arm(_ name: String, _ settings: String, _ results: [(seed: Int, meanIoU: Double)]) throws -> [RunReader]
   {
     try results.map {

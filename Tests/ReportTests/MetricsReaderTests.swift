@@ -3,7 +3,7 @@ import XCTest
 
 import Report
 
-final class MetricsReaderTests: RunFixture {
+final class MetricsReaderTests: RunTestCase {
   func testWhatLinesSay() throws {
     let reader = try RunReader.open(run("a", steps: 10))
     XCTAssertEqual(reader.metrics.stepCount, 10)

@@ -5,7 +5,7 @@ import XCTest
 import Report
 
 /// A test with runs' directories of its own making.
-class RunFixture: DirectoryTestCase {
+class RunTestCase: DirectoryTestCase {
   /// Writes a run that has done some steps.
   @discardableResult
   func run(
