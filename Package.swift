@@ -72,7 +72,7 @@ let package = Package(
     .target(
       name: "Labeling",
       dependencies: ["Configuration", "Dataset", "Distributed", "Files", "Method", "Network", "Trainer", "Transforms"]),
-    .target(name: "Monitor", dependencies: ["Configuration", "Liveness", "RunLogs"]),
+    .target(name: "Monitor", dependencies: ["Configuration", "Files", "Liveness", "RunLogs"]),
     .target(name: "Supervisor", dependencies: ["CSpawn", "Checkpoint", "Files", "RunLogs"]),
     .executableTarget(
       name: "Launcher",

@@ -14,3 +14,14 @@ public struct CheckpointContents: Sendable, Equatable {
     datasets = [:]
   }
 }
+
+extension AttributeValue {
+  /// The number or text alone.
+  package var text: String {
+    switch self {
+    case .int(let number): "\(number)"
+    case .double(let number): "\(number)"
+    case .string(let text): text
+    }
+  }
+}

@@ -102,10 +102,9 @@ extension CheckpointFile {
       throw place.error("has no attribute '\(versionName)': it is an HDF5 file, but not a checkpoint")
     }
     guard version == .int(formatVersion) else {
-      var text = "\(version)"
-      if case .int(let number) = version { text = "\(number)" }
       throw place.error(
-        "has \(versionName) \(text), this program reads \(formatVersion): read it with the version that wrote it")
+        "has \(versionName) \(version.text), this program reads \(formatVersion): "
+          + "read it with the version that wrote it")
     }
     var attributes: [String: AttributeValue] = [:]
     for name in try reader.attributeNames() { attributes[name] = try reader.attribute(name) }

@@ -10,9 +10,9 @@ extension Field where Owner == Configuration.Data {
       path: "classes", type: "a whole number, a list of names, or path of a file with a name a line", unit: "",
       standard: "by kind: voc, cityscapes, classes.txt for folder, else required", range: "2 to 255 classes",
       meaning:
-        "The classes, in the order of the labels 0, 1, …; 255 is never a class, its pixels are ignored. Of a file "
-        + "blank lines, and lines that begin with `#`, are skipped. `voc` and `cityscapes` stand for the 21 and 19 names of these data sets."
-    )
+        "The classes, in the order of the labels 0, 1, …; 255 is never a class, its pixels are ignored. In a file, "
+        + "blank lines and lines that begin with `#` are skipped, and so is labelme's `__ignore__` before the first "
+        + "class. `voc` and `cityscapes` stand for the 21 and 19 names of these data sets.")
     let given = Field(
       "classes", reference, required: { _ in "21" },
       read: { owner, item, path throws(ConfigurationError) in
@@ -69,10 +69,11 @@ extension Field where Owner == Configuration.Data {
     return (names.count, names)
   }
 
-  /// What labelme's list of classes calls its number −1, the pixels that nothing was drawn on: no class.
+  /// labelme's name, number −1 in its list of classes, for pixels that belong to no class.
   private static let unlabeledName = "__ignore__"
 
-  /// Whether all lines have as many fields, and all but a heading have a number in one of them: `name,r,g,b` and the like.
+  /// Whether all lines have the same number of fields, above one, and all but a heading have a number among them, as in
+  /// `name,r,g,b`.
   private static func isTable(_ lines: [String]) -> Bool {
     let rows = lines.map { line in
       line.split(omittingEmptySubsequences: false) { ",;\t".contains($0) }.map {
@@ -85,7 +86,7 @@ extension Field where Owner == Configuration.Data {
     return rows.dropFirst().allSatisfy { $0.contains { Double($0) != nil } }
   }
 
-  /// The lines of a file that name a class: neither blank, nor a comment, as in lists of images.
+  /// The lines of a file that name a class: not those that are blank, comments as in lists of images, or `__ignore__`.
   private static func lines(
     of file: String, in data: Owner, path: String, at place: Place
   ) throws(ConfigurationError) -> [Item] {
@@ -108,8 +109,8 @@ extension Field where Owner == Configuration.Data {
         guard items.isEmpty else {
           throw ConfigurationError(
             place,
-            "\(path): '\(unlabeledName)' is labelme's name of no class, and stands before all classes or not at all; "
-              + "take the line out")
+            "\(path): '\(unlabeledName)' is labelme's name for pixels of no class, and may stand only before the first "
+              + "class; remove the line")
         }
         continue
       }
@@ -118,8 +119,7 @@ extension Field where Owner == Configuration.Data {
     if let first = items.first, isTable(items.compactMap(\.text)) {
       throw ConfigurationError(
         first.place,
-        "\(path): the lines are rows of a table, of which this would take each for a name; write the names alone, one a line"
-      )
+        "\(path): the lines are rows of a table, but each line is read as a name; write the names alone, one a line")
     }
     return items
   }

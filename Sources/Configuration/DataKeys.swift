@@ -109,7 +109,8 @@ extension Field where Owner == Configuration.Data {
 }
 
 extension Configuration.Data {
-  /// What is wrong with the folder ``root``, or the packed file, without its place; nil where it is there.
+  /// What is wrong with ``root``, as a message without the place in the configuration; nil where it exists and is a
+  /// folder, or for ``Kind/hdf5`` a file.
   public var rootProblem: String? {
     guard kind != .shapes else { return nil }
     var isFolder: ObjCBool = false
@@ -137,10 +138,11 @@ func fileProblem(_ path: String) -> String {
   guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return "there is no such file" }
   if isFolder.boolValue { return "it is a folder" }
   guard FileManager.default.isReadableFile(atPath: path) else { return "no permission to read it" }
-  if let start = FileHandle(forReadingAtPath: path).flatMap({ try? $0.read(upToCount: StorePointer.longest) }),
-    let pointer = StorePointer(start, path)
-  {
-    return "it \(pointer.problem)"
+  // Opening a named pipe again would wait for a writer.
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  if descriptor >= 0 {
+    defer { close(descriptor) }
+    if let pointer = StorePointer(descriptor, path) { return "it \(pointer.problem)" }
   }
   return "it is not UTF-8 text, or larger than \(longestText >> 20) MiB"
 }

@@ -24,8 +24,8 @@ extension Configuration: Section {
       Field(section: "logs", \.logs, start: { _ in Logs() }),
       Field(
         "report", \.report, in: Configuration(), .toggle,
-        "Whether the run keeps `report.html`, and the pictures in it, up to date at every evaluation; it changes no bit of what is "
-          + "computed."),
+        "Whether the run keeps `report.html`, and the pictures in it, up to date at every evaluation; it changes no "
+          + "bit of what is computed."),
       Field(
         "reduction", \.reduction, in: Configuration(), .choice(),
         "How sums over ranks are formed: `ordered` gives the same bits on 1, 2, 4, … ranks, `mpi` uses MPI_Allreduce."),
@@ -225,7 +225,7 @@ extension Configuration.Schedule: Section {
         "supervised_epochs", \.supervisedEpochs, in: .init(), .orAuto(.integer(0...1_000_000, example: 1)),
         unit: "epochs",
         "Epochs at the start that use labeled images only; at most `schedule.epochs`. `auto` starts pseudo-labels when the "
-          + "teacher gets no better on labeled images that are held out for a while, at the latest after 3/10 of the run, and "
+          + "teacher has not improved for a while on held-out labeled images, at the latest after 3/10 of the run, and "
           + "takes `u2pl.weight` as `evidence`."),
     ]
   }
@@ -239,12 +239,12 @@ extension Configuration.U2PL: Section {
         "Whether to learn from unlabeled images; `off` is the supervised baseline."),
       Field(
         "alpha0", \.alpha0, in: .init(), .probability,
-        "α₀: share of unlabeled pixels taken as unreliable at epoch 0. It goes to `u2pl.alpha_end` linearly with the epochs, also "
-          + "when pseudo-labels start later."),
+        "α₀: share of unlabeled pixels taken as unreliable at epoch 0. It goes to `u2pl.alpha_end` linearly with the "
+          + "epochs, also when pseudo-labels start later."),
       Field(
         "alpha_end", \.alphaEnd, in: .init(), .probability,
-        "α_T: share of unlabeled pixels taken as unreliable at the end of the run; the published 0 trains on every pseudo-label in "
-          + "the end, wrong ones too."),
+        "α_T: share of unlabeled pixels taken as unreliable at the end of the run; the published 0 trains on every "
+          + "pseudo-label in the end, wrong ones too."),
       Field(
         "delta_p", \.deltaP, in: .init(), .probability,
         "δ_p: a pixel is an anchor of its class if the teacher gives it a probability above this."),
@@ -414,7 +414,8 @@ extension Configuration.Logs: Section {
         "Whether losses, rates, evaluations and their pictures are also written for TensorBoard, into `tensorboard/`."),
       Field(
         "openmetrics", \.openmetrics, in: .init(), .toggle,
-        "Whether `metrics.prom` tells a collector of metrics, such as Prometheus' node exporter, how the run is doing."),
+        "Whether the run writes `metrics.prom`, its progress as OpenMetrics text, for a collector such as Prometheus' "
+          + "node exporter."),
     ]
   }
 }

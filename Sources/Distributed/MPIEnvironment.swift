@@ -47,9 +47,9 @@ public enum MPIEnvironment {
     if initialized != 0, finalized == 0 { MPI_Finalize() }
   }
 
-  /// The library's own name and version, such as `Open MPI v4.1.4`; nil where it is not running.
+  /// The name and version of the MPI implementation, such as `Open MPI v4.1.4`; nil where it is not running.
   /// Corresponds to `MPI_Get_library_version`.
-  public static var library: String? {
+  public static var implementation: String? {
     var initialized: Int32 = 0
     MPI_Initialized(&initialized)
     guard initialized != 0 else { return nil }

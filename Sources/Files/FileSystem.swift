@@ -83,8 +83,7 @@ package enum FileSystem {
       try createDirectory(directory(of: path))
       if mkdir(path, 0o777) == 0 { return }
     }
-    var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return }
+    if isFolder(path) { return }
     throw FileError.system("directory cannot be created", path, code: code)
   }
 
@@ -146,6 +145,15 @@ package enum FileSystem {
 }
 
 extension FileSystem {
+  /// A text as a shell takes it for one word.
+  package static func shellWord(_ text: String) -> String {
+    let isPlain = text.utf8.allSatisfy { byte in
+      (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+        || "/._-+,:=@%".utf8.contains(byte)
+    }
+    return isPlain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
+  }
+
   /// Puts a text at `path` in place of what is there.
   package static func replace(_ path: String, text: String) throws {
     var text = text

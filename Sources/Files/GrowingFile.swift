@@ -1,7 +1,7 @@
 import Foundation
 
-/// A file of lines that another program appends to, read from where the last reading ended. One that was cut or replaced is read from
-/// its beginning.
+/// A file of lines that another process appends to, read from where the last reading ended. A file that was cut or replaced is read
+/// again from its beginning.
 package struct GrowingFile {
   package let path: String
   /// Lines that have been read, whole ones.
@@ -11,13 +11,15 @@ package struct GrowingFile {
   private var offset: off_t = 0
   private var identity: (device: dev_t, node: ino_t)?
   private var rest: [UInt8] = []
+  /// The last line that was read and its newline, to find out whether it is still there.
+  private var lastLine: [UInt8] = []
   private static let blockSize = 1 << 20
 
   package init(path: String) { self.path = path }
 
   /// Hands each new whole line to `body`, with its number, counted from 1.
   ///
-  /// - Parameter restart: called where the file begins anew, before its first line.
+  /// - Parameter restart: called before the first line of a file that is read again.
   /// - Throws: ``FileError`` where the file is there and cannot be read; a file that is not there has no lines.
   package mutating func read(
     restart: () -> Void, _ body: (_ line: UnsafeBufferPointer<UInt8>, _ number: Int) throws -> Void
@@ -31,8 +33,8 @@ package struct GrowingFile {
       throw FileError(description: "\(path): is no file")
     }
     let now = (device: status.st_dev, node: status.st_ino)
-    if let identity, identity != now || status.st_size < offset {
-      (offset, lineCount, rest) = (0, 0, [])
+    if let identity, identity != now || status.st_size < offset || !holdsLastLine(descriptor) {
+      (offset, lineCount, rest, lastLine) = (0, 0, [], [])
       restart()
     }
     identity = now
@@ -47,6 +49,14 @@ package struct GrowingFile {
     }
   }
 
+  /// A run that is resumed cuts its metrics, and may have written more than before since.
+  private func holdsLastLine(_ descriptor: Int32) -> Bool {
+    guard !lastLine.isEmpty else { return true }
+    var there = [UInt8](repeating: 0, count: lastLine.count)
+    let place = offset - off_t(rest.count) - off_t(lastLine.count)
+    return pread(descriptor, &there, there.count, place) == there.count && there == lastLine
+  }
+
   private mutating func hand(
     _ block: ArraySlice<UInt8>, to body: (UnsafeBufferPointer<UInt8>, Int) throws -> Void
   ) throws {
@@ -54,6 +64,7 @@ package struct GrowingFile {
     var lines = rest
     rest = []
     lines += block[...last]
+    lastLine = Array(lines[((lines.dropLast().lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1)...])
     if last + 1 < block.endIndex { rest = Array(block[(last + 1)...]) }
     var number = lineCount
     defer { lineCount = number }

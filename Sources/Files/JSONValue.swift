@@ -63,7 +63,7 @@ private struct JSONParser {
   private let bytes: UnsafeBufferPointer<UInt8>
   private var at = 0
   private var depth = 0
-  /// Deeper values are refused: what this program writes has four levels.
+  /// Values nested more deeply are refused; what this program writes has four levels.
   private static let deepest = 64
 
   init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
@@ -170,13 +170,14 @@ private struct JSONParser {
     if take("\"") { return String(validating: plain, as: UTF8.self) }
     guard next == UInt8(ascii: "\\") else { return nil }
     var units = Array(plain)
-    while at < bytes.count, !take("\"") {
+    while at < bytes.count {
+      if take("\"") { return String(validating: units, as: UTF8.self) }
       let byte = bytes[at]
       guard byte >= 0x20 else { return nil }
       at += 1
       if byte != UInt8(ascii: "\\") { units.append(byte) } else { guard escape(&units) else { return nil } }
     }
-    return bytes[at - 1] == UInt8(ascii: "\"") ? String(validating: units, as: UTF8.self) : nil
+    return nil
   }
 
   private mutating func escape(_ units: inout [UInt8]) -> Bool {

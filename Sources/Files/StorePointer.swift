@@ -23,7 +23,7 @@ package struct StorePointer: Equatable, Sendable {
     } else if ["/annex/objects/", ".git/annex/objects/"].contains(where: text.hasPrefix)
       || text.hasPrefix("../") && text.contains("/.git/annex/objects/")
     {
-      (store, remedy) = ("git-annex", "git annex get \(StorePointer.quoted(path))")
+      (store, remedy) = ("git-annex", "git annex get \(FileSystem.shellWord(path))")
     } else if text.hasPrefix("outs:") || text.contains("\nouts:"), text.contains("md5:") || text.contains("hash:") {
       (store, remedy) = ("DVC", "dvc pull")
     } else {
@@ -31,7 +31,7 @@ package struct StorePointer: Equatable, Sendable {
     }
   }
 
-  /// The same of a file, as far as it can be read.
+  /// The same of an open file; nil also where it cannot be read.
   package init?(_ descriptor: Int32, _ path: String) {
     var bytes = [UInt8](repeating: 0, count: StorePointer.longest)
     let count = pread(descriptor, &bytes, bytes.count, 0)
@@ -45,15 +45,6 @@ package struct StorePointer: Equatable, Sendable {
   /// The end of a message on a link that leads nowhere: git-annex has links in the places of its files.
   package static func advice(linkTo target: String, _ path: String) -> String {
     target.contains(".git/annex/objects/")
-      ? "; git-annex has not fetched the file: git annex get \(quoted(path))" : ""
-  }
-
-  /// As a shell takes it for one word.
-  private static func quoted(_ text: String) -> String {
-    let isPlain = text.utf8.allSatisfy { byte in
-      (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-        || "/._-+,:=@%".utf8.contains(byte)
-    }
-    return isPlain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
+      ? "; git-annex has not fetched the file: git annex get \(FileSystem.shellWord(path))" : ""
   }
 }

@@ -41,8 +41,10 @@ extension DatasetHandle {
   ///   not have; both are found without reading any.
   package func requireReadable(_ place: Place) throws {
     let creation = PropertyHandle(id: try HDF5.check(H5Dget_create_plist(id), "H5Dget_create_plist", place))
-    try requireOwnValues(creation, place)
-    guard H5Pget_layout(creation.id) == H5D_CHUNKED else { return }
+    let layout = H5Pget_layout(creation.id)
+    try HDF5.check(layout == H5D_LAYOUT_ERROR ? -1 : 0, "H5Pget_layout", place)
+    try requireOwnValues(creation, isVirtual: layout == H5D_VIRTUAL, place)
+    guard layout == H5D_CHUNKED else { return }
     let count = try HDF5.check(H5Pget_nfilters(creation.id), "H5Pget_nfilters", place)
     for index in 0..<UInt32(count) {
       var parameters = 0
@@ -59,36 +61,37 @@ extension DatasetHandle {
     }
   }
 
-  /// A virtual dataset reads as zeros where a file that it is made of is missing.
-  private func requireOwnValues(_ creation: borrowing PropertyHandle, _ place: Place) throws {
-    func refuse(_ what: String, _ sources: [String]) -> any Error {
+  /// Values in other files read as zeros where such a file is missing.
+  private func requireOwnValues(_ creation: borrowing PropertyHandle, isVirtual: Bool, _ place: Place) throws {
+    func refusal(_ what: String, _ sources: [String]) -> any Error {
       let shown =
         sources.prefix(3).joined(separator: ", ") + (sources.count > 3 ? " and \(sources.count - 3) more" : "")
       return place.error(
-        "\(what)\(shown.isEmpty ? "" : " (\(shown))"); values are read from the file itself alone. Where these files are "
-          + "there, h5repack -l CONTI IN OUT copies the values into one")
+        "\(what)\(shown.isEmpty ? "" : " (\(shown))"); values are read from the file itself alone. Where these files "
+          + "are there, h5repack -l CONTI IN OUT copies the values into one")
     }
     var names: [String] = []
-    func add(_ size: Int, _ read: (UnsafeMutablePointer<CChar>) -> Void) {
-      var text = [CChar](repeating: 0, count: max(0, min(size, 4096)) + 1)
-      read(&text)
+    let longest = 4096
+    func add<Code: SignedInteger>(_ call: StaticString, _ read: (UnsafeMutablePointer<CChar>) -> Code) throws {
+      var text = [CChar](repeating: 0, count: longest + 1)
+      try HDF5.check(read(&text), call, place)
       let name = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
       if !name.isEmpty, !names.contains(name) { names.append(name) }
     }
-    if H5Pget_layout(creation.id) == H5D_VIRTUAL {
+    if isVirtual {
       var count = 0
       try HDF5.check(H5Pget_virtual_count(creation.id, &count), "H5Pget_virtual_count", place)
       for index in 0..<min(count, 10_000) {
-        add(4096) { _ = H5Pget_virtual_filename(creation.id, index, $0, 4096) }
+        try add("H5Pget_virtual_filename") { H5Pget_virtual_filename(creation.id, index, $0, longest) }
       }
-      throw refuse("is a virtual dataset, which is made of others", names)
+      throw refusal("is a virtual dataset, which is made of others", names)
     }
-    let count = H5Pget_external_count(creation.id)
+    let count = try HDF5.check(H5Pget_external_count(creation.id), "H5Pget_external_count", place)
     guard count > 0 else { return }
     for index in 0..<UInt32(count) {
-      add(4096) { _ = H5Pget_external(creation.id, index, 4096, $0, nil, nil) }
+      try add("H5Pget_external") { H5Pget_external(creation.id, index, longest, $0, nil, nil) }
     }
-    throw refuse("has its values in external storage, which is another file", names)
+    throw refusal("has its values in external storage, which is another file", names)
   }
 
   /// Filters that programs add to HDF5, by the numbers they are registered under.

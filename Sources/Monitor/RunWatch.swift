@@ -1,4 +1,5 @@
 import Configuration
+import Files
 import Foundation
 import Liveness
 import RunLogs
@@ -40,8 +41,8 @@ package final class RunWatch {
   package init(_ path: String) throws {
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     logsFolder = "\(self.path)/logs"
-    metrics = GrowingFile("\(self.path)/metrics.jsonl")
-    events = GrowingFile("\(logsFolder)/events.jsonl")
+    metrics = GrowingFile(path: "\(self.path)/metrics.jsonl")
+    events = GrowingFile(path: "\(logsFolder)/events.jsonl")
     var isFolder: ObjCBool = false
     let isThere = FileManager.default.fileExists(atPath: logsFolder, isDirectory: &isFolder) && isFolder.boolValue
     // Of a run that launch is about to begin there are no logs of ranks yet.
@@ -63,10 +64,11 @@ package final class RunWatch {
   package func update() {
     readConfiguration()
     var progress = self.progress
-    metrics.read(restart: { progress = RunProgress() }, { progress.add($0) })
+    // What cannot be read now may be readable the next time.
+    try? metrics.read(restart: { progress = RunProgress() }) { line, _ in progress.add(line) }
     self.progress = progress
     var last = lastEvent
-    events.read(restart: { last = nil }) { line in
+    try? events.read(restart: { last = nil }) { line, _ in
       guard let event = try? RunEvent(line: line) else { return }
       switch event.content {
       case .connected: attempts += 1
@@ -86,9 +88,9 @@ package final class RunWatch {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: logsFolder)) ?? []
     for name in names.sorted() {
       guard let match = name.wholeMatch(of: /rank-(\d{4,9})\.jsonl/), let rank = Int(match.1) else { continue }
-      var file = logs[rank] ?? GrowingFile("\(logsFolder)/\(name)")
+      var file = logs[rank] ?? GrowingFile(path: "\(logsFolder)/\(name)")
       var view = ranks[rank] ?? RankView(rank)
-      file.read(restart: { view = RankView(rank) }) { line in
+      try? file.read(restart: { view = RankView(rank) }) { line, _ in
         guard let entry = LogEntry(line), let warning = view.add(entry) else { return }
         let text = "\(entry.time.prefix(19)) [\(rank)] \(warning.level.rawValue): \(warning.text)"
         if !warnings.contains(text) { warnings.append(text) }

@@ -8,20 +8,22 @@ public final class EventLog {
   private let path: String
   private let firstStep: Int
   private var descriptor: Int32 = -1
+  /// Whether the file has its first two events.
+  private var hasHead = false
 
   /// - Parameters:
   ///   - directory: made with the first events if it does not exist.
-  ///   - firstStep: the step that the run begins or goes on with: what earlier files say of it and of later ones does not count.
+  ///   - firstStep: the step at which the run begins or resumes; a reader drops events of it and later steps in
+  ///     earlier files.
   public init(directory: String, firstStep: Int, host: String, now: Date = Date()) {
     self.directory = directory
     self.firstStep = firstStep
     let seconds = String(Int(now.timeIntervalSince1970))
     let name = host.map { $0.isLetter || $0.isNumber || "-._".contains($0) ? $0 : "_" }
     // TensorBoard reads files in the order of their names, and takes those that hold this word.
+    let padding = String(repeating: "0", count: max(0, 10 - seconds.count))
     path = FileSystem.join(
-      directory,
-      "events.out.tfevents.\(String(repeating: "0", count: max(0, 10 - seconds.count)))\(seconds).\(String(name)).\(getpid()).\(firstStep)"
-    )
+      directory, "events.out.tfevents.\(padding)\(seconds).\(String(name)).\(getpid()).\(firstStep)")
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
@@ -73,23 +75,28 @@ public final class EventLog {
   ///
   /// - Throws: ``FileError``.
   public func append(_ events: [Event]) throws {
-    var bytes: [UInt8] = []
-    if descriptor < 0 { try begin(&bytes) }
+    if descriptor < 0 { try create() }
+    var bytes: [UInt8] = try hasHead ? [] : head()
     for event in events { bytes += RecordFrame.framed(try event.message.serializedData()) }
     guard bytes.withUnsafeBytes({ FileSystem.appendWhole(descriptor, $0) }) else {
       throw FileError.system("cannot be written", path)
     }
+    hasHead = true
   }
 
-  private func begin(_ bytes: inout [UInt8]) throws {
+  private func create() throws {
     try FileSystem.createDirectory(directory)
     descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw FileError.system("cannot be written", path) }
+  }
+
+  /// The format's version, and the start of a session at the first step.
+  private func head() throws -> [UInt8] {
     var version = EventMessage(), start = EventMessage(), session = SessionMessage()
     version.wallTime = Date().timeIntervalSince1970
     version.content = .fileVersion("brain.Event:2")
     session.status = 1
     (start.wallTime, start.step, start.content) = (version.wallTime, Int64(firstStep), .session(session))
-    for message in [version, start] { bytes += RecordFrame.framed(try message.serializedData()) }
+    return try [version, start].flatMap { RecordFrame.framed(try $0.serializedData()) }
   }
 }

@@ -1,10 +1,11 @@
 import Foundation
 import SwiftProtobuf
 
-// The messages of TensorBoard's event files, as far as this program writes them. Numbers and types of the fields are those of the
-// format's description, tensorboard/compat/proto/event.proto and summary.proto; a reader passes over fields that are not there.
+// The messages of TensorBoard's event files, as far as this program writes them. Numbers and types of the fields are
+// those of the format's description, tensorboard/compat/proto/event.proto and summary.proto; a reader passes over
+// fields that are not there.
 
-/// `Event`: what is told at one step.
+/// `Event`: the values of one step, or the head of a file.
 package struct EventMessage: Sendable, Hashable {
   package enum Content: Sendable, Hashable {
     /// The first event of a file.
@@ -56,7 +57,7 @@ package struct ImageMessage: Sendable, Hashable {
   package init() {}
 }
 
-/// `SessionLog`: a run begins, or goes on, at the event's step; what an earlier file says of later steps does not count.
+/// `SessionLog`: a run begins or resumes at the event's step; a reader drops later steps of earlier files.
 package struct SessionMessage: Sendable, Hashable {
   /// 1 is START.
   package var status: Int32 = 0

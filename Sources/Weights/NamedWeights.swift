@@ -60,20 +60,30 @@ public enum WeightsFormat: Sendable {
   case safetensors
   case hdf5
 
-  /// - Throws: ``CheckpointError`` when the file cannot be read, or is one that PyTorch has pickled.
+  /// - Throws: ``CheckpointError`` when the file cannot be read, or is neither; it says what the file is instead.
   public init(of path: String) throws {
     let descriptor = open(RunDirectory.resolved(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw CheckpointError.system("cannot be read", path) }
     defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw CheckpointError.system("cannot be read", path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      let isFolder = status.st_mode & S_IFMT == S_IFDIR
+      throw CheckpointError(
+        description: "\(path): is not a file\(isFolder ? ", but a folder; name a file in it" : "")")
+    }
     var first = [UInt8](repeating: 0, count: 512)
     let count = pread(descriptor, &first, first.count, 0)
-    first.removeLast(first.count - max(0, count))
-    if let problem = Self.problem(descriptor, first, path) { throw CheckpointError(description: "\(path): \(problem)") }
+    guard count >= 0 else { throw CheckpointError.system("cannot be read", path) }
+    first.removeLast(first.count - count)
     // A header shorter than 4 GiB, and its first character.
     if first.count > 8, first[4..<8].allSatisfy({ $0 == 0 }), first[8] == UInt8(ascii: "{") {
       self = .safetensors
     } else if Seal.isPresent(descriptor) || Self.hasHDF5Signature(descriptor) {
+      // Before other kinds: a user block may hold anything, such as zeros, or MATLAB's own title.
       self = .hdf5
+    } else if let problem = Self.problem(descriptor, first, path) {
+      throw CheckpointError(description: "\(path): \(problem)")
     } else if path.hasSuffix(".safetensors") {
       self = .safetensors
     } else {
@@ -86,10 +96,6 @@ public enum WeightsFormat: Sendable {
 
   /// What another file is, where its first bytes tell it.
   private static func problem(_ descriptor: Int32, _ first: [UInt8], _ path: String) -> String? {
-    var status = stat()
-    if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-      return status.st_mode & S_IFMT == S_IFDIR ? "is not a file, but a folder; name a file in it" : "is not a file"
-    }
     if first.isEmpty { return "is empty; fetch the file again" }
     if let pointer = StorePointer(descriptor, path) { return pointer.problem }
     let anew = "docs/weights.md has the two lines that turn it into safetensors"
@@ -115,13 +121,11 @@ public enum WeightsFormat: Sendable {
     if first.count > 262, first[257..<262].elementsEqual("ustar".utf8) {
       return "is a tar archive; unpack it with tar -xf"
     }
-    let text = String(decoding: first, as: UTF8.self).trimmingPrefix(while: \.isWhitespace).lowercased()
-    if text.hasPrefix("<") {
-      return
-        "is a web page or another text of a server, not what was to be downloaded; look into it, and fetch the file again"
+    if String(decoding: first, as: UTF8.self).trimmingPrefix(while: \.isWhitespace).hasPrefix("<") {
+      return "is a web page or another answer of a server, not the file itself; look into it, and fetch the file again"
     }
     if first.allSatisfy({ $0 == 0 }) {
-      return "begins with zeros: a download that did not get to its end; fetch the file again"
+      return "begins with zeros, as a download that broke off leaves them; fetch the file again"
     }
     return nil
   }

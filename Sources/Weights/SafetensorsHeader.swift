@@ -75,10 +75,10 @@ struct SafetensorsHeader: Sendable {
       throw error("has a name twice, or a tensor has more than dtype, shape and data_offsets")
     }
 
-    let end = document.tensors.values.compactMap { $0.data_offsets.last }.max() ?? 0
-    guard end <= dataBytes else {
+    let dataEnd = document.tensors.values.compactMap { $0.data_offsets.last }.max() ?? 0
+    guard dataEnd <= dataBytes else {
       throw SafetensorsFile.error(
-        file, "", "is cut short: its header tells of \(end) bytes of data, of which \(dataBytes) are there")
+        file, "", "is cut short: its header tells of \(dataEnd) bytes of data, of which \(dataBytes) are there")
     }
     var tensors: [SafetensorsTensor] = []
     for (name, entry) in document.tensors {

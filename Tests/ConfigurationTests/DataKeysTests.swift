@@ -77,7 +77,7 @@ final class DataKeysTests: XCTestCase {
     for (text, words) in [
       ("name,r,g,b\nsky,128,128,128\nroad,0,0,0\n", "classes.txt:1: data.classes: the lines are rows of a table"),
       ("0;sky\n1;road\n", "classes.txt:1: data.classes: the lines are rows of a table"),
-      ("sky\ntree\n__ignore__\n", "classes.txt:3: data.classes: '__ignore__' is labelme's name of no class"),
+      ("sky\ntree\n__ignore__\n", "classes.txt:3: data.classes: '__ignore__' is labelme's name for pixels of no class"),
       (
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 30\n",
         "classes.txt' (it is the pointer of Git LFS, not the file itself; fetch that: git lfs pull)"

@@ -3,7 +3,8 @@ import Labeling
 import TestSupport
 import Transforms
 
-/// Masks of a few regions, and what a network that has learned them would say: sure inside regions, blurred along boundaries.
+/// Masks of a few regions, and what a network that has learned them would predict: sure inside regions, unsure along
+/// boundaries.
 enum Scene {
   static let classes = 4
   static let (height, width) = (90, 120)

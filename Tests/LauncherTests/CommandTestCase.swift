@@ -126,6 +126,11 @@ class CommandTestCase: SeededTestCase {
     return text.split(separator: "\n").map { String($0.replacing(/,"seconds":[^,}]*/, with: "")) }
   }
 
+  /// The lines of a file, without empty ones.
+  func lines(of file: String) throws -> [String] {
+    try String(contentsOfFile: path(file), encoding: .utf8).split(separator: "\n").map(String.init)
+  }
+
   func json(_ line: String) throws -> [String: Any] {
     try XCTUnwrap(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], line)
   }

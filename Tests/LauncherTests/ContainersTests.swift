@@ -3,12 +3,16 @@ import XCTest
 
 /// A container for each rank: name spaces as container programs make them.
 final class ContainersTests: CommandTestCase {
-  /// User names of its own for each rank, as rootless containers have them: the kernel lets no rank read another's memory.
-  func testRanksWithUserNamesOfTheirOwn() throws {
-    let unshare = ["unshare", "--user", "--map-root-user"]
+  /// Trains as one rank, and as two ranks in a name space each: both runs have to be the same.
+  ///
+  /// - Parameters:
+  ///   - unshare: the command that makes a name space.
+  ///   - kind: what the name space is of; for messages.
+  @discardableResult
+  private func trainInNameSpaces(_ unshare: [String], of kind: String) throws -> Command.Outcome {
     let probe = try Command(line: unshare + ["true"], in: directory).wait(limit: 10)
     guard probe.status == 0 else {
-      throw XCTSkip("SKIPPED: no name space of users can be made here, nothing is tested: \(probe.errors)")
+      throw XCTSkip("SKIPPED: no name space of \(kind) can be made here, nothing is tested: \(probe.errors)")
     }
     try train("whole")
     let line = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"] + unshare + [try Command.program()]
@@ -16,25 +20,21 @@ final class ContainersTests: CommandTestCase {
     XCTAssertFalse(outcome.timedOut, outcome.summary)
     XCTAssertEqual(outcome.status, 0, outcome.summary)
     try assertSame("whole", "run", lastStep: 6)
+    return outcome
+  }
+
+  /// Each rank has user names of its own, as in rootless containers: the kernel lets no rank read another's memory.
+  func testRanksWithUserNamesOfTheirOwn() throws {
+    try trainInNameSpaces(["unshare", "--user", "--map-root-user"], of: "users")
     let log = try String(contentsOfFile: path("run/logs/rank-0000.log"), encoding: .utf8)
     XCTAssertTrue(log.contains("rank 0 of 2"), log)
   }
 
   /// Both ranks are process 1, each in a name space of its own.
   func testRanksWithProcessNumbersOfTheirOwn() throws {
-    let unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
-    let probe = try Command(line: unshare + ["true"], in: directory).wait(limit: 10)
-    guard probe.status == 0 else {
-      throw XCTSkip("SKIPPED: no name space of process numbers can be made here, nothing is tested: \(probe.errors)")
-    }
-    try train("whole")
-    let line = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"] + unshare + [try Command.program()]
-    let outcome = try Command(line: line + training("run"), in: directory).wait(limit: 60)
-    XCTAssertFalse(outcome.timedOut, outcome.summary)
-    XCTAssertEqual(outcome.status, 0, outcome.summary)
+    let outcome = try trainInNameSpaces(["unshare", "--pid", "--fork", "--mount-proc"], of: "process numbers")
     XCTAssertTrue(
       outcome.output.contains("note: the ranks of a host have process numbers of their own"), outcome.summary)
-    try assertSame("whole", "run", lastStep: 6)
     let left = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm").filter { $0.hasPrefix("u2pl-number-") }
     XCTAssertEqual(left, [])
   }

@@ -12,19 +12,15 @@ final class DataSplitTests: CommandTestCase {
     try write("all.txt", "\u{FEFF}" + (0..<count).map { " x\($0).png  y\($0).png\r\n" }.joined() + "\n")
   }
 
-  private func lines(_ file: String) throws -> [String] {
-    try String(contentsOfFile: path(file), encoding: .utf8).split(separator: "\n").map(String.init)
-  }
-
   func testSplits() throws {
     let outcome = try run(["data", "split", "all.txt", "-o", "out", "--labeled", "1/16, 1/4,13", "--validation", "1/5"])
     XCTAssertEqual(outcome.status, 0, outcome.summary)
-    let validation = try lines("out/val.txt")
+    let validation = try lines(of: "out/val.txt")
     XCTAssertEqual(validation.count, 8)
     var smaller = Set<String>()
     // Of the 32 that are left.
     for number in [2, 8, 13] {
-      let labeled = try lines("out/\(number)/labeled.txt"), unlabeled = try lines("out/\(number)/unlabeled.txt")
+      let labeled = try lines(of: "out/\(number)/labeled.txt"), unlabeled = try lines(of: "out/\(number)/unlabeled.txt")
       XCTAssertEqual([labeled.count, unlabeled.count], [number, 32 - number])
       XCTAssertEqual(
         Set(labeled + unlabeled + validation), Set((0..<count).map { "x\($0).png  y\($0).png" }), "lines as they stand")
@@ -42,20 +38,20 @@ final class DataSplitTests: CommandTestCase {
     let outcome = try run(["data", "split", "all.txt", "-o", "out"] + take)
     XCTAssertEqual(outcome.status, 0, outcome.summary)
     let taken = ["x3.png  y3.png", "x9.png  y9.png", "x20.png  y20.png"]
-    XCTAssertEqual(try lines("out/3/labeled.txt"), taken)
-    XCTAssertEqual(try lines("out/3/unlabeled.txt").count, count - 3)
+    XCTAssertEqual(try lines(of: "out/3/labeled.txt"), taken)
+    XCTAssertEqual(try lines(of: "out/3/unlabeled.txt").count, count - 3)
     let more = try run(
       ["data", "split", "all.txt", "-o", "more", "--labeled", "3,10", "--validation", "5"] + take)
     XCTAssertEqual(more.status, 0, more.summary)
-    XCTAssertEqual(try lines("more/3/labeled.txt"), taken)
-    XCTAssertTrue(Set(taken).isSubset(of: try lines("more/10/labeled.txt")))
-    XCTAssertEqual(try lines("more/10/labeled.txt").count, 10)
-    XCTAssertTrue(Set(taken).isDisjoint(with: try lines("more/val.txt")))
+    XCTAssertEqual(try lines(of: "more/3/labeled.txt"), taken)
+    XCTAssertTrue(Set(taken).isSubset(of: try lines(of: "more/10/labeled.txt")))
+    XCTAssertEqual(try lines(of: "more/10/labeled.txt").count, 10)
+    XCTAssertTrue(Set(taken).isDisjoint(with: try lines(of: "more/val.txt")))
     // The two lists of an earlier split make one again.
     let again = try run(
       ["data", "split", "out/3/labeled.txt", "out/3/unlabeled.txt", "-o", "again", "--take", "out/3/labeled.txt"])
     XCTAssertEqual(again.status, 0, again.summary)
-    XCTAssertEqual(try lines("again/3/labeled.txt"), taken)
+    XCTAssertEqual(try lines(of: "again/3/labeled.txt"), taken)
 
     try write("strange.txt", "x3.png  y3.png\nx99.png\n")
     try assertRefused(
@@ -73,7 +69,7 @@ final class DataSplitTests: CommandTestCase {
     }
     let outcome = try run(["data", "split", "mine/images", "-o", "out", "--labeled", "2"])
     XCTAssertEqual(outcome.status, 0, outcome.summary)
-    XCTAssertEqual(try lines("out/2/labeled.txt"), ["images/a.jpg", "images/b.png"])
+    XCTAssertEqual(try lines(of: "out/2/labeled.txt"), ["images/a.jpg", "images/b.png"])
     XCTAssertFalse(FileManager.default.fileExists(atPath: path("out/2/unlabeled.txt")))
   }
 
@@ -82,7 +78,7 @@ final class DataSplitTests: CommandTestCase {
     try write("list.txt", XCTUnwrap(text.data(using: .utf16LittleEndian)))
     let outcome = try run(["data", "split", "list.txt", "-o", "out", "--labeled", "2"])
     XCTAssertEqual(outcome.status, 0, outcome.summary)
-    XCTAssertEqual(try lines("out/2/labeled.txt"), ["x.png", "z.png"])
+    XCTAssertEqual(try lines(of: "out/2/labeled.txt"), ["x.png", "z.png"])
   }
 
   func testTheSeedDecides() throws {
@@ -91,8 +87,8 @@ final class DataSplitTests: CommandTestCase {
         ["data", "split", "all.txt", "-o", folder, "--labeled", "10", "--seed", seed], ranks: ranks)
       XCTAssertEqual(outcome.status, 0, outcome.summary)
     }
-    XCTAssertEqual(try lines("a/10/labeled.txt"), try lines("b/10/labeled.txt"))
-    XCTAssertNotEqual(try lines("a/10/labeled.txt"), try lines("c/10/labeled.txt"))
+    XCTAssertEqual(try lines(of: "a/10/labeled.txt"), try lines(of: "b/10/labeled.txt"))
+    XCTAssertNotEqual(try lines(of: "a/10/labeled.txt"), try lines(of: "c/10/labeled.txt"))
     // What is there already stays, and stands in the way of others.
     XCTAssertEqual(try run(["data", "split", "all.txt", "-o", "a", "--labeled", "10", "--seed", "7"]).status, 0)
     try assertRefused(
@@ -117,10 +113,10 @@ final class DataSplitTests: CommandTestCase {
         ["data", "split", "all.txt", "-o", folder, "--labeled", "4,8"] + settings, ranks: ranks)
       XCTAssertEqual(outcome.status, 0, outcome.summary)
       XCTAssertTrue(outcome.output.contains("each class in 4 to 8"), outcome.output)
-      let rare = try lines("\(folder)/8/labeled.txt").filter { (Int($0.dropFirst()) ?? 1) % 10 == 0 }
+      let rare = try lines(of: "\(folder)/8/labeled.txt").filter { (Int($0.dropFirst()) ?? 1) % 10 == 0 }
       XCTAssertEqual(rare.count, 4)
     }
-    XCTAssertEqual(try lines("alone/4/labeled.txt"), try lines("shared/4/labeled.txt"))
+    XCTAssertEqual(try lines(of: "alone/4/labeled.txt"), try lines(of: "shared/4/labeled.txt"))
     try FileManager.default.removeItem(atPath: path("data/labels/x7.png"))
     try assertRefused(
       ["data", "split", "all.txt", "-o", "z", "--labeled", "4"] + settings, saying: "data/all.txt, line 8", "no mask")

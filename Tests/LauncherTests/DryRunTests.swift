@@ -15,7 +15,7 @@ final class DryRunTests: CommandTestCase {
       let parts = [
         "encoder: resnet18",  // of the resolved configuration
         "high_rank: 4", "5 labeled, 7 unlabeled, 5 validation images", "million parameters", "maps of 33×33 images",
-        "the \(ranks ?? 1) ranks of", "s a step with labels alone", "3 epochs of 2 steps", "ready",
+        "the \(ranks ?? 1) ranks of", "s a supervised step", "3 epochs of 2 steps", "ready",
       ]
       for part in parts { XCTAssertTrue(outcome.output.contains(part), "“\(part)” is not said: \(outcome.summary)") }
     }

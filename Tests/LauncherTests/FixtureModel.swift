@@ -6,6 +6,7 @@ import Method
 import TestSupport
 import Trainer
 import Transforms
+import XCTest
 
 /// A small network that has learned nothing, but answers differently everywhere.
 enum FixtureModel {
@@ -33,6 +34,18 @@ extension CommandTestCase {
     fillNamed(trainer.teacher)
     try CheckpointFile.write(trainer.snapshot(), to: path("x.h5"))
     return configuration
+  }
+
+  /// Runs `predict` or `suggest` with the checkpoint `x.h5`.
+  @discardableResult
+  func apply(
+    _ command: String, _ images: [String], to output: String, _ options: [String] = [], ranks: Int? = nil,
+    status: Int32 = 0, file: StaticString = #filePath, line: UInt = #line
+  ) throws -> Command.Outcome {
+    let outcome = try run(
+      [command, "--checkpoint", "x.h5", "-o", output] + options + images, ranks: ranks, file: file, line: line)
+    XCTAssertEqual(outcome.status, status, outcome.summary, file: file, line: line)
+    return outcome
   }
 
   /// Blobs with noise on them, so that a network has something to tell apart.

@@ -91,7 +91,7 @@ final class ImageReviewTests: CommandTestCase {
       XCTAssertTrue(found.last?.hasPrefix(unlabeled + "the network learns a pseudo-label of what") == true, "\(found)")
     }
     XCTAssertEqual(lines(try run(training("dry", config: "folder.yaml") + ["--dry-run"])).count, 2)
-    // On labels alone there are no unlabeled images.
+    // A supervised run has no unlabeled images.
     XCTAssertEqual(lines(try run(training("off", ["u2pl.enabled=off"], config: "folder.yaml"))).count, 1)
     let check = try run(["data", "check", "folder.yaml"])
     for warning in [validation, unlabeled] {

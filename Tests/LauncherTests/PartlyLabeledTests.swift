@@ -31,8 +31,8 @@ final class PartlyLabeledTests: CommandTestCase {
 
   private let settings = ["u2pl.low_rank=1", "u2pl.high_rank=2", "loss.dice=1", "data.balance=0.5"]
 
-  /// Image 0 is decided in a corner, 1 in two strokes, 2 nowhere, 3 everywhere: the run computes finite numbers, the same on
-  /// any number of ranks.
+  /// Image 0 is decided in a corner, 1 in two strokes, 2 nowhere, 3 everywhere: the run computes finite numbers, the
+  /// same on any number of ranks.
   func testStrokes() throws {
     try make { index, p in
       switch index {

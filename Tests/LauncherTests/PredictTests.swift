@@ -16,17 +16,6 @@ final class PredictTests: CommandTestCase {
     try writeFixtureModel("data", "val.txt")
   }
 
-  @discardableResult
-  private func predict(
-    _ images: [String], to output: String, _ options: [String] = [], ranks: Int? = nil, status: Int32 = 0,
-    file: StaticString = #filePath, line: UInt = #line
-  ) throws -> Command.Outcome {
-    let outcome = try run(
-      ["predict", "--checkpoint", "x.h5", "-o", output] + options + images, ranks: ranks, file: file, line: line)
-    XCTAssertEqual(outcome.status, status, outcome.summary, file: file, line: line)
-    return outcome
-  }
-
   private func results(_ output: String) throws -> [String] {
     try FileManager.default.subpathsOfDirectory(atPath: path(output)).filter { $0.contains(".") }.sorted()
   }
@@ -50,12 +39,12 @@ final class PredictTests: CommandTestCase {
         ["evaluate", "--checkpoint", "x.h5", "--confusion", "\(number).csv"] + options, ranks: 2)
       XCTAssertEqual(evaluated.status, 0, evaluated.summary)
       for (ranks, output) in [(nil, "one"), (2, "two"), (4, "four")] as [(Int?, String)] {
-        try predict(["data/val.txt"], to: "\(output)-\(number)", ["--probabilities"] + options, ranks: ranks)
+        try apply("predict", ["data/val.txt"], to: "\(output)-\(number)", ["--probabilities"] + options, ranks: ranks)
       }
       try assertSameFiles("one-\(number)", "two-\(number)")
       try assertSameFiles("one-\(number)", "four-\(number)")
       // Without probabilities another path leads to the classes.
-      try predict(["data/JPEGImages"], to: "plain-\(number)", options)
+      try apply("predict", ["data/JPEGImages"], to: "plain-\(number)", options)
       for name in "abcde" {
         let (with, without) = (path("one-\(number)/index/\(name).png"), path("plain-\(number)/index/\(name).png"))
         XCTAssertTrue(FileManager.default.contentsEqual(atPath: with, andPath: without), "\(options): \(name)")
@@ -93,7 +82,7 @@ final class PredictTests: CommandTestCase {
   }
 
   func testWhatIsWritten() throws {
-    let outcome = try predict(["data/JPEGImages/a.png"], to: "deep/out", ["--no-color", "--no-overlay"])
+    let outcome = try apply("predict", ["data/JPEGImages/a.png"], to: "deep/out", ["--no-color", "--no-overlay"])
     XCTAssertEqual(try results("deep/out"), ["classes.csv", "index/a.png"])
     XCTAssertNotNil(
       outcome.output.firstMatch(of: /^1 image in [\d.]+ s, [\d.]+ images\/s  \(student, whole\)  deep\/out\n$/),
@@ -101,12 +90,13 @@ final class PredictTests: CommandTestCase {
     let legend = try String(contentsOfFile: path("deep/out/classes.csv"), encoding: .utf8)
     XCTAssertEqual(legend.split(separator: "\n").prefix(3), ["class,name,red,green,blue", "0,0,0,0,0", "1,1,128,0,0"])
 
-    try predict(["data/JPEGImages/a.png"], to: "deep/out", ["--overwrite", "--opacity", "0"])
+    try apply("predict", ["data/JPEGImages/a.png"], to: "deep/out", ["--overwrite", "--opacity", "0"])
     XCTAssertEqual(
       try ImageFile.readRGB(path("deep/out/overlay/a.png")), try ImageFile.readRGB(path("data/JPEGImages/a.png")))
-    try predict(["data/JPEGImages/a.png"], to: "opaque", ["--opacity", "1", "--palette", "palette.txt"], status: 2)
+    try apply(
+      "predict", ["data/JPEGImages/a.png"], to: "opaque", ["--opacity", "1", "--palette", "palette.txt"], status: 2)
     try write("palette.txt", (0..<11).map { "\($0 + 1) \($0 * 20) 7  class \($0)\n" }.joined(separator: "\n"))
-    try predict(["data/JPEGImages/a.png"], to: "opaque", ["--opacity", "1", "--palette", "palette.txt"])
+    try apply("predict", ["data/JPEGImages/a.png"], to: "opaque", ["--opacity", "1", "--palette", "palette.txt"])
     let classes = try ImageFile.readLabels(path("opaque/index/a.png")).values
     let expected = classes.flatMap { (c: UInt8) -> [UInt8] in [c + 1, c * 20, 7] }
     XCTAssertEqual(try ImageFile.readRGB(path("opaque/overlay/a.png")).pixels, expected)
@@ -134,12 +124,12 @@ final class PredictTests: CommandTestCase {
     try write("tree/y/notes.txt", "nothing")
     try write("tree/.hidden/1.jpg", JPEG.color)
     try write("list.txt", "\u{FEFF}tree/x/1.jpg labels/1.png\r\n\n/JPEGImages/a.png\nb\n")
-    try predict(["tree", "data/JPEGImages/c.png", "tree/x"], to: "tree/out", ["--no-color", "--no-overlay"])
+    try apply("predict", ["tree", "data/JPEGImages/c.png", "tree/x"], to: "tree/out", ["--no-color", "--no-overlay"])
     XCTAssertEqual(try results("tree/out"), ["classes.csv", "index/c.png", "index/x/1.png", "index/y/1.png"])
     // Results that lie in the folder are no images.
-    try predict(["tree"], to: "tree/out", ["--no-color", "--no-overlay", "--overwrite"])
+    try apply("predict", ["tree"], to: "tree/out", ["--no-color", "--no-overlay", "--overwrite"])
     XCTAssertEqual(try results("tree/out"), ["classes.csv", "index/c.png", "index/x/1.png", "index/y/1.png"])
-    try predict(["list.txt"], to: "listed", ["--no-color", "--no-overlay"], ranks: 2)
+    try apply("predict", ["list.txt"], to: "listed", ["--no-color", "--no-overlay"], ranks: 2)
     XCTAssertEqual(try results("listed"), ["classes.csv", "index/1.png", "index/a.png", "index/b.png"])
     let size = try ImageFile.header(path("listed/index/1.png"))
     XCTAssertEqual([size.width, size.height], [20, 14])
@@ -160,22 +150,22 @@ final class PredictTests: CommandTestCase {
     try link("photos2", to: "real")
     let found = ["classes.csv"] + ["day0/a", "day1/im0", "day1/im1", "day1/im2", "linked"].map { "index/\($0).png" }
     for (number, folder) in ["photos", "photos/", "./photos"].enumerated() {
-      try predict([folder], to: "out\(number)", ["--no-color", "--no-overlay"], ranks: number == 0 ? 2 : nil)
+      try apply("predict", [folder], to: "out\(number)", ["--no-color", "--no-overlay"], ranks: number == 0 ? 2 : nil)
       XCTAssertEqual(try results("out\(number)"), found, folder)
     }
     for (number, folder) in ["photos2", "photos2/"].enumerated() {
-      try predict([folder], to: "linked\(number)", ["--no-color", "--no-overlay"])
+      try apply("predict", [folder], to: "linked\(number)", ["--no-color", "--no-overlay"])
       XCTAssertEqual(try results("linked\(number)"), ["classes.csv"] + (0..<3).map { "index/im\($0).png" }, folder)
     }
     // Results that lie in a folder behind a link are no images either.
-    try predict(["photos"], to: "real/out", ["--no-color", "--no-overlay"])
-    try predict(["photos"], to: "real/out", ["--no-color", "--no-overlay", "--overwrite"])
+    try apply("predict", ["photos"], to: "real/out", ["--no-color", "--no-overlay"])
+    try apply("predict", ["photos"], to: "real/out", ["--no-color", "--no-overlay", "--overwrite"])
     XCTAssertEqual(try results("real/out"), found)
     try FileManager.default.removeItem(atPath: path("real/out"))
 
     try link("photos/broken.jpg", to: "/gone/x.jpg")
     try link("photos/day2", to: "/gone/day2")
-    let outcome = try predict(["photos"], to: "broken", ["--no-color", "--no-overlay"], status: 3)
+    let outcome = try apply("predict", ["photos"], to: "broken", ["--no-color", "--no-overlay"], status: 3)
     XCTAssertEqual(try results("broken"), found)
     XCTAssertTrue(
       outcome.errors.contains(
@@ -184,7 +174,7 @@ final class PredictTests: CommandTestCase {
       outcome.errors.contains("warning: photos/day2 is a link that leads nowhere: /gone/day2 does not exist"),
       outcome.summary)
     XCTAssertTrue(outcome.errors.contains("1 of 6 images could not be read"), outcome.summary)
-    let named = try predict(["photos/day2"], to: "none", status: 2)
+    let named = try apply("predict", ["photos/day2"], to: "none", status: 2)
     XCTAssertTrue(named.errors.contains("photos/day2 is a link that leads nowhere: /gone/day2"), named.summary)
   }
 
@@ -194,7 +184,7 @@ final class PredictTests: CommandTestCase {
     let stored = JPEG.blocks(height: 40, width: 64) { value($0, $1) }
     try write("turned/a.jpg", JPEG.withOrientation(6, stored))
     try write("upright/a.jpg", JPEG.blocks(height: 64, width: 40) { x, y in value(y, 4 - x) })
-    for folder in ["turned", "upright"] { try predict([folder], to: "out-\(folder)", ["--probabilities"]) }
+    for folder in ["turned", "upright"] { try apply("predict", [folder], to: "out-\(folder)", ["--probabilities"]) }
     for kind in ["index", "color", "overlay"] {
       let names = ["turned", "upright"].map { path("out-\($0)/\(kind)/a.png") }
       XCTAssertTrue(FileManager.default.contentsEqual(atPath: names[0], andPath: names[1]), kind)
@@ -202,7 +192,7 @@ final class PredictTests: CommandTestCase {
     }
     // A flaw that viewers pass over is said once, and the image is done.
     try write("flawed/a.jpg", stored.dropLast(2))
-    let outcome = try predict(["flawed"], to: "out-flawed")
+    let outcome = try apply("predict", ["flawed"], to: "out-flawed")
     XCTAssertEqual(
       outcome.errors.components(separatedBy: "warning: flawed/a.jpg: its end marker is missing").count, 2,
       outcome.summary)
@@ -228,7 +218,7 @@ final class PredictTests: CommandTestCase {
     try write("kinds/jpeg-grey.jpg", JPEG.grey)
     try write("kinds/jpeg.jpg", JPEG.color)
     try write("kinds/named-wrongly.png", JPEG.color)
-    try predict(["kinds"], to: "out")
+    try apply("predict", ["kinds"], to: "out")
     func indices(_ name: String) throws -> LabelMap { try ImageFile.readLabels(path("out/index/\(name).png")) }
     let expected = try indices("grey8")
     XCTAssertEqual([expected.height, expected.width], [45, 48])

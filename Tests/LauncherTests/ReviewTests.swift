@@ -6,10 +6,6 @@ import XCTest
 
 /// `u2pl review`: a network that has learned a few scenes finds the masks that were damaged, also on several ranks.
 final class ReviewTests: CommandTestCase {
-  private func lines(_ file: String) throws -> [String] {
-    try String(contentsOfFile: path(file), encoding: .utf8).split(separator: "\n").map(String.init)
-  }
-
   private func review(
     _ output: String, _ options: [String] = [], ranks: Int? = nil, status: Int32 = 0, file: StaticString = #filePath,
     line: UInt = #line
@@ -70,7 +66,7 @@ final class ReviewTests: CommandTestCase {
       mask.values.indices.map { $0 % mask.width < 8 ? 255 : mask.values[$0 - 8] }
     }
     let outcome = try review("one", ["-n", "5"])
-    let first = try lines("one/review.csv").dropFirst().prefix(2).map { $0.split(separator: ",").map(String.init) }
+    let first = try lines(of: "one/review.csv").dropFirst().prefix(2).map { $0.split(separator: ",").map(String.init) }
     XCTAssertEqual(Set(first.map { $0[1] }), ["3", "7"], outcome.summary)
     let kinds = Dictionary(uniqueKeysWithValues: first.map { ($0[1], $0[3]) })
     XCTAssertEqual(kinds, ["3": "swapped", "7": "shifted"])
@@ -82,7 +78,8 @@ final class ReviewTests: CommandTestCase {
     for (ranks, output) in [(2, "two"), (4, "four")] {
       _ = try review(output, ["-n", "5"], ranks: ranks)
       XCTAssertEqual(
-        try lines("one/review.csv"), try lines("\(output)/review.csv").map { $0.replacing("\(output)/", with: "one/") })
+        try lines(of: "one/review.csv"),
+        try lines(of: "\(output)/review.csv").map { $0.replacing("\(output)/", with: "one/") })
     }
     try assertRefused(
       ["review", "--checkpoint", "run/checkpoints/latest", "-o", "one"], saying: "one is there already")
@@ -90,6 +87,6 @@ final class ReviewTests: CommandTestCase {
     try write("data/labels/5.png", "no mask")
     let rest = try review("rest", status: 3)
     XCTAssertTrue(rest.errors.contains("5.png"), rest.summary)
-    XCTAssertEqual(try lines("rest/review.csv").count, 12)
+    XCTAssertEqual(try lines(of: "rest/review.csv").count, 12)
   }
 }

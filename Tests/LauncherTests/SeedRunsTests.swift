@@ -27,7 +27,7 @@ final class SeedRunsTests: LaunchTestCase {
     XCTAssertTrue(
       outcome.output.contains("u2pl report run-seed-7 run-seed-0 run-seed-1 -o run-seeds.html"), outcome.output)
     // Without a name the runs have that of the configuration.
-    try launched(
+    _ = try launched(
       ["launch", "-n", "1", "--seeds", "3", "--", "train", "--config", "tiny.yaml"], environment: standIn("exit 0"))
     XCTAssertTrue(try self.lines().last?.hasSuffix("--run runs/tiny-seed-3 --set run.seed=3") == true)
   }

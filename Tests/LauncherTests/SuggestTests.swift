@@ -17,28 +17,14 @@ final class SuggestTests: CommandTestCase {
     try write("data/rest.txt", "b\nc\nd\ne\n")
   }
 
-  private func suggest(
-    _ images: [String], to output: String, _ options: [String] = [], ranks: Int? = nil, status: Int32 = 0,
-    file: StaticString = #filePath, line: UInt = #line
-  ) throws -> Command.Outcome {
-    let outcome = try run(
-      ["suggest", "--checkpoint", "x.h5", "-o", output] + options + images, ranks: ranks, file: file, line: line)
-    XCTAssertEqual(outcome.status, status, outcome.summary, file: file, line: line)
-    return outcome
-  }
-
-  private func lines(_ file: String) throws -> [String] {
-    try String(contentsOfFile: path(file), encoding: .utf8).split(separator: "\n").map(String.init)
-  }
-
   func testWhatIsWritten() throws {
-    let outcome = try suggest(["data/rest.txt"], to: "next", ["-n", "2", "--unreliable", "0.3"])
-    let suggested = try lines("next/suggested.txt")
+    let outcome = try apply("suggest", ["data/rest.txt"], to: "next", ["-n", "2", "--unreliable", "0.3"])
+    let suggested = try lines(of: "next/suggested.txt")
     XCTAssertEqual(suggested.count, 2)
     XCTAssertTrue(Set(suggested).isSubset(of: ["b", "c", "d", "e"]), "\(suggested)")
-    let rows = try lines("next/suggestions.csv")
+    let rows = try lines(of: "next/suggestions.csv")
     XCTAssertEqual(rows.count, 3)
-    let all = try json(XCTUnwrap(lines("next/suggestions.json").first))
+    let all = try json(XCTUnwrap(lines(of: "next/suggestions.json").first))
     XCTAssertEqual(all["candidates"] as? Int, 4)
     XCTAssertEqual(all["labeled"] as? Int, 1)
     let entries = try XCTUnwrap(all["suggestions"] as? [[String: Any]])
@@ -52,7 +38,7 @@ final class SuggestTests: CommandTestCase {
       XCTAssertTrue(mask.values.allSatisfy { $0 < 11 || $0 == 255 })
       let overlay = try ImageFile.readRGB(path("next/overlays/\(name).png"))
       XCTAssertEqual([overlay.height, overlay.width], [image.height, image.width])
-      // As many pixels are undecided as are told.
+      // The table tells the share of undecided pixels in the mask.
       let share = Double(mask.values.count { $0 == 255 }) / Double(mask.values.count)
       XCTAssertEqual(share, try XCTUnwrap(entry["unreliable"] as? Double), accuracy: 0.02)
       XCTAssertGreaterThan(share, 0)
@@ -70,7 +56,7 @@ final class SuggestTests: CommandTestCase {
 
   func testTheSameOnAnyNumberOfRanks() throws {
     for (ranks, output) in [(nil, "one"), (2, "two"), (4, "four")] as [(Int?, String)] {
-      _ = try suggest(["data/rest.txt"], to: output, ["-n", "3"], ranks: ranks)
+      try apply("suggest", ["data/rest.txt"], to: output, ["-n", "3"], ranks: ranks)
     }
     for output in ["two", "four"] {
       for name in try FileManager.default.subpathsOfDirectory(atPath: path("one")) where name.contains(".") {
@@ -86,12 +72,12 @@ final class SuggestTests: CommandTestCase {
   /// A folder that holds everything: what is labeled or for validation is no candidate, neither are copies.
   func testWhatIsLeftOut() throws {
     try FileManager.default.copyItem(atPath: path("data/JPEGImages/d.png"), toPath: path("data/JPEGImages/f.png"))
-    let outcome = try suggest(["data/JPEGImages"], to: "next", ["-n", "50"])
+    let outcome = try apply("suggest", ["data/JPEGImages"], to: "next", ["-n", "50"])
     XCTAssertTrue(outcome.output.contains("1 of the images are labeled already"), outcome.output)
     XCTAssertTrue(outcome.output.contains("1 of the images are for validation"), outcome.output)
     XCTAssertTrue(outcome.output.contains("1 near-duplicates"), outcome.output)
     XCTAssertTrue(outcome.output.contains("-n 50 is more than there are: 4 of 5"), outcome.output)
-    let suggested = try lines("next/suggested.txt")
+    let suggested = try lines(of: "next/suggested.txt")
     XCTAssertEqual(Set(suggested), suggested.contains("d") ? ["b", "c", "d", "e"] : ["b", "c", "f", "e"])
   }
 
@@ -101,8 +87,8 @@ final class SuggestTests: CommandTestCase {
       try write(name, [])
       try ImageFile.writePNG(fixtureImage("collision \(number)", height: 40 + number, width: 40), to: path(name))
     }
-    _ = try suggest(["x/im.png", "y/im.png", "y/IM.jpg.png"], to: "next", ["-n", "3"])
-    let all = try json(XCTUnwrap(lines("next/suggestions.json").first))
+    try apply("suggest", ["x/im.png", "y/im.png", "y/IM.jpg.png"], to: "next", ["-n", "3"])
+    let all = try json(XCTUnwrap(lines(of: "next/suggestions.json").first))
     let masks = try XCTUnwrap(all["suggestions"] as? [[String: Any]]).map { entry -> (String, Int) in
       let mask = try XCTUnwrap(entry["mask"] as? String)
       return (mask.lowercased(), try ImageFile.readLabels(path(mask)).height)
@@ -113,9 +99,9 @@ final class SuggestTests: CommandTestCase {
 
   func testUnreadableImages() throws {
     try write("data/JPEGImages/b.png", "no image")
-    let outcome = try suggest(["data/rest.txt"], to: "next", ["-n", "4"], ranks: 2, status: 3)
+    let outcome = try apply("suggest", ["data/rest.txt"], to: "next", ["-n", "4"], ranks: 2, status: 3)
     XCTAssertTrue(outcome.errors.contains("b.png"), outcome.summary)
-    XCTAssertEqual(Set(try lines("next/suggested.txt")), ["c", "d", "e"])
+    XCTAssertEqual(Set(try lines(of: "next/suggested.txt")), ["c", "d", "e"])
   }
 
   func testRefusals() throws {
@@ -133,14 +119,14 @@ final class SuggestTests: CommandTestCase {
 
   /// Suggested, labeled by copying the masks, and trained on: partly labeled masks as they are.
   func testTheLoop() throws {
-    _ = try suggest([], to: "next", ["-n", "2", "--set", "data.unlabeled=rest.txt", "--unreliable", "0.4"])
+    try apply("suggest", [], to: "next", ["-n", "2", "--set", "data.unlabeled=rest.txt", "--unreliable", "0.4"])
     let take = ["--take", "data/none", "--take", "next/suggested.txt"]
     let split = try run(["data", "split", "data/none", "data/rest.txt", "-o", "data/splits"] + take)
     XCTAssertEqual(split.status, 0, split.summary)
     XCTAssertEqual(
-      Set(try lines("data/splits/3/labeled.txt")), Set(["a"] + (try lines("next/suggested.txt"))))
-    XCTAssertEqual(try lines("data/splits/3/unlabeled.txt").count, 2)
-    for name in try lines("next/suggested.txt") {
+      Set(try lines(of: "data/splits/3/labeled.txt")), Set(["a"] + (try lines(of: "next/suggested.txt"))))
+    XCTAssertEqual(try lines(of: "data/splits/3/unlabeled.txt").count, 2)
+    for name in try lines(of: "next/suggested.txt") {
       try FileManager.default.removeItem(atPath: path("data/SegmentationClass/\(name).png"))
       try FileManager.default.copyItem(
         atPath: path("next/masks/\(name).png"), toPath: path("data/SegmentationClass/\(name).png"))

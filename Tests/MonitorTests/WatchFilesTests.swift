@@ -6,46 +6,6 @@ import Monitor
 
 /// What `watch` reads while others write it.
 final class WatchFilesTests: DirectoryTestCase {
-  private func append(_ text: String, to name: String) throws {
-    let file = path(name)
-    if !FileManager.default.fileExists(atPath: file) { try write([], to: file) }
-    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
-    try handle.seekToEnd()
-    try handle.write(contentsOf: Data(text.utf8))
-    try handle.close()
-  }
-
-  private func read(_ file: inout GrowingFile, restarted: inout Int) -> [String] {
-    var lines: [String] = []
-    var restarts = 0
-    file.read(restart: { restarts += 1 }, { lines.append(String(decoding: $0, as: UTF8.self)) })
-    restarted = restarts
-    return lines
-  }
-
-  func testWholeLinesAsTheyCome() throws {
-    var file = GrowingFile(path("x")), restarted = 0
-    XCTAssertEqual(read(&file, restarted: &restarted), [])
-    try append("one\ntw", to: "x")
-    XCTAssertEqual(read(&file, restarted: &restarted), ["one"])
-    try append("o\n\nthree\n", to: "x")
-    XCTAssertEqual(read(&file, restarted: &restarted), ["two", "three"])
-    XCTAssertEqual(read(&file, restarted: &restarted), [])
-    XCTAssertEqual(restarted, 0)
-  }
-
-  /// A resumed run cuts its metrics, and has written more than there was before `watch` looks again.
-  func testCutAndWrittenAgain() throws {
-    var file = GrowingFile(path("x")), restarted = 0
-    try append("1\n2\n3\n", to: "x")
-    _ = read(&file, restarted: &restarted)
-    try write(Array("1\n2b\n3b\n4\n".utf8), to: path("x"))
-    XCTAssertEqual(read(&file, restarted: &restarted), ["1", "2b", "3b", "4"])
-    XCTAssertEqual(restarted, 1)
-    try write(Array("1\n".utf8), to: path("x"))
-    XCTAssertEqual(read(&file, restarted: &restarted), ["1"])
-  }
-
   func testProgress() throws {
     var progress = RunProgress()
     for line in [

@@ -16,7 +16,8 @@ final class MetricsReaderTests: RunTestCase {
     XCTAssertEqual(reader.classNames, ["sky", "road"])
   }
 
-  /// Whatever a kill, a full disk or an editor leaves in the file is left out and counted; the lines around it are read.
+  /// Whatever a kill, a full disk or an editor leaves in the file is left out and counted; the lines around it are
+  /// read.
   func testDamagedLinesAreLeftOutAndCounted() throws {
     let damages = [
       "", "{", "nonsense", "[1,2]", "null", "{\"step\":-1,\"loss\":1}", "{\"step\":1.5,\"loss\":1}", "{\"loss\":1}",
@@ -42,8 +43,8 @@ final class MetricsReaderTests: RunTestCase {
     XCTAssertEqual(try RunReader.open(folder).metrics.damagedCount, 0)
   }
 
-  /// A file that grows is read on from where the last reading ended; a line without its end waits, and counts as damaged
-  /// until it has one. One that was cut by a resume is read anew.
+  /// A file that grows is read on from where the last reading ended; a line without its end waits, and counts as
+  /// damaged until it has one. One that was cut by a resume is read anew.
   func testGrowing() throws {
     let folder = try run("a"), file = folder + "/metrics.jsonl"
     let reader = try RunReader.open(folder)

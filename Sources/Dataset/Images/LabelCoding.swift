@@ -89,11 +89,11 @@ public struct LabelCoding: Sendable, Equatable {
         + "\(strange == 1 ? "pixel" : "pixels")): \(remedy)")
   }
 
-  /// Of values without a meaning a message lists so many.
+  /// How many values without a meaning a message lists beside the first.
   private static let shownValues = 6
 
-  /// Whether few pixels of a value without a meaning have neighbours like themselves: those that a resize or JPEG puts
-  /// between two classes are lines, those that somebody drew are areas.
+  /// Whether most pixels without a meaning have other values beside them: values that a resize or JPEG puts between two
+  /// classes form lines, values that somebody drew form areas.
   private func isInterpolated(_ labels: LabelMap) -> Bool {
     let (height, width) = (labels.height, labels.width)
     var strange = 0, inside = 0

@@ -16,7 +16,7 @@ struct OtherFile {
     (self.kind, self.remedy) = (kind, remedy)
   }
 
-  /// What a file is that is taken for a text and is none, such as `a NumPy array`; nil where its first bytes tell nothing.
+  /// What a file is in the place of a text, such as `a NumPy array`; nil where its first bytes do not tell.
   static func notText(_ bytes: [UInt8], _ path: String) -> String? {
     if has([0xFF, 0xD8, 0xFF], bytes, at: 0) { return "a JPEG image" }
     if has([0x89, 0x50, 0x4E, 0x47], bytes, at: 0) { return "a PNG image" }
@@ -209,13 +209,7 @@ struct OtherFile {
     return "convert it: \(rename)\(command(renamed, png))"
   }
 
-  /// As a shell takes it for one word.
-  private static func quoted(_ text: String) -> String {
-    let isPlain = text.unicodeScalars.allSatisfy { scalar in
-      scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789/._-+,:=@%".unicodeScalars.contains(scalar))
-    }
-    return isPlain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
-  }
+  private static func quoted(_ text: String) -> String { FileSystem.shellWord(text) }
 
   private static func printable(_ text: String) -> String {
     text.unicodeScalars.allSatisfy { $0.isASCII && $0.value >= 32 } ? text : "of an unknown kind"

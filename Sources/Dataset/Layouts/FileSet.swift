@@ -15,7 +15,7 @@ public struct FileSet: ImageSet {
     let coding: LabelCoding
   }
 
-  /// Whether a root is there under another Unicode form of its path only.
+  /// Whether a root exists only under another Unicode form of its path.
   public static func hasOtherForm(_ root: String) -> Bool {
     !FileManager.default.fileExists(atPath: root) && FileNames.existing(root) != nil
   }

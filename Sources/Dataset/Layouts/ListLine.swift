@@ -21,6 +21,7 @@ extension FileLayout {
       for followsLinks in [false, true] {
         guard let other = line.rewritten(files, followsLinks: followsLinks) else { continue }
         do { return try entry(other, labeled: labeled, &files) } catch let second as DatasetError {
+          // Of more words it would say only that they are too many.
           if other.words.count <= 2 { problem = second }
         }
       }
@@ -80,7 +81,7 @@ extension ImageList.Line {
       return "; that is JSON: a list has an image a line, and no brackets"
     }
     if text.contains("://") {
-      return "; that is an address, as a browser has it: write the path of a file below data.root"
+      return "; that is a URL: write the path of a file below data.root"
     }
     if text.contains(where: { $0 == "," || $0 == ";" }) {
       return "; a list has no commas: a tab or a space is between an image and its mask"
@@ -92,7 +93,7 @@ extension ImageList.Line {
     if text.contains(" #") { return "; a comment has to be a line of its own, which begins with #" }
     if text.hasPrefix("~") || text.hasPrefix("$") { return "; \(text.prefix { $0 != "/" }) is not replaced in a list" }
     if let plain = text.removingPercentEncoding, plain != text {
-      return "; names are written as they are, not as in addresses: \(plain)"
+      return "; names are written as they are, not percent-encoded as in URLs: \(plain)"
     }
     if text.contains("*") || text.contains("?") {
       return "; a list has no wildcards: a folder in the place of a list stands for its images"

@@ -8,7 +8,7 @@ extension PackedFile {
     var codings: [LabelCoding] = []
     var coding: [UInt8] = []
     var stack: String?
-    /// The groups and datasets beside `/images` where `/labels` is missing.
+    /// What the file has beside `/images`; empty where it has `/labels`.
     var instead: [String] = []
   }
 
@@ -46,7 +46,9 @@ extension PackedFile {
   /// A file that another program has made: a dataset for each image, or one array of all.
   private static func foreign(_ reader: borrowing HDF5Reader) throws -> Contents {
     var contents = Contents()
-    if try !reader.exists("labels") { contents.instead = try reader.links(of: "").filter { $0 != "images" } }
+    let hasLabels = try reader.exists("labels")
+    // For a message alone: a file with links to other files cannot be listed, but its images can be read.
+    if !hasLabels { contents.instead = ((try? reader.links(of: "")) ?? []).filter { $0 != "images" } }
     guard try reader.kind(of: "images") == .dataset else {
       contents.names = try reader.datasetPaths().filter { $0.hasPrefix("images/") }
         .map { String($0.dropFirst("images/".count)) }
@@ -63,7 +65,7 @@ extension PackedFile {
     }
     try dataset.requireReadable(place)
     try dataset.requireAllChunks(place)
-    if try reader.exists("labels"), try reader.kind(of: "labels") == .dataset {
+    if hasLabels, try reader.kind(of: "labels") == .dataset {
       try reader.dataset("labels").requireAllChunks(reader.place.at("'/labels'"))
     }
     contents.stack = text

@@ -24,7 +24,7 @@ public final class PackedFile: Sendable {
   private let coding: [UInt8]
   /// Of `/images` where that is one array of all images, as messages show it; nil where it is a group.
   private let stack: String?
-  /// What the file has beside `/images` and no `/labels`.
+  /// What the file has beside `/images`; empty where it has `/labels`.
   private let instead: [String]
   private let lazyStems = Mutex<[String: [Int]]?>(nil)
 

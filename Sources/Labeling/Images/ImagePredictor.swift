@@ -14,7 +14,7 @@ package struct ImagePrediction: Sendable {
   package let probabilities: [Float]
   /// The class of the greatest probability at each pixel.
   package let classes: [UInt8]
-  /// z̄: the mean of the representation over the image, of length 1; empty where it was not asked for.
+  /// z̄: the mean of the representation over the image, scaled to length 1; empty where it was not asked for.
   package let representation: [Float]
 
   package init(height: Int, width: Int, probabilities: [Float], representation: [Float] = []) {
@@ -47,7 +47,7 @@ package struct ImagePredictor {
   private let classes: Int
   private let normalization: Normalization
 
-  /// Of a larger image, the representation is that of the image resized to so many pixels: 1024².
+  /// A larger image is resized to this many pixels, 1024², before its representation is computed.
   private static let mostPixels = 1 << 20
 
   package init(_ network: Segmenter, _ inference: Inference, _ configuration: Configuration) {

@@ -2,13 +2,13 @@ import Configuration
 import Dataset
 import Transforms
 
-/// The values that masks of a data set store: what `data.label_map` reads, the other way round.
+/// The values that masks of a data set store: the inverse of `data.label_map`.
 package struct MaskValues: Sendable {
-  /// By class the value that stands for it; that of ``ignore`` where none does.
+  /// The value that stands for each class; ``ignore`` for a class that no value stands for.
   package let ofClass: [UInt8]
   /// Stands for pixels that nobody has decided.
   package let ignore: UInt8
-  /// Of the values, for viewers: RGB triples.
+  /// The colour of each value, for viewers: RGB triples.
   package let palette: [[UInt8]]
 
   /// - Throws: ``DatasetError`` where no value means ignore.

@@ -7,7 +7,7 @@ package struct OverlayPicture {
 
   package init(_ image: RGBImage) { self.image = image }
 
-  /// Mixes a colour into a pixel, half and half. Black leaves the image as it is, as a background has it.
+  /// Mixes a colour into a pixel, half and half. Black, the usual colour of a background, leaves the pixel as it is.
   package mutating func mix(_ color: [UInt8], at pixel: Int) {
     guard color != [0, 0, 0] else { return }
     for channel in 0..<3 {
@@ -16,7 +16,7 @@ package struct OverlayPicture {
     }
   }
 
-  /// Marks a pixel as one of an area in diagonal stripes, black and white.
+  /// Marks a pixel with its part of diagonal stripes, black and white.
   package mutating func stripe(at pixel: Int) {
     let (x, y) = (pixel % image.width, pixel / image.width)
     let isBright = (x + y) / Self.stripeWidth % 2 == 0

@@ -1,7 +1,6 @@
-import Files
 import Foundation
 
-/// Rows of a CSV file, as RFC 4180 has them.
+/// Rows of a CSV file, quoted as in RFC 4180.
 package struct Table {
   private var lines: [String]
 
@@ -16,17 +15,5 @@ package struct Table {
   private static func field(_ text: String) -> String {
     guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
     return "\"" + text.replacing("\"", with: "\"\"") + "\""
-  }
-}
-
-/// Writes a text file whole or not at all.
-///
-/// - Throws: `FileError` naming the file.
-func writeText(_ text: String, to path: String) throws {
-  try FileSystem.replace(path) { _, descriptor in
-    var text = text
-    guard text.withUTF8({ FileSystem.writeAll(descriptor, UnsafeRawBufferPointer($0)) }) else {
-      throw FileError.system("cannot be written", path)
-    }
   }
 }

@@ -1,10 +1,10 @@
 import Distributed
 import Transforms
 
-/// How sure the network is of each class where masks have it: the mean probability of the class over its labeled pixels.
+/// How sure the network is of each class: the mean probability of the class over the pixels that masks label with it.
 ///
-/// A pixel counts as seen as a class with confidence where the class's probability is at least this, as in confident learning
-/// (Northcutt et al. 2021): a class that the network is never sure of has a low threshold of its own.
+/// The network sees a class in a pixel with confidence if the probability of the class there is at least this mean, as
+/// in confident learning (Northcutt et al. 2021). A class that the network is never sure of has a low threshold.
 package struct ClassConfidence: Sendable {
   private var sums: [Int64]
   private var pixels: [Int64]
@@ -30,12 +30,13 @@ package struct ClassConfidence: Sendable {
     pixels = try ranks.sum(pixels)
   }
 
-  /// By class; above 1 for a class that no mask shows, so that nothing is seen as one.
+  /// The threshold of each class; above 1 for a class that no mask shows, so that no pixel reaches it.
   package var thresholds: [Float] {
     zip(sums, pixels).map { $1 > 0 ? Float(Double($0) / Double($1) / Self.scale) : 2 }
   }
 
-  /// At each pixel the most probable of the classes that are seen with confidence; ignore where there is none.
+  /// At each pixel the most probable of the classes that are seen with confidence; ``LabelMap/ignore`` where there is
+  /// none.
   package static func seen(_ prediction: ImagePrediction, _ thresholds: [Float]) -> [UInt8] {
     var seen = [UInt8](repeating: LabelMap.ignore, count: prediction.pixels)
     var greatest = [Float](repeating: 0, count: prediction.pixels)

@@ -15,15 +15,15 @@ package struct PixelBox: Sendable, Equatable {
   package var height: Int { bottom - top + 1 }
 }
 
-/// Where a mask and what the network sees with confidence differ, away from the boundaries of the mask: there masks are drawn by a
-/// hand and networks blur, and a pixel says little.
+/// Where a mask and what the network sees with confidence differ. Pixels near a boundary of the mask are left out:
+/// masks are drawn by hand and networks blur, so that a difference there says little.
 package struct Contradictions: Sendable, Equatable {
   /// Pixels of one class of the mask that are seen as another.
   package struct Pair: Sendable, Equatable {
     let label: Int
     let seen: Int
     var count: Int
-    /// Of the largest connected area.
+    /// Encloses the largest connected area.
     var box: PixelBox
   }
 
@@ -33,7 +33,7 @@ package struct Contradictions: Sendable, Equatable {
   /// Pixels that have a label.
   var labeled = 0
 
-  /// - Parameter margin: pixels from a boundary that are left out.
+  /// - Parameter margin: pixels nearer to a boundary are left out.
   package init(_ labels: LabelMap, seen: [UInt8], classes: Int, margin: Int) {
     inner = [Int](repeating: 0, count: classes)
     let isInner = Self.inner(labels, margin: margin)
@@ -49,10 +49,10 @@ package struct Contradictions: Sendable, Equatable {
     collect(labels, seen, &isOpen)
   }
 
-  /// The margin of an image: what a network of stride 4 to 8 blurs.
+  /// The margin for images of a size: about as far as a network of stride 4 to 8 blurs.
   package static func margin(height: Int, width: Int) -> Int { min(8, max(2, max(height, width) / 60)) }
 
-  /// Pixels from which no pixel of another class is nearer than `margin`, in rows and columns together.
+  /// Whether each pixel is at least `margin` rows and columns, added up, away from every boundary.
   package static func inner(_ labels: LabelMap, margin: Int) -> [Bool] {
     let (height, width) = (labels.height, labels.width)
     var distance = [Int](repeating: margin, count: height * width)

@@ -41,20 +41,21 @@ package struct LabelFinding: Sendable, Equatable {
 /// Labeled images in the order in which their masks are probably wrong.
 ///
 /// The score of an image is the sum of three parts, each a share of its labeled pixels:
-/// - *shift*: the gain in the mean probability of the labels where the mask is moved back (``MaskShift``), less the median gain
-///   over all images, which a network has that was trained on shifted masks throughout;
-/// - *exchange*: the same where two classes are exchanged (``MaskExchange``), which no image has but a damaged one;
-/// - *class*: of all pairs of classes, the most pixels that have the one and are seen as the other with confidence, less twice as
-///   many as the other images let expect. What the network confuses everywhere is no sign of a wrong mask; neither is a
-///   boundary, from which pixels keep a margin. It counts a quarter: hard images have such pixels too.
+/// - *shift*: the gain in the mean probability of the labels if the mask is moved back (``MaskShift``), less the median
+///   gain over all images, which is large if the network was trained on masks that are all shifted;
+/// - *exchange*: the gain if two classes are exchanged (``MaskExchange``), which is 0 for undamaged masks;
+/// - *class*: for the worst pair of classes, the pixels that are labeled as one and seen with confidence as the other,
+///   less twice the number that the rate in the other images predicts: a network that confuses two classes everywhere
+///   is no sign of a wrong mask. Pixels near boundaries are left out. This part counts a quarter, because hard images
+///   have such pixels too.
 package struct LabelReview {
   /// Worst first.
   package let findings: [LabelFinding]
 
   private static let classWeight = 0.25
-  /// Contradictions that are expected count so many times.
+  /// Factor of the contradictions that the other images predict.
   private static let tolerance = 2.0
-  /// Less is no finding, but what networks and masks differ in anyway.
+  /// A lower score is no finding: networks and good masks differ as much.
   private static let leastScore = 0.003
 
   package init(_ evidence: [LabelEvidence], classes: Int) {
@@ -69,7 +70,7 @@ package struct LabelReview {
     let usual = gains.isEmpty ? 0 : gains[gains.count / 2]
     findings = evidence.map { one in
       let contradictions = one.contradictions
-      /// Pixels of a pair beyond what the other images let expect.
+      /// Pixels of a pair beyond what the other images predict.
       func excess(_ pair: Contradictions.Pair) -> Double {
         let own = contradictions.inner[pair.label]
         let others = max(1, inner[pair.label] - own)
@@ -112,7 +113,7 @@ extension LabelFinding {
     (down, right) = kind == .shifted ? (evidence.shift.down, evidence.shift.right) : (0, 0)
   }
 
-  /// In words, such as `tree is labeled where car is seen, and car where tree (82 % of its pixels), at x 12–80, y 30–61`.
+  /// In words, such as `tree is labeled where car is seen: 82 % of its pixels, at x 12–80, y 30–61`.
   package func words(_ name: (Int) -> String) -> String {
     func place() -> String {
       box.map { ", at x \($0.left)–\($0.right), y \($0.top)–\($0.bottom)" } ?? ""

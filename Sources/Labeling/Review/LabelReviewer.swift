@@ -3,8 +3,8 @@ import Dataset
 import Distributed
 import Transforms
 
-/// Looks all labeled images over for masks that a network contradicts. Two passes: the first learns how sure the network is of
-/// each class, the second what that contradicts.
+/// Searches all labeled images for masks that a network contradicts, in two passes: the first measures how sure the
+/// network is of each class, the second finds what it contradicts with confidence.
 package struct LabelReviewer {
   private let predictor: ImagePredictor
   private let classes: Int
@@ -55,8 +55,7 @@ package struct LabelReviewer {
         let margin = Contradictions.margin(height: labels.height, width: labels.width)
         let contradictions = Contradictions(labels, seen: seen, classes: classes, margin: margin)
         packed +=
-          LabelEvidence(image: index, shift: shift, exchange: exchange, contradictions: contradictions)
-          .packed
+          LabelEvidence(image: index, shift: shift, exchange: exchange, contradictions: contradictions).packed
       }
       done += 1
       progress(done)
@@ -68,8 +67,8 @@ package struct LabelReviewer {
     return (LabelReview(evidence, classes: classes), Int(try ranks.sum([Int64(failures)])[0]))
   }
 
-  /// The image of a finding, with the pixels marked that the mask has otherwise than the network sees them: those of
-  /// the network's class in its colour, where that is not the mask's.
+  /// The image of a finding, on which every labeled pixel is marked where the network's class is not the mask's: in the
+  /// colour of the network's class, or in stripes where that colour is black.
   package func overlay(_ set: any ImageSet, _ finding: LabelFinding, colors: [[UInt8]]) throws -> OverlayPicture {
     let (image, labels) = try set.labeledImage(finding.image)
     let prediction = try predictor.predict(image, representation: false)

@@ -1,17 +1,17 @@
 import Transforms
 
-/// Two classes of a mask that seem to stand for each other.
+/// Two classes of a mask that seem to be exchanged.
 package struct MaskExchange: Sendable, Equatable {
   /// The classes of the mask, the lower first; 0 and 0 for none.
   package var first = 0
   package var second = 0
-  /// How much more probable the labels are, in the mean over the labeled pixels, where the two are exchanged: 0 to 1.
+  /// The rise in the mean probability of the labels, over the labeled pixels, if the two are exchanged: 0 to 1.
   package var gain = 0.0
 
   /// The exchange that makes the labels most probable, none where it gains nothing.
   ///
-  /// That a network takes one class for another is common. That it takes each of two for the other is not, unless the mask has
-  /// them exchanged: pixels that are seen as the mask says count against an exchange.
+  /// Networks often take one class for another. They rarely take each of two for the other unless the mask has them
+  /// exchanged: pixels that the network sees as the mask says count against an exchange.
   package static func best(_ prediction: ImagePrediction, _ labels: LabelMap) -> MaskExchange {
     let classes = prediction.classCount, pixels = prediction.pixels
     // By class of the mask, the sum of the probabilities of each class.

@@ -6,16 +6,16 @@ package struct MaskShift: Sendable, Equatable {
   /// Pixels that the mask lies too far down, and too far right.
   var down = 0
   var right = 0
-  /// How much more probable the labels are, in the mean over the pixels, where the mask is moved back: 0 to 1.
+  /// The rise in the mean probability of the labels if the mask is moved back: 0 to 1.
   package var gain = 0.0
 
-  /// Pixels looked at in an image; of more, those of a grid.
+  /// The most pixels of an image that are compared; in a larger image those of a grid.
   private static let mostPixels = 20_000
 
   /// The shift that makes the labels most probable, none where it gains nothing.
   ///
-  /// All shifts up to a twentieth of the longer side, and 8 pixels at least, are looked at, coarsely first and by single pixels
-  /// around the best. Every shift is judged on the same pixels of the image, those that the mask covers at each.
+  /// Shifts up to a twentieth of the longer side, and at least 8 pixels, are tried, in coarse steps first and pixel by
+  /// pixel around the best. All are compared on the same pixels of the image, which the mask covers at every shift.
   package static func best(_ prediction: ImagePrediction, _ labels: LabelMap) -> MaskShift {
     let (height, width) = (prediction.height, prediction.width)
     let reach = min(max(8, max(height, width) / 20), min(height, width) / 4)

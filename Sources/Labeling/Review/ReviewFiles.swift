@@ -19,10 +19,10 @@ package struct ReviewFiles {
     }
   }
 
-  /// One rank calls this.
+  /// Writes the tables. One rank calls this.
   ///
   /// - Parameters:
-  ///   - names: of the overlays, of the first findings.
+  ///   - names: those of the overlays; the first findings have one each.
   ///   - facts: what the review was computed from.
   ///   - classNames: of all classes.
   /// - Throws: `FileError`.
@@ -31,8 +31,7 @@ package struct ReviewFiles {
   ) throws {
     var table = Table([
       "place", "image", "score", "kind", "labeled", "seen", "share", "left", "top", "width", "height", "down", "right",
-      "words",
-      "path", "mask", "overlay",
+      "words", "path", "mask", "overlay",
     ])
     var objects: [JSONLine] = []
     for (place, one) in findings.enumerated() {
@@ -64,7 +63,7 @@ package struct ReviewFiles {
     }
     var all = facts
     all.add("findings", objects)
-    try writeText(table.text, to: "\(directory)/review.csv")
-    try writeText(all.text + "\n", to: "\(directory)/review.json")
+    try FileSystem.replace("\(directory)/review.csv", text: table.text)
+    try FileSystem.replace("\(directory)/review.json", text: all.text + "\n")
   }
 }

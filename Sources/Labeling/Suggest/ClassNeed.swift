@@ -4,15 +4,16 @@ import Trainer
 /// How much each class needs labels, 0 to 1.
 package struct ClassNeed: Sendable {
   package let values: [Double]
-  /// IoU on the validation images; nil for a class that they do not show, and the whole where there was no evaluation.
+  /// IoU of each class on the validation images, nil for a class that they do not show; nil where there was no
+  /// evaluation.
   package let intersectionOverUnion: [Double?]?
   /// The class that each is most often taken for; nil where that is not known.
   package let takenFor: [Int?]
 
   /// - Parameters:
   ///   - matrix: of the network's last evaluation, rows are true classes; nil where there was none.
-  ///   - images: candidates. A class that the validation images do not show, or any where there was no evaluation, needs
-  ///     labels as far as its pixels are in doubt, and fully where the network finds it nowhere.
+  ///   - images: candidates. They tell the need of a class without an IoU: the mean doubt of the pixels that are given
+  ///     the class, and 1 where no pixel is.
   package init(_ matrix: ConfusionMatrix?, _ images: [ImageSummary], classes: Int) {
     let iou = matrix?.intersectionOverUnion, truth = matrix?.truthCounts
     intersectionOverUnion = iou.map { iou in (0..<classes).map { truth![$0] > 0 ? iou[$0] : nil } }

@@ -1,7 +1,8 @@
 import Foundation
 import Transforms
 
-/// What `suggest` keeps of an image: some hundred numbers, so that thousands of images fit and can be sent between ranks.
+/// What `suggest` keeps of an image: one or two thousand numbers, so that the summaries of thousands of images fit into
+/// memory and can be sent between ranks.
 package struct ImageSummary: Sendable, Equatable {
   /// Pixels by entropy, in ``bins`` equal steps from 0 to ln C.
   package var histogram: [Float]

@@ -1,12 +1,12 @@
 import Foundation
 
-/// How alike two images are: by representation, and by what a glance at them shows.
+/// How alike two images are: by their representations, and by their thumbnails.
 package enum Likeness {
   /// Root mean square difference of thumbnails, of the range of the values, up to which two images are near-duplicates.
   static let sameLook = 0.03
   /// The same for images whose representations agree too.
   static let similarLook = 0.1
-  /// Representations agree where they are this part of the median distance apart, or less.
+  /// Representations agree if they are at most this part of the median distance apart.
   static let sameRepresentation = 0.1
 
   /// Of two representations.
@@ -16,8 +16,8 @@ package enum Likeness {
     return sum.squareRoot()
   }
 
-  /// Root mean square difference of the thumbnails; the lesser of that to the other and to its mirror image, as training
-  /// mirrors images.
+  /// Root mean square difference of the thumbnails: to the other or to its mirror image, whichever is less, because
+  /// training mirrors images.
   package static func look(_ a: ImageSummary, _ b: ImageSummary) -> Double {
     let cells = ImageSummary.cells
     var straight = 0.0, mirrored = 0.0

@@ -1,6 +1,3 @@
-import Configuration
-import Distributed
-import Files
 import Foundation
 
 /// The entropy above which a pixel is unreliable, and where it comes from.
@@ -9,7 +6,8 @@ package struct ReliabilityLevel: Sendable, Equatable {
   /// Such as `γ of step 799`.
   package let source: String
 
-  /// The last γ_t that the run of a checkpoint had by then; nil where its metrics.jsonl is not beside it, or has none.
+  /// The last γ_t of the checkpoint's run before `step`; nil where the run's metrics.jsonl is not found from the
+  /// checkpoint's path, or holds none.
   package static func ofRun(checkpoint: String, step: Int) -> ReliabilityLevel? {
     let file = URL(fileURLWithPath: checkpoint).resolvingSymlinksInPath()
     let metrics = file.deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("metrics.jsonl")
@@ -23,7 +21,7 @@ package struct ReliabilityLevel: Sendable, Equatable {
     return nil
   }
 
-  /// The entropy that this share of all pixels of some images is above.
+  /// The entropy that a share of all pixels of these images exceeds.
   package static func percentile(_ share: Double, of images: [ImageSummary]) -> ReliabilityLevel {
     var counts = [Double](repeating: 0, count: ImageSummary.bins)
     for image in images { for (bin, count) in image.histogram.enumerated() { counts[bin] += Double(count) } }

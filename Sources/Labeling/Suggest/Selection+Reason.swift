@@ -1,7 +1,7 @@
 import Foundation
 
 extension Selection {
-  /// Why an image is suggested, in words: what has contributed a fifth of its score or more, the greatest first.
+  /// Why an image is suggested, in words: the parts that contribute a fifth of its score or more, the greatest first.
   ///
   /// - Parameters:
   ///   - usual: the share of unreliable pixels in the mean over the candidates.
@@ -33,7 +33,7 @@ extension Selection {
   }
 
   private func coverageWords(_ choice: Choice) -> String? {
-    // What is closer than half of that is not unlike, but merely the most unlike that is left.
+    // An image closer than half of that is not unlike the others, only the most unlike of those that are left.
     guard let distance = choice.distance, distance >= typicalDistance / 2 else { return nil }
     return String(
       format: "unlike the images before it: %.2f from the nearest, %.2f between any two", distance, typicalDistance)

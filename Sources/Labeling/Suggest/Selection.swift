@@ -1,10 +1,10 @@
 import Foundation
 
-/// Which images to label next: chosen one by one, each for what it adds to those that are labeled or chosen before it.
+/// Which images to label next. They are chosen one by one, each for what it adds to those labeled or chosen before.
 ///
 /// The score of an image is a sum of three parts, each at most its weight:
-/// - *classes*: Σ_c need_c (√(L_c + m_c) − √L_c), where m_c is what the image shows of class c and L_c what is labeled or
-///   chosen, both in multiples of what an image shows on average;
+/// - *classes*: Σ_c need_c (√(L_c + m_c) − √L_c), where m_c is what the image shows of class c and L_c what the labeled
+///   and chosen images show of it, both in multiples of what an image shows on average;
 /// - *coverage*: the distance of its representation to the nearest that is labeled or chosen (greedy k-centres);
 /// - *doubt*: the share of its pixels that are unreliable.
 package struct Selection {
@@ -30,7 +30,7 @@ package struct Selection {
 
   /// The greatest that each part can be.
   static let weights = Parts(classes: 1, coverage: 0.5, doubt: 0.25)
-  /// No image counts for more than so many average ones, of any class.
+  /// The most that an image counts of a class, in multiples of what an image shows on average.
   private static let mostOfAClass = 5.0
 
   private let candidates: [ImageSummary]
@@ -48,8 +48,8 @@ package struct Selection {
   /// What choosing has led to.
   package struct Outcome {
     package var choices: [Choice] = []
-    /// Candidates that were passed over as near-duplicates, each with what it is a near-duplicate of: a candidate that is
-    /// chosen, or nil for a labeled image.
+    /// Candidates that were left out as near-duplicates, each with the chosen candidate that it is like; nil for a
+    /// labeled image.
     package var duplicates: [(image: Int, of: Int?)] = []
   }
 

@@ -6,10 +6,10 @@ import Transforms
 
 /// One image that is suggested.
 package struct Suggestion: Sendable {
-  /// What stands in a list for it.
+  /// The image's line in a list.
   package let line: String
   package let path: String
-  /// Of its pictures, without extension: its own among all suggestions.
+  /// The name of its pictures, without extension; no other suggestion has the same.
   package let name: String
   package let choice: Selection.Choice
   package let reason: String
@@ -21,11 +21,11 @@ package struct Suggestion: Sendable {
 
 /// The files that `suggest` writes into a folder of its own:
 ///
-///     DIR/suggested.txt         a line an image, as lists have it
-///     DIR/suggestions.csv       the order, numbers and reasons
+///     DIR/suggested.txt         the images, a line each, as lists name them
+///     DIR/suggestions.csv       their order, scores and reasons
 ///     DIR/suggestions.json      the same, and what they were computed from
-///     DIR/masks/NAME.png        a mask to correct: the network's classes, unreliable pixels undecided
-///     DIR/overlays/NAME.png     its colours over the image, undecided pixels in stripes
+///     DIR/masks/NAME.png        a mask to correct: the network's classes; unreliable pixels are undecided
+///     DIR/overlays/NAME.png     the mask's colours over the image; undecided pixels are striped
 package struct SuggestionFiles {
   private let directory: String
   private let gamma: Double
@@ -75,36 +75,29 @@ package struct SuggestionFiles {
     return Double(undecided) / Double(prediction.pixels)
   }
 
-  /// Writes list and tables, after all pictures. One rank calls this.
+  /// Writes the list and the tables, after all pictures. One rank calls this.
   ///
   /// - Parameters:
   ///   - facts: what the suggestions were computed from.
   ///   - classNames: of all classes.
   /// - Throws: `FileError`.
   package func writeTables(_ suggestions: [Suggestion], _ facts: JSONLine, classNames: [String]) throws {
-    var table = Table([
-      "place", "image", "path", "score", "classes_score", "coverage_score", "doubt_score", "unreliable", "distance",
-      "classes",
-      "reason", "mask", "overlay",
-    ])
+    var table = Table(
+      ["place", "image", "path"] + Self.numbers.map(\.key) + ["distance", "classes", "reason", "mask", "overlay"])
     var objects: [JSONLine] = []
     for (place, one) in suggestions.enumerated() {
-      let (choice, parts) = (one.choice, one.choice.parts)
+      let choice = one.choice
       let classes = choice.classes.prefix(3).map { classNames[$0] }
       table.add(
         ["\(place + 1)", one.line, one.path]
-          + [choice.score, parts.classes, parts.coverage, parts.doubt, choice.unreliable].map(Self.number)
-          + [choice.distance.map(Self.number) ?? "", classes.joined(separator: " "), one.reason]
+          + Self.numbers.map { Self.text($0.value(choice)) }
+          + [choice.distance.map(Self.text) ?? "", classes.joined(separator: " "), one.reason]
           + [mask(one.name), overlay(one.name)])
       var object = JSONLine()
       object.add("place", place + 1)
       object.add("image", one.line)
       object.add("path", one.path)
-      object.add("score", choice.score)
-      object.add("classes_score", parts.classes)
-      object.add("coverage_score", parts.coverage)
-      object.add("doubt_score", parts.doubt)
-      object.add("unreliable", choice.unreliable)
+      for (key, value) in Self.numbers { object.add(key, value(choice)) }
       object.add("distance", choice.distance)
       object.add("classes", classes)
       object.add("reason", one.reason)
@@ -114,11 +107,17 @@ package struct SuggestionFiles {
     }
     var all = facts
     all.add("suggestions", objects)
-    try writeText(table.text, to: "\(directory)/suggestions.csv")
-    try writeText(all.text + "\n", to: "\(directory)/suggestions.json")
-    // Last: where it is, the others are complete.
-    try writeText(suggestions.map { $0.line + "\n" }.joined(), to: "\(directory)/suggested.txt")
+    try FileSystem.replace("\(directory)/suggestions.csv", text: table.text)
+    try FileSystem.replace("\(directory)/suggestions.json", text: all.text + "\n")
+    // Written last: where this file exists, all others are complete.
+    try FileSystem.replace("\(directory)/suggested.txt", text: suggestions.map { $0.line + "\n" }.joined())
   }
 
-  private static func number(_ value: Double) -> String { String(format: "%.4f", value) }
+  /// The numbers of every suggestion, under their names in both tables.
+  private static let numbers: [(key: String, value: @Sendable (Selection.Choice) -> Double)] = [
+    ("score", { $0.score }), ("classes_score", { $0.parts.classes }), ("coverage_score", { $0.parts.coverage }),
+    ("doubt_score", { $0.parts.doubt }), ("unreliable", { $0.unreliable }),
+  ]
+
+  private static func text(_ number: Double) -> String { String(format: "%.4f", number) }
 }

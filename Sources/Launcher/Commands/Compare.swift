@@ -7,10 +7,11 @@ struct Compare: ParsableCommand {
     abstract: "Compares the results of two arms of runs, seed by seed.",
     usage: "u2pl compare <a> … -- <b> …",
     discussion: """
-      Of each number the means of both arms, the mean difference B − A of runs with equal seeds, and its 95 % interval by \
-      Student's t. An interval that holds 0 shows no difference. u2pl launch --seeds makes such runs. For example:
+      Shows for each number the means of both arms, the mean difference B − A of runs with equal seeds, and its 95 % \
+      interval by Student's t. An interval that holds 0 shows no difference. u2pl launch --seeds makes such runs. For \
+      example:
 
-        u2pl compare runs/sup-seed-0 runs/sup-seed-1 runs/sup-seed-2 -- runs/u2pl-seed-0 runs/u2pl-seed-1 runs/u2pl-seed-2
+        u2pl compare runs/sup-seed-0 runs/sup-seed-1 -- runs/u2pl-seed-0 runs/u2pl-seed-1
       """)
 
   @Argument(

@@ -67,7 +67,7 @@ struct DryRun {
     let sides = estimate.timedSides.map { "\($0)²" }.joined(separator: " and ")
     say(
       String(
-        format: "time      %.2f s a step with labels alone, %.2f s with pseudo-labels (from steps on %@ images)",
+        format: "time      %.2f s a supervised step, %.2f s a semi-supervised step (from steps on %@ images)",
         estimate.supervisedStep, estimate.semiSupervisedStep, sides))
     say("          \(schedule.epochs) epochs of \(schedule.stepsPerEpoch) steps: about \(duration(total))")
   }

@@ -6,12 +6,12 @@ import Report
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Makes one HTML file of a run, or of several over each other: curves, pictures, time, facts.",
+    abstract: "Makes an HTML report of one run, or of several in one file: curves, pictures, times, facts.",
     discussion: """
-      The file holds all it shows and loads nothing; any browser opens it. train writes runs/NAME/report.html by itself at each \
-      evaluation and at its end (report: off leaves it out). Runs may still be going on. Damaged lines of metrics are left out \
-      and counted. Of several runs, those that differ in their seeds alone are one arm, and every other arm is compared with the \
-      first one's, seed by seed. docs/report.md says what is in it. For example:
+      The file holds all it shows and loads nothing; any browser opens it. train writes runs/NAME/report.html by \
+      itself at each evaluation and at its end (report: off leaves it out). Runs may still be going on. Damaged lines \
+      of metrics are left out and counted. Runs that differ only in their seeds form one arm, and every other arm is \
+      compared with the first, seed by seed. docs/report.md says what is in the report. For example:
 
         u2pl report runs/mine-supervised runs/mine-u2pl -o both.html
       """)

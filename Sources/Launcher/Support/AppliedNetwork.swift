@@ -30,7 +30,22 @@ struct AppliedNetwork {
     neighbours = try ranks.node().size
   }
 
-  /// Reads an image, and makes sure that it can be worked on.
+  /// Makes sure that all ranks work on the same images. Collective.
+  ///
+  /// - Parameter images: the paths or lines of all images.
+  /// - Throws: ``CollectiveFailure`` on every rank.
+  func requireSame(_ images: [String], _ ranks: Communicator) throws {
+    let own = images.joined(separator: "\n")
+    let first = try ranks.broadcast(own, from: 0)
+    try ranks.together {
+      guard own == first else {
+        throw ConfigurationFailure(
+          description: "the ranks do not see the same files: is \(configuration.data.root) on all hosts?")
+      }
+    }
+  }
+
+  /// Reads an image, warns of flaws in its file, and makes sure that the network can be applied to it.
   func read(_ candidate: Candidates.Candidate) throws -> RGBImage {
     let (image, facts) = try candidate.read()
     if let flaw = facts?.flaw { RankedProcess.show("warning: \(candidate.path): \(flaw)", isError: true) }
@@ -45,14 +60,14 @@ struct AppliedNetwork {
       available: ProcessMemory.grantable / neighbours)
   }
 
-  /// Summaries of images, on every rank alike, and how many could not be read.
+  /// Summaries of images, and how many images could not be read; the same on all ranks.
   struct Survey {
     var images: [(index: Int, summary: ImageSummary)] = []
     var failures = 0
   }
 
-  /// Makes a summary of each of `count` images. Rank r takes images r, r + size, …; those that cannot be read are named and left
-  /// out. Collective.
+  /// Makes a summary of each of `count` images; rank r takes images r, r + size, … Images that cannot be read are named
+  /// and left out. Collective.
   func survey(
     _ count: Int, _ label: String, _ ranks: Communicator, _ body: (Int) throws -> ImageSummary
   ) throws -> Survey {
@@ -85,10 +100,10 @@ struct AppliedNetwork {
   }
 }
 
-/// What a checkpoint knows beside its networks.
+/// What `suggest` reads of a checkpoint besides its networks.
 struct CheckpointState {
   let step: Int
-  /// Of the last evaluation; nil where there was none, or of other classes.
+  /// The confusion matrix of the last evaluation; nil where there was none, or one with another number of classes.
   let matrix: ConfusionMatrix?
 
   init(_ path: String, _ data: Configuration.Data) throws {

@@ -110,8 +110,8 @@ struct BoundCores {
 }
 
 extension BoundCores {
-  /// Looks whether this rank's cores are taken by another run. Under a launch the ranks of a host where one's are move
-  /// to cores that are free, or, where these are too few, are not bound any more. Collective.
+  /// Finds out whether another run has taken this rank's cores. Under a launch, all ranks of a host on which one rank's
+  /// cores are taken move to free cores, or are unbound if too few are free. Collective.
   ///
   /// - Returns: what to tell on this rank.
   static func settle(_ ranks: Communicator, isLaunched: Bool) throws -> [String] {
@@ -120,7 +120,7 @@ extension BoundCores {
     let process = ProcessInfo.processInfo.processIdentifier
     let own = Set(try node.allGather([process]).elements)
     guard let binding = bound.binding(of: "self") else {
-      _ = isLaunched ? try bound.move(node, from: nil, own) : nil
+      if isLaunched { _ = try bound.move(node, from: nil, own) }
       return []
     }
     func what(_ other: Holder) -> String {
@@ -147,8 +147,8 @@ extension BoundCores {
     ]
   }
 
-  /// Where the cores of a rank of this host are taken, gives all of them others. Of two runs that have begun at once the
-  /// older one stays where it is. Collective over the ranks of a host.
+  /// If the cores of any rank of this host are taken, gives all ranks of the host others. Of two runs that begin at the
+  /// same time the older one stays where it is. Collective over the ranks of a host.
   ///
   /// - Parameters:
   ///   - binding: of this rank.

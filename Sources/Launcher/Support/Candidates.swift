@@ -4,11 +4,11 @@ import Foundation
 import Trainer
 import Transforms
 
-/// Images that might be labeled next: those of lists, folders and files, or of the configuration's unlabeled list, less those
-/// that are labeled or for validation.
+/// Images that might be labeled next: those of lists, folders and files, or of the configuration's unlabeled list,
+/// except those of the labeled and the validation list.
 struct Candidates {
   struct Candidate {
-    /// What stands in a list for it.
+    /// The image's line in a list.
     let line: String
     let path: String
     let read: () throws -> (RGBImage, ImageFacts?)
@@ -37,7 +37,7 @@ struct Candidates {
     }
     var files: [String] = []
     for argument in arguments {
-      // A list as the data set's layout reads it; any other is one of paths.
+      // A list that the data set's layout can read; any other is a list of paths.
       if argument.lowercased().hasSuffix(".txt"), FileManager.default.fileExists(atPath: argument),
         data.kind != .shapes, let set = try? source?.open(list: Self.absolute(argument), labeled: false),
         set.problems.isEmpty
@@ -50,8 +50,7 @@ struct Candidates {
     if !files.isEmpty {
       for image in try PredictInputs(files, root: data.root, output: output, distinct: false).images {
         images.append(
-          Candidate(
-            line: line(of: image.path), path: image.path, read: { try ImageFile.read(image.path) }))
+          Candidate(line: line(of: image.path), path: image.path, read: { try ImageFile.read(image.path) }))
       }
     }
     removeDoubles()
@@ -75,7 +74,7 @@ struct Candidates {
     images = images.filter { seen.insert(Self.identity($0.path)).inserted }
   }
 
-  /// Leaves out what is labeled or validated on.
+  /// Leaves out the images of the labeled and the validation list.
   private mutating func removeKnown() {
     for (role, what) in [(ListRole.labeled, "labeled already"), (.validation, "for validation")] {
       guard let set = try? source?.open(role) else { continue }
@@ -90,7 +89,8 @@ struct Candidates {
 
   private static func identity(_ path: String) -> String { PredictInputs.canonical(path) }
 
-  /// What the lists of the data set call a file: its ID or its path, as far as it lies where the layout looks for images.
+  /// What the lists of the data set call a file: its ID or its path if it lies where the layout looks for images, else
+  /// the path given.
   private func line(of path: String) -> String {
     let file = Self.identity(path)
     func below(_ folder: String) -> String? {

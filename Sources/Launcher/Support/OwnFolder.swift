@@ -1,23 +1,24 @@
+import Files
 import Foundation
 
-/// A folder for the results of one command, which holds nothing else: what people have changed in the results of an earlier one is
-/// not replaced.
+/// A folder for the results of one command, which has to be empty before: results of an earlier command, which people
+/// may have changed, are not replaced.
 enum OwnFolder {
   /// Finds out, before long work, whether results can be written there. One rank calls this.
   ///
-  /// - Throws: ``ConfigurationFailure``.
+  /// - Throws: ``ConfigurationFailure`` or `FileError`.
   static func requireFree(_ path: String) throws {
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
       guard isFolder.boolValue else {
         throw ConfigurationFailure(description: "-o \(path) is a file; give the name of a new folder")
       }
-      let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+      let names = try FileSystem.entries(of: path)
       guard names.isEmpty else {
         throw ConfigurationFailure(
-          description: "-o \(path) is there already and holds \(names.sorted().prefix(3).joined(separator: ", "))"
-            + "\(names.count > 3 ? ", …" : ""): masks that somebody may have corrected are not replaced; give another -o, or "
-            + "remove it")
+          description: "-o \(path) is there already and holds \(names.prefix(3).joined(separator: ", "))"
+            + "\(names.count > 3 ? ", …" : ""); somebody may have corrected these results, so they are not replaced: "
+            + "give another -o, or remove the folder")
       }
     }
     do {
@@ -30,18 +31,19 @@ enum OwnFolder {
     }
   }
 
-  /// Names for files, one for each image: what its list calls it, without extension, and with a number where another has the same.
+  /// Names for files, one for each image: what its list calls the image, without extension, and with a number if
+  /// another image has the same name.
   ///
   /// - Parameters:
-  ///   - lines: of lists; of two paths in a line the first counts.
-  ///   - paths: of the images, which tell whether a space in a line is part of a name.
+  ///   - lines: the images' lines in lists; of two paths in a line the first counts.
+  ///   - paths: the images' paths, which tell whether a space in a line is part of a name.
   static func names(for lines: [String], at paths: [String]) -> [String] {
     var taken: Set<String> = []
     return zip(lines, paths).map { line, path in
       let isName = stem(path).hasSuffix(stem(line))
       let text = isName ? line : line.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? line
       let parts = stem(text).split(separator: "/").map(String.init).filter { $0 != "." }
-      // A path from elsewhere would make folders that lead nowhere.
+      // The folders of a path outside the data set are not made again below the folder of results.
       let isElsewhere = text.hasPrefix("/") || parts.contains("..")
       let wanted = isElsewhere ? parts.last ?? "" : parts.joined(separator: "/")
       let name = wanted.isEmpty || wanted == ".." ? "image" : wanted
@@ -56,7 +58,7 @@ enum OwnFolder {
     }
   }
 
-  /// A path without the ending of an image.
+  /// A path without the extension of an image file.
   private static func stem(_ path: String) -> String {
     let suffix = URL(fileURLWithPath: path).pathExtension
     return ["jpg", "jpeg", "png"].contains(suffix.lowercased()) ? String(path.dropLast(suffix.count + 1)) : path

@@ -23,7 +23,7 @@ struct PredictInputs {
   ///   - arguments: images, folders, and lists, whose names end in `.txt`.
   ///   - root: the data set's, where lists may lead.
   ///   - output: the folder of results.
-  ///   - distinct: whether names have to be distinct, because files are called by them.
+  ///   - distinct: whether names have to be distinct, because files are named after them.
   /// - Throws: ``ConfigurationFailure``.
   init(_ arguments: [String], root: String, output: String, distinct: Bool = true) throws {
     self.root = root

@@ -78,9 +78,9 @@ public struct Comparison: Sendable {
     var found: [String: RunReader] = [:]
     for run in runs {
       if let other = found[run.seed] {
+        let seed = run.seed.isEmpty ? "unknown" : run.seed
         throw ReportError(
-          description:
-            "\(other.directory.path) and \(run.directory.path) have the same seed, \(run.seed.isEmpty ? "unknown" : run.seed), "
+          description: "\(other.directory.path) and \(run.directory.path) have the same seed, \(seed), "
             + "and are on the same side; runs are paired by their seeds, so give each once")
       }
       found[run.seed] = run
@@ -135,9 +135,8 @@ public struct Comparison: Sendable {
     }
     let steps = Set(all.compactMap { $0.metrics.last?.step })
     if steps.count > 1 {
-      notes.append(
-        "the last evaluations are after \(steps.sorted().map { "\($0 + 1)" }.joined(separator: ", ")) steps, not after as many"
-      )
+      let counts = steps.sorted().map { "\($0 + 1)" }.joined(separator: ", ")
+      notes.append("the last evaluations are after \(counts) steps, not after as many")
     }
     let networks = Set(all.compactMap { $0.metrics.last?.network })
     if networks.count > 1 { notes.append("some evaluations are of the student, others of the teacher") }

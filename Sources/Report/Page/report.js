@@ -135,7 +135,7 @@ function warnings(run) {
     found.push(`${run.damaged} damaged ${run.damaged === 1 ? 'line' : 'lines'} of metrics.jsonl left out`
       + (run.damagedLines.length ? ` (line ${run.damagedLines.join(', ')}${run.damaged > run.damagedLines.length ? ' …' : ''})` : ''));
   }
-  if (run.repeated) found.push(`${run.repeated} lines of metrics.jsonl tell of steps again and are left out`);
+  if (run.repeated) found.push(`${run.repeated} repeated ${run.repeated === 1 ? 'line' : 'lines'} of metrics.jsonl left out`);
   if (run.damagedLogLines) found.push(`${run.damagedLogLines} damaged lines of the ranks' logs left out`);
   return found.map((text) => make('p', { class: 'note', text: several ? `${run.name}: ${text}` : text }));
 }
@@ -277,7 +277,7 @@ function time() {
         table(['phase', ...run.ranks.flatMap((rank) => [`rank ${rank.rank}`, 'waits'])], names.map((name) => [name, ...run.ranks.flatMap((rank) => {
           const i = rank.phases.indexOf(name);
           return i < 0 ? ['', ''] : [short(rank.phaseSeconds[i] / rank.steps), short(rank.phaseWaits[i] / rank.steps)];
-        })]), names.map((_, i) => i + 1).concat(run.ranks.map((_, i) => 2 * i + 2)))));
+        })]), run.ranks.flatMap((_, i) => [2 * i + 1, 2 * i + 2]))));
     }
     if (run.attempts.length) {
       parts.push(make('h3', { text: 'Attempts of u2pl launch' }), table(['time', 'attempt', 'event', 'ranks', 'step', 'what happened'],

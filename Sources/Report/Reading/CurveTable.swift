@@ -1,5 +1,5 @@
-/// Columns of numbers over the records of a run, thinned to a bounded number of rows: each row is of so many records one after the
-/// other, of which it keeps mean, least and greatest. When the rows are full, neighbours are joined.
+/// Columns of numbers over the records of a run, thinned to a bounded number of rows: each row is of so many records
+/// one after the other, of which it keeps mean, least and greatest. When the rows are full, neighbours are joined.
 package struct CurveTable: Sendable {
   package struct Column: Sendable {
     package fileprivate(set) var sum: [Double] = []

@@ -2,8 +2,8 @@ import Checkpoint
 import Files
 import Foundation
 
-/// `evaluation.json` of a run: what its last evaluation has found besides numbers in `metrics.jsonl`, and what the run computes with.
-/// It is replaced as a whole.
+/// `evaluation.json` of a run: what its last evaluation has found besides numbers in `metrics.jsonl`, and what the run
+/// computes with. It is replaced as a whole.
 public struct EvaluationRecord: Sendable {
   /// Of one image: the files below `pictures/` that show it.
   public struct Picture: Sendable, Equatable {
@@ -14,7 +14,8 @@ public struct EvaluationRecord: Sendable {
     /// Pixels that the evaluated network gives another class than the mask, of those that have one; nil without a mask.
     public var errors: Int?
     public var labeled: Int?
-    /// By kind, in the order in which they are shown: `image`, `truth`, `student`, `teacher`, `entropy`, `reliable`, `errors`.
+    /// By kind, in the order in which they are shown: `image`, `truth`, `student`, `teacher`, `entropy`, `reliable`,
+    /// `errors`.
     public var files: [File]
 
     public struct File: Sendable, Equatable {
@@ -36,8 +37,8 @@ public struct EvaluationRecord: Sendable {
   public var confusion: [Int] = []
   /// Colours of the classes, red, green, blue.
   public var palette: [[UInt8]] = []
-  /// When the pictures were made: steps done, the network shown as teacher, γ_t, and the entropy that the scale of the pictures ends
-  /// with; nil without pictures.
+  /// When the pictures were made: steps done, γ_t, and the entropy at the end of the pictures' scale; nil without
+  /// pictures.
   public var pictureSteps: Int?
   public var gamma: Double?
   public var greatestEntropy: Double?
@@ -112,11 +113,7 @@ public struct EvaluationRecord: Sendable {
     if case .int64(let counts)? = contents.datasets["metrics/confusion"]?.values { confusion = counts.map(Int.init) }
     if case .int(let step)? = contents.attributes["step"] { steps = Int(step) }
     for (key, value) in contents.attributes.sorted(by: { $0.key < $1.key }) where key != "config" {
-      switch value {
-      case .string(let text): facts.append((key, text))
-      case .int(let number): facts.append((key, "\(number)"))
-      case .double(let number): facts.append((key, "\(number)"))
-      }
+      facts.append((key, value.text))
     }
   }
 }

@@ -1,7 +1,8 @@
 import Files
 import RunLogs
 
-/// Where the time of a run's steps went on each rank, from the ranks' logs, read as they grow into a bounded amount of memory.
+/// Where the time of a run's steps went on each rank, from the ranks' logs, read as they grow into a bounded amount of
+/// memory.
 package struct PhaseTimes {
   package struct Phase: Sendable {
     /// Seconds over all steps: of the phase, and the part spent waiting for others inside MPI.
@@ -17,8 +18,8 @@ package struct PhaseTimes {
     /// In the order in which they first came.
     var order: [String] = []
     var phases: [String: Phase] = [:]
-    /// Of the newest steps that all ranks have logged, those in which it had the most work of its own, so that the others waited
-    /// for it.
+    /// Of the newest steps that all ranks have logged, those in which it had the most work of its own, so that the
+    /// others waited for it.
     var slowest = 0
     /// The newest steps and its own work in each, a step at its number modulo the length.
     fileprivate var newest = [(step: Int, own: Double)](repeating: (-1, 0), count: PhaseTimes.newestSteps)
@@ -124,7 +125,8 @@ package struct PhaseTimes {
     }
   }
 
-  /// Finds the rank that the others waited for in each of the newest steps. A resumed run may have fewer ranks than before.
+  /// Finds the rank that the others waited for in each of the newest steps. A resumed run may have fewer ranks than
+  /// before.
   private mutating func compare() {
     comparedSteps = 0
     for rank in ranks.keys { ranks[rank]!.slowest = 0 }

@@ -33,7 +33,8 @@ public final class RunReader {
     let links: [String]
   }
 
-  /// - Parameter readsCheckpoints: whether the newest checkpoint is read where `evaluation.json` is missing, which takes time.
+  /// - Parameter readsCheckpoints: whether the newest checkpoint is read where `evaluation.json` is missing, which
+  ///   takes time.
   public init(_ path: String, readsCheckpoints: Bool = true) {
     directory = RunDirectory(path: path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path)
     metrics = MetricsReader(path: directory.metricsPath)
@@ -118,7 +119,8 @@ public final class RunReader {
       ?? (0..<(configuration?.data.classes ?? metrics.classCount)).map(String.init)
   }
 
-  /// The settings that make a run what it is, whatever its seed and place: runs with equal ones are repetitions of each other.
+  /// The settings that make a run what it is, whatever its seed and place: runs with equal ones are repetitions of each
+  /// other.
   package var arm: [String] {
     guard let configuration else { return [name] }
     return configuration.settings.filter { !Self.ofNoMatter.contains($0.key) && !$0.key.hasPrefix("logs.") }

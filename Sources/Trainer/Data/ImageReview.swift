@@ -5,11 +5,11 @@ import Distributed
 import Foundation
 import Synchronization
 
-/// What looking all listed images over has found: nothing that cannot be trained on, which is an error, but what a user should
-/// know of.
+/// What looking all listed images over has found: nothing that cannot be trained on, which is an error, but what a user
+/// should know of.
 ///
-/// With `data.verify` each image is decoded once, whatever lists it is in, and each rank decodes its share, in all of its threads.
-/// The same on all ranks, but for ``largest``.
+/// With `data.verify` each image is decoded once, whatever lists it is in, and each rank decodes its share, in all of
+/// its threads. The same on all ranks, but for ``largest``.
 public struct ImageReview: Sendable {
   /// Images that are damaged, but read as viewers show them: a line each, with list and line.
   public private(set) var flaws: [String] = []
@@ -18,8 +18,8 @@ public struct ImageReview: Sendable {
   /// Images of 16 bits a channel of which more than the high byte is in use, and what their values use.
   public private(set) var deep = 0
   public private(set) var depth: ImageFacts.Depth?
-  /// How many pixels of each class the masks of each list show; no pixel where masks need not be read, as those of generated
-  /// images.
+  /// How many pixels of each class the masks of each list show; no pixel where masks need not be read, as those of
+  /// generated images.
   public private(set) var masks: [LabelShares]
   /// Images of the validation list, and of the unlabeled one, that are labeled ones too.
   var labeledForValidation: [String] = []
@@ -163,8 +163,8 @@ public struct ImageReview: Sendable {
     if !labeledAndUnlabeled.isEmpty {
       lines.append(
         Self.shared(labeledAndUnlabeled, "unlabeled")
-          + ": the network learns a pseudo-label of what it has a mask for; take them out of the unlabeled list, unless "
-          + "that is meant (u2pl data split makes lists that share nothing)")
+          + ": the network learns a pseudo-label of what it has a mask for; take them out of the unlabeled list, "
+          + "unless that is meant (u2pl data split makes lists that share nothing)")
     }
     return lines + [Self.depthWarning(deep, depth)].compactMap { $0 }
   }

@@ -47,7 +47,7 @@ public struct Evaluator {
     try evaluate(network, on: set, unless: nil, each: each, progress: progress)!
   }
 
-  /// The same, but given up on all ranks when any is asked to leave. Collective.
+  /// The same, but ended on all ranks once `isAsked` is true on any. Collective.
   ///
   /// - Parameters:
   ///   - isAsked: looked at every few seconds, on all ranks after as many images.

@@ -88,7 +88,7 @@ public struct Inference: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether the logits of one pass over the image are all that decides: they need not be stored at full size.
+  /// Whether one pass over the image gives all logits: they need not be stored at full size then.
   private var isSinglePass: Bool { (mode != .sliding || window == nil) && scales == [1] && !flip }
 
   private func prediction(_ logits: Tensor, _ image: RGBImage) -> [UInt8] {
@@ -138,7 +138,7 @@ public struct Inference: Sendable, CustomStringConvertible {
     return sum
   }
 
-  /// Rows that are put out at a time.
+  /// Rows of a band.
   static let bandHeight = 32
 
   /// Calls `body` with averaged logits of some rows at a time, classes × rows × width, from the first to the last.

@@ -6,9 +6,10 @@ import Transforms
 
 /// The logits of one view of an image in windows, from its first row to its last.
 ///
-/// Windows lie every ⌈2/3⌉ of their size, the last flush with the border; logits are averaged where windows overlap. A view smaller
-/// than the window lies in its middle, the mean colour around it. Windows are taken row by row, so that only rows that a window
-/// may still add to, and those that are about to be put out, are held: memory grows with the image's width, not its height.
+/// Windows lie every ⌈2/3⌉ of their size, the last flush with the border; logits are averaged where windows overlap. A
+/// view smaller than the window lies in its middle, the mean colour around it. Windows are taken row by row, so that
+/// only rows that a window may still add to, and those of the next band, are held: memory grows with the image's width,
+/// not its height.
 final class SlidingView {
   private let image: RGBImage
   private let mirrored: Bool
@@ -58,7 +59,7 @@ final class SlidingView {
     held = [Float](repeating: 0, count: classes * capacity * width)
   }
 
-  /// A window's rows, and those of a band that is put out.
+  /// A window's rows, and those of a band.
   private static func capacity(height: Int, scale: Double, window: Configuration.Size) -> Int {
     min(height, window.height + Int(Double(Inference.bandHeight) * scale) + 4)
   }
@@ -87,7 +88,8 @@ final class SlidingView {
     return cover
   }
 
-  /// Adds windows until the logits that these rows of the image lie between are averages. Rows are asked for in their order.
+  /// Adds windows until the logits that these rows of the image lie between are averages. Rows are asked for in their
+  /// order.
   func advance(to rows: Range<Int>, _ forward: (Tensor) throws -> Tensor) throws {
     let last = imageRows.upper[rows.upperBound - 1]
     while complete <= last {
@@ -155,8 +157,8 @@ final class SlidingView {
     }
   }
 
-  /// Adds the logits at these rows of the image, classes × rows × the image's width, brought back to the image's size and
-  /// orientation.
+  /// Adds the logits at these rows of the image, classes × rows × the image's width, brought back to the image's size
+  /// and orientation.
   func add(_ rows: Range<Int>, to sum: inout [Float]) {
     let isSame = (height, width) == (image.height, image.width)
     let columns = (0..<image.width).map { x in

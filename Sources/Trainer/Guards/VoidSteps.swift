@@ -1,13 +1,14 @@
 import Method
 
-/// Counts steps without a labeled pixel: all that their labeled images, as they were cropped, show is ignored.
+/// Counts steps whose labeled crops have no pixel that L_s counts: each is ignored, or of a class of weight 0.
 ///
-/// Such a step learns nothing from labels; many of them are a sign of masks that show little, or of a small crop.
+/// Such a step learns nothing from labels; many of them are a sign of masks with few labeled pixels, or of a small
+/// crop.
 struct VoidSteps {
   private var count = 0
   private var steps = 0
 
-  /// - Returns: what to tell after this step; nil mostly.
+  /// - Returns: a warning after the first such step; else nil.
   mutating func warning(_ report: StepReport) -> String? {
     steps += 1
     guard report.supervisedPixels == 0 else { return nil }
@@ -19,7 +20,7 @@ struct VoidSteps {
       + "augment.crop, or data.balance, makes them rarer"
   }
 
-  /// What to tell at the end; nil where there were none.
+  /// A warning at the end of the run; nil where there was no such step.
   var summary: String? {
     count == 0 ? nil : "\(count) of \(steps) steps had no labeled pixel that counts"
   }

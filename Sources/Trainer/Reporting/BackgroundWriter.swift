@@ -2,8 +2,8 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Writes what a run can do without on a thread of its own, one piece after the other: a disk that is full or hangs does not hold
-/// training up, and errors are kept for a warning.
+/// Writes, on a thread of its own and one piece after the other, what a run can do without: training does not wait for
+/// a disk that is full or hangs, and errors are kept for a warning.
 package final class BackgroundWriter: Sendable {
   private struct State {
     var errors: [String] = []
@@ -14,16 +14,16 @@ package final class BackgroundWriter: Sendable {
 
   private let queue = DispatchQueue(label: "u2pl.report", qos: .utility)
   private let state = Mutex(State())
-  /// Pieces of one name that may wait: a disk that hangs must not fill the memory.
+  /// Pieces of one name that may wait; more are left out, so that a disk that hangs does not fill the memory.
   private static let mostWaiting = 64
 
   package init() {}
 
-  /// Has `body` run after what was given before.
+  /// Runs `body` after all earlier pieces.
   ///
   /// - Parameters:
   ///   - name: of this kind of work.
-  ///   - newest: whether it is left out where a piece of this kind already waits for its turn.
+  ///   - newest: whether to leave it out where a piece of this kind already waits for its turn.
   package func write(_ name: String, newest: Bool = false, _ body: @escaping @Sendable () throws -> Void) {
     let isTaken = state.withLock { state in
       let count = state.waiting[name, default: 0]
@@ -47,9 +47,9 @@ package final class BackgroundWriter: Sendable {
     }
   }
 
-  /// Waits until all has been written that was given, or for so many seconds.
+  /// Waits until all earlier pieces are written, at most for so many seconds.
   ///
-  /// - Returns: whether all has.
+  /// - Returns: whether all are.
   @discardableResult
   package func wait(seconds: Double) -> Bool {
     let done = DispatchSemaphore(value: 0)
@@ -67,7 +67,7 @@ package final class BackgroundWriter: Sendable {
     return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
   }
 
-  /// What could not be written since the last call.
+  /// The errors since the last call.
   package func drainErrors() -> [String] {
     state.withLock { state in
       defer { state.errors = [] }

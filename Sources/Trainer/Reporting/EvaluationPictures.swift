@@ -8,8 +8,8 @@ import Network
 import Report
 import Transforms
 
-/// Pictures of an evaluation: the validation images on which the evaluated network is wrong most, and some unlabeled ones. Each rank
-/// makes those of its own images, from the pass that evaluation has made of them where that was one.
+/// Pictures of an evaluation: the validation images on which the evaluated network is wrong most, and some unlabeled
+/// ones. Each rank makes those of its own images, from the logits of the evaluation where it made a single pass.
 struct EvaluationPictures {
   static let validationCount = 4
   static let unlabeledCount = 2
@@ -35,19 +35,24 @@ struct EvaluationPictures {
     let worst: WorstImages.Entry?
   }
 
-  /// Makes and writes them. Collective. What a rank cannot make is left out, and told to `warn`.
+  /// Makes and writes them. Collective. A picture that a rank cannot make is left out, and `warn` gets the reason.
   ///
   /// - Parameter worst: of this rank.
   /// - Returns: on rank 0 what `evaluation.json` says of them.
   func make(_ worst: WorstImages, warn: (String) -> Void) throws -> [EvaluationRecord.Picture] {
+    let folder = EvaluationRecord.picturesPath(directory)
+    do {
+      try FileSystem.createDirectory(folder)
+      if ranks.rank == 0 { try Self.removeTemporaries(in: folder) }
+    } catch { warn("\(error)") }
     let jobs = try jobs(worst)
-    do { try FileSystem.createDirectory(EvaluationRecord.picturesPath(directory)) } catch { warn("\(error)") }
+    let largest = try largest(of: worst)
     let kinds = Self.kinds
     var flags = [Int64](repeating: 0, count: jobs.count * kinds.count)
     for (number, job) in jobs.enumerated() {
       guard job.index % ranks.size == ranks.rank else { continue }
       do {
-        for kind in try write(job, worst.largest) { flags[number * kinds.count + kinds.firstIndex(of: kind)!] = 1 }
+        for kind in try write(job, largest) { flags[number * kinds.count + kinds.firstIndex(of: kind)!] = 1 }
       } catch {
         warn("a picture for the report is left out: \(error)")
       }
@@ -63,6 +68,14 @@ struct EvaluationPictures {
       return EvaluationRecord.Picture(
         list: job.list, name: set.identifier(job.index), errors: job.worst.map { Int($0.errors) },
         labeled: job.worst.map { Int($0.labeled) }, files: files)
+    }
+  }
+
+  /// Removes what a killed run has left half written. No rank writes a picture before rank 0 gets to ``jobs(_:)``.
+  private static func removeTemporaries(in folder: String) throws {
+    for name in try FileSystem.entries(of: folder) where FileSystem.isTemporary(name) {
+      let path = FileSystem.join(folder, name)
+      guard unlink(path) == 0 || errno == ENOENT else { throw FileError.system("cannot be removed", path) }
     }
   }
 
@@ -92,6 +105,14 @@ struct EvaluationPictures {
       }
     }
     return jobs
+  }
+
+  /// The size of the largest image that any rank has evaluated, the same on all ranks: some may have evaluated none.
+  private func largest(of worst: WorstImages) throws -> Configuration.Size {
+    let own = worst.largest, ownArea = Int64(own.height * own.width)
+    let area = try ranks.maximum([ownArea])[0]
+    let height = try ranks.maximum([ownArea == area ? Int64(own.height) : 0])[0]
+    return Configuration.Size(height: Int(height), width: Int(area / height))
   }
 
   // MARK: One image
@@ -133,7 +154,8 @@ struct EvaluationPictures {
     gammaOfClass.isEmpty ? gamma : Int(label) < gammaOfClass.count ? gammaOfClass[Int(label)] : nil
   }
 
-  /// An unlabeled image that is larger than those evaluated shows its middle: there may be no memory for a pass over all of it.
+  /// The image of a job. Of an unlabeled image that is larger than any evaluated one, the middle: there may be no
+  /// memory for a pass over all of it.
   private func example(
     _ set: any ImageSet, _ job: Job, _ largest: Configuration.Size
   ) throws -> (image: RGBImage, truth: [UInt8]?) {

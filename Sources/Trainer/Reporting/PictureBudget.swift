@@ -1,7 +1,7 @@
 import Foundation
 
-/// Keeps pictures to a small share of a run's time, on rank 0: they are made at the first evaluation that leaves room for them, and at
-/// the last.
+/// Keeps pictures to a small share of a run's time, on rank 0: they are made at each evaluation at which that share has
+/// room for them, and at the last one.
 package struct PictureBudget {
   /// Of the time since the run has started.
   package static let share = 0.002
@@ -14,7 +14,7 @@ package struct PictureBudget {
   package init(now: Double = ProcessInfo.processInfo.systemUptime) { start = now }
 
   /// - Parameters:
-  ///   - estimate: seconds that they would take, where none have been made yet.
+  ///   - estimate: seconds that they are expected to take; counts until the first have been made.
   ///   - isLast: whether no evaluation follows.
   package func allows(estimate: Double, isLast: Bool, now: Double = ProcessInfo.processInfo.systemUptime) -> Bool {
     isLast || spent + (lastCost ?? estimate) <= Self.share * (now - start)

@@ -6,8 +6,8 @@ import Method
 import Report
 import RunLogs
 
-/// What a run writes on rank 0 for people and for other programs while it goes on: report, status, TensorBoard's events. Nothing of
-/// it ends the run or is needed to resume it; what cannot be written is a warning.
+/// What a run writes on rank 0 for people and for other programs while it goes on: report, status, TensorBoard's
+/// events. No resume needs these files; one that cannot be written leads to a warning and does not end the run.
 final class RunOutputs {
   private let writer = BackgroundWriter()
   private let report: RunReport?
@@ -16,11 +16,12 @@ final class RunOutputs {
   private let configuration: Configuration
   private let warn: (String) -> Void
   private var isClosed = false
-  private var told: Set<String> = []
-  /// Seconds that a run waits for them in the end.
+  /// Errors that a warning was given of.
+  private var reported: Set<String> = []
+  /// Seconds that the end of a run waits for these files.
   private static let patience = 10.0
 
-  /// - Parameter warn: given what could not be written, on the caller's thread.
+  /// - Parameter warn: called with each error, on the caller's thread.
   init(
     _ configuration: Configuration, _ directory: RunDirectory, totalSteps: Int, firstStep: Int,
     warn: @escaping (String) -> Void
@@ -30,18 +31,20 @@ final class RunOutputs {
     report = configuration.report ? RunReport(directory, writer: writer) : nil
     status =
       configuration.logs.openmetrics
-      ? StatusExport(directory, totalSteps: totalSteps, restarts: Self.restarts(directory), writer: writer) : nil
+      ? StatusExport(
+        directory, totalSteps: totalSteps, firstStep: firstStep, restarts: Self.restarts(directory), writer: writer)
+      : nil
     board =
       configuration.logs.tensorboard
       ? TensorBoardExport(configuration, directory, firstStep: firstStep, writer: writer) : nil
     report?.update(nil)
   }
 
-  /// How often the log of rank 0 says that a process has begun, but for the first time.
+  /// How often the run was started again: the starts in the log of rank 0, less the first.
   private static func restarts(_ directory: RunDirectory) -> Int {
     var count = 0
     let mark = Array("\"event\":\"start\"".utf8)
-    var log = GrowingFile(path: directory.logsPath + "/rank-0000.jsonl")
+    var log = GrowingFile(path: FileSystem.join(directory.logsPath, "rank-0000.jsonl"))
     try? log.read(restart: {}) { line, _ in
       if line.prefix(96).split(separator: mark, maxSplits: 1).count > 1 { count += 1 }
     }
@@ -52,7 +55,7 @@ final class RunOutputs {
     let batch = configuration.batch
     status?.step(report, seconds: seconds, images: batch.labeled + (report.alpha == nil ? 0 : batch.unlabeled))
     board?.step(report, seconds: seconds)
-    tellErrors()
+    reportErrors()
   }
 
   /// - Parameter record: nil where the run has no report.
@@ -60,30 +63,30 @@ final class RunOutputs {
     status?.evaluated(meanIoU: evaluation.matrix.meanIntersectionOverUnion, best: evaluation.best)
     board?.evaluated(evaluation, record)
     if let record { report?.update(record) }
-    tellErrors()
+    reportErrors()
   }
 
-  /// Writes all for the last time; a second call does nothing.
+  /// Writes each file for the last time; a second call does nothing.
   func finish() {
     guard !isClosed else { return }
     isClosed = true
     status?.finish()
     board?.finish()
-    // One that waits for its turn may be of before the last lines.
+    // A report still in the queue may lack the last lines of the logs.
     writer.wait(seconds: Self.patience)
     report?.update(nil)
     if !writer.wait(seconds: Self.patience) {
-      warn("the report has not got to the disk in \(Int(Self.patience)) s; it is not waited for any longer")
+      warn("the report was not written within \(Int(Self.patience)) s; the run ends without waiting for it")
     }
-    tellErrors()
+    reportErrors()
   }
 
-  /// Seconds of processor time that all of it has taken beside training.
+  /// Seconds of processor time that writing has taken beside training.
   var seconds: Double { writer.seconds }
 
   /// Each once: a full disk stays full for a while.
-  private func tellErrors() {
-    for error in writer.drainErrors() where told.insert(error).inserted { warn(error) }
+  private func reportErrors() {
+    for error in writer.drainErrors() where reported.insert(error).inserted { warn(error) }
   }
 }
 

@@ -16,7 +16,7 @@ final class RunReport: @unchecked Sendable {
     reader = RunReader(directory.path, readsCheckpoints: false)
   }
 
-  /// Has the report written anew while training goes on.
+  /// Writes the report anew while training goes on.
   ///
   /// - Parameter record: of an evaluation that has just been made; nil leaves the last one as it is.
   func update(_ record: EvaluationRecord?) {
@@ -32,13 +32,16 @@ final class RunReport: @unchecked Sendable {
     }
   }
 
-  /// Pictures of earlier evaluations, and files that a kill has left half written.
+  /// Removes pictures that no evaluation shows any longer. The ranks may be making those of the next evaluation, whose
+  /// names have a later step.
   private func removePictures(but record: EvaluationRecord) throws {
     let folder = EvaluationRecord.picturesPath(directory.path)
     let kept = Set(record.pictures.flatMap { $0.files.map(\.name) })
-    for name in try FileSystem.entries(of: folder)
-    where !kept.contains(name) && (name.hasPrefix("step-") && name.hasSuffix(".png") || FileSystem.isTemporary(name)) {
-      unlink(FileSystem.join(folder, name))
+    for name in try FileSystem.entries(of: folder) where !kept.contains(name) {
+      guard let match = name.wholeMatch(of: /step-(\d+)-.*\.png/), let step = Int(match.1), step <= record.steps
+      else { continue }
+      let path = FileSystem.join(folder, name)
+      guard unlink(path) == 0 || errno == ENOENT else { throw FileError.system("cannot be removed", path) }
     }
   }
 }

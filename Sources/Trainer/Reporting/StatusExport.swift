@@ -15,11 +15,12 @@ final class StatusExport {
   /// Seconds between two writings.
   private static let interval = 10.0
 
-  init(_ directory: RunDirectory, totalSteps: Int, restarts: Int, writer: BackgroundWriter) {
+  /// - Parameter firstStep: the steps that the run has done already.
+  init(_ directory: RunDirectory, totalSteps: Int, firstStep: Int, restarts: Int, writer: BackgroundWriter) {
     self.directory = directory
     self.writer = writer
     status = RunStatus(run: URL(fileURLWithPath: directory.path).standardizedFileURL.lastPathComponent)
-    status.totalSteps = totalSteps
+    (status.step, status.totalSteps) = (firstStep, totalSteps)
     status.restarts = restarts
   }
 

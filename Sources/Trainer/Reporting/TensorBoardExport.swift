@@ -1,5 +1,6 @@
 import Checkpoint
 import Configuration
+import Files
 import Foundation
 import Method
 import Report
@@ -44,7 +45,7 @@ final class TensorBoardExport: @unchecked Sendable {
     }
   }
 
-  /// - Parameter record: with the pictures that are new; nil for none.
+  /// - Parameter record: its pictures are written if they are of this evaluation; nil for none.
   func evaluated(_ evaluation: FinishedEvaluation, _ record: EvaluationRecord?) {
     let matrix = evaluation.matrix
     var values: [EventLog.Value] = [
@@ -61,7 +62,8 @@ final class TensorBoardExport: @unchecked Sendable {
     writer.write("TensorBoard's pictures") { [self] in
       let pictures = record.pictures.enumerated().flatMap { number, picture in
         picture.files.compactMap { file -> EventLog.Value? in
-          guard let bytes = FileManager.default.contents(atPath: "\(folder)/\(file.name)") else { return nil }
+          guard let bytes = FileManager.default.contents(atPath: FileSystem.join(folder, file.name))
+          else { return nil }
           return .picture("\(picture.list)-\(number + 1)/\(file.kind)", png: bytes)
         }
       }

@@ -1,8 +1,8 @@
+import Checkpoint
 import Configuration
 import Dataset
 import Distributed
 import Foundation
-import HDF5
 import Liveness
 import Method
 import Report
@@ -11,8 +11,8 @@ extension TrainingRun {
   /// Shows an evaluation: pictures where there is time for them, the report, and what other programs read. Collective.
   ///
   /// - Parameters:
-  ///   - worst: the images of this rank that pictures may be made of; nil on all ranks for no report.
-  ///   - seconds: that the evaluation has taken.
+  ///   - worst: the images of this rank that pictures may be made of; nil on all ranks where there is no report.
+  ///   - seconds: how long the evaluation has taken.
   func show(_ evaluation: FinishedEvaluation, _ worst: WorstImages?, _ seconds: Double) throws {
     guard let worst else {
       outputs?.evaluated(evaluation, nil)
@@ -34,8 +34,8 @@ extension TrainingRun {
     update(evaluation, pictures, made)
   }
 
-  /// Logs what report and status have cost so far. The last line of the log is to say how the run has ended, and the last report is to
-  /// show it.
+  /// Logs what report and status have cost so far. Called before the last line of the log, which says how the run
+  /// ended, and before the last report, which shows that line.
   func logCostOfOutputs() {
     guard let outputs else { return }
     log.info(
@@ -44,7 +44,7 @@ extension TrainingRun {
         outputs.seconds, pictureBudget.spent))
   }
 
-  /// On rank 0.
+  /// Brings report, status and events up to date. On rank 0.
   private func update(
     _ evaluation: FinishedEvaluation, _ pictures: EvaluationPictures?, _ made: [EvaluationRecord.Picture]
   ) {
@@ -55,13 +55,7 @@ extension TrainingRun {
     record.totalSteps = trainer.schedule.totalSteps
     record.confusion = evaluation.matrix.counts.map { Int($0) }
     record.palette = Array(configuration.data.colors.prefix(evaluation.matrix.classes))
-    record.facts = attributes.sorted { $0.key < $1.key }.map { key, value in
-      switch value {
-      case .string(let text): (key, text)
-      case .int(let number): (key, "\(number)")
-      case .double(let number): (key, "\(number)")
-      }
-    }
+    record.facts = attributes.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value.text) }
     if let pictures {
       record.pictureSteps = trainer.step
       record.gamma = pictures.gamma

@@ -27,14 +27,14 @@ package final class WorstImages {
 
   let count: Int
   private(set) var entries: [Entry] = []
-  /// The size of the largest image that this rank has evaluated.
+  /// The size of the largest image that this rank has evaluated, of equal ones the tallest; 1 × 1 for none.
   private(set) var largest = Configuration.Size(height: 1, width: 1)
 
   /// - Parameter count: how many are kept.
   init(count: Int) { self.count = count }
 
   func offer(_ matrix: ConfusionMatrix, image: Int, size: RGBImage, logits: Tensor?) {
-    if size.height * size.width > largest.height * largest.width {
+    if (size.height * size.width, size.height) > (largest.height * largest.width, largest.height) {
       largest = Configuration.Size(height: size.height, width: size.width)
     }
     let labeled = matrix.counts.reduce(0, +)

@@ -5,7 +5,7 @@ import Method
 // What a configuration says that is allowed, but cannot work, or not as meant.
 
 extension Configuration {
-  /// Whether what pseudo-labels count by is to be measured on labeled images held out for a while.
+  /// Whether the weight of pseudo-labels is to be measured on labeled images that are held out for a while.
   package var usesEvidence: Bool { u2pl.enabled && (schedule.supervisedEpochs == nil || u2pl.weight == .evidence) }
 
   /// Fewer labeled images are too few to hold any out.
@@ -14,8 +14,8 @@ extension Configuration {
   /// Whether it is measured: only where the labeled images suffice.
   package func measuresEvidence(labeledCount: Int) -> Bool { usesEvidence && labeledCount >= Self.leastForFolds }
 
-  /// Batch norm of ASPP's pooled branch has one value an image and channel: with one image, mean and variance are of one number,
-  /// and what it puts out is the same whatever it sees.
+  /// Batch norm of ASPP's pooled branch has one value an image and channel: with one image, mean and variance are of
+  /// one number, and its output is the same for every input.
   ///
   /// - Throws: ``TrainingError`` where a step's global batch is one image.
   package func requireSeveralValues() throws {

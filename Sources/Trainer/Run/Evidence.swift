@@ -1,12 +1,14 @@
-/// How far pseudo-labels are to be trusted, by what the teacher knows of labeled images that were not trained on lately.
+/// How far pseudo-labels are to be trusted, by what the teacher knows of labeled images that were not trained on
+/// lately.
 ///
-/// At the end of each window of steps the teacher is measured on the fold that the window held out. The measures of the last F
-/// windows together cover every labeled image once: q is their mIoU, d their mean Dice. Pseudo-labels start when q has grown by
-/// less than 2 % over F windows, at the latest after 3/10 of the run. From then on L_u and L_c count by
+/// At the end of each window of steps the teacher is measured on the fold that the window held out. The measures of the
+/// last F windows together cover every labeled image once: q is their mIoU, d their mean Dice. Pseudo-labels start when
+/// q has grown by less than 2 % over F windows, at the latest after 3/10 of the run. From then on L_u and L_c count by
 ///
 ///     weight = ramp · min(1, 2 d) · max(0, 1 − 5 (best q − q) / best q)
 ///
-/// where the ramp rises from 1/F to 1 over F windows. A teacher that is right on half of the pixels (d ≥ 1/2) has its full say. A teacher that gets worse so loses its say: all of it at 4/5 of its best.
+/// where the ramp rises from 1/F to 1 over F windows. From a mean Dice of 1/2 on, the measure d no longer lowers the
+/// weight. A teacher whose q falls below its best lowers the weight, to 0 at 4/5 of the best.
 package struct Evidence: Equatable {
   /// What a measurement has led to.
   package enum Event: Equatable { case none, started }

@@ -15,7 +15,7 @@ extension ProcessFacts {
     facts.blas = BLAS.core
     facts.openBLAS = [BLAS.version, BLAS.core].compactMap(\.self).joined(separator: " ")
     facts.oneDNN = "\(ConvolutionLibrary.version) (\(ConvolutionLibrary.instructionSet))"
-    facts.mpi = MPIEnvironment.library ?? "none"
+    facts.mpi = MPIEnvironment.implementation ?? "none"
     facts.binding = cores(ThreadPool.affinity ?? [])
     return facts
   }

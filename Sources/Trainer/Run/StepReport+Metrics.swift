@@ -5,10 +5,10 @@ extension StepReport {
   /// The step's line of `metrics.jsonl`.
   ///
   /// `reliable` counts pixels of the global batch; `unsupervised` is λ_u L_u, `contrastive` L_c before λ_c; `gamma` in
-  /// nats, and `gamma_of_class` where thresholds are by class; `weight` where evidence decides what pseudo-labels count by;
-  /// `labeled_pixels` is 0 in a step in which L_s counts no pixel, and else not there; `gradient_norm`, before clipping, is
-  /// there where `optimizer.clip_norm` is set; `anchors`, `negatives_labeled`, `negatives_unlabeled` and `bank` have one
-  /// number a class. What a supervised step lacks is null or empty.
+  /// nats, and `gamma_of_class` where thresholds are by class; `weight` where evidence decides what pseudo-labels count
+  /// by; `labeled_pixels` is 0 in a step in which L_s counts no pixel, and else not there; `gradient_norm`, before
+  /// clipping, is there where `optimizer.clip_norm` is set; `anchors`, `negatives_labeled`, `negatives_unlabeled` and
+  /// `bank` have one number a class. What a supervised step lacks is null or empty.
   ///
   /// - Parameter seconds: of the step, on rank 0.
   public func metrics(seconds: Double) -> JSONLine {

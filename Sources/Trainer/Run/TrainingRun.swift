@@ -285,7 +285,7 @@ public final class TrainingRun {
   /// Puts what ends the run into the log too.
   private func withLastWords(_ body: () throws -> Void) throws {
     do { try body() } catch let stopped as RunStopped { throw stopped } catch {
-      // What is good is not cut short; the report waits for it too.
+      // A checkpoint that is being written is finished first; the report shows it.
       Activity.begin("waiting for the checkpoint", patience: TrainingRun.longPatience)
       let error = try (error as? NonFiniteNumber).map { TrainingError(description: try report($0)) } ?? error
       records?.finishAfterFailure()

@@ -10,10 +10,10 @@ extension DataCommand {
     static let configuration = CommandConfiguration(
       abstract: "Makes lists of labeled and unlabeled images from one list.",
       discussion: """
-        For each number N of labeled images DIR/N/labeled.txt and DIR/N/unlabeled.txt, lines as they stand in the list. \
-        The smaller of two splits is part of the larger; fractions are rounded up, as in the published splits. The same \
-        seed gives the same lists. --take says which images are labeled in any case, such as those that u2pl suggest has \
-        named and somebody has labeled since. For example:
+        For each number N of labeled images writes DIR/N/labeled.txt and DIR/N/unlabeled.txt, lines as in the list. \
+        The smaller of two splits is part of the larger; fractions are rounded up, as in the published splits. The \
+        same seed gives the same lists. --take names images that are labeled in any case, such as those that u2pl \
+        suggest has suggested and somebody has labeled since. For example:
 
           u2pl data split splits/train.txt -o splits --labeled 1/16,1/8,1/4,1/2
           u2pl data split train.txt -o splits --labeled 92 --balanced configs/mine.yaml
@@ -22,9 +22,8 @@ extension DataCommand {
 
     @Argument(
       help: ArgumentHelp(
-        "The list, or several that make one: text files with an image a line, or folders of images. With --balanced relative "
-          + "to data.root.",
-        valueName: "list"))
+        "The list, or several that are joined: text files with an image a line, or folders of images. With --balanced, "
+          + "paths are relative to data.root.", valueName: "list"))
     var lists: [String]
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to; made if it does not exist.", valueName: "dir"))
@@ -38,8 +37,8 @@ extension DataCommand {
 
     @Option(
       help: ArgumentHelp(
-        "A list of images that are labeled in any case, lines as in the list; may be repeated. --labeled counts them, and "
-          + "draws the others.", valueName: "list"))
+        "A list of images that are labeled in any case, lines as in the list; may be repeated. They count among those "
+          + "of --labeled; the others are drawn.", valueName: "list"))
     var take: [String] = []
 
     @Option(
@@ -64,7 +63,6 @@ extension DataCommand {
       guard labeled != nil || !take.isEmpty else {
         throw ValidationError("--labeled says how many images are labeled, or --take which")
       }
-      guard !lists.isEmpty else { throw ValidationError("a list of images is missing") }
       guard balanced != nil || overrides.isEmpty else {
         throw ValidationError("--set changes the configuration of --balanced, which is not given")
       }

@@ -12,12 +12,12 @@ struct Review: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Finds labeled images whose masks are probably wrong, worst first.",
     discussion: """
-      Looks the labeled list over (another: --set data.labeled=LIST) for masks that the network contradicts with \
-      confidence: areas of a wrong class, classes that stand for each other, masks that lie beside their image. \
-      docs/labeling.md says how images are ranked. Pixels of 255 are left out.
+      Searches the labeled list (another: --set data.labeled=LIST) for masks that the network contradicts with \
+      confidence: areas of a wrong class, classes that are swapped, masks that are shifted against their image. \
+      docs/labeling.md says how images are ranked. Pixels that training ignores are left out.
 
         DIR/review.csv           every image, worst first: what is wrong, where; review.json has the same
-        DIR/overlays/NAME.png    the first -n: where mask and network differ, in the colour of the network's class
+        DIR/overlays/NAME.png    of the first -n images: the network's class in its colour where the mask has another
 
       Under mpirun the images are shared out, and results are the same. An image that cannot be read is named and left \
       out; the exit code is then 3. For example:
@@ -49,6 +49,7 @@ struct Review: ParsableCommand {
         try set.requireComplete()
         return set
       }
+      try applied.requireSame((0..<set.count).map { set.line($0) }, ranks)
       let reviewer = LabelReviewer(applied.predictor, applied.configuration, admit: applied.admit)
       var bar = ranks.rank == 0 ? ProgressBar(total: 2 * set.count, label: "review") : nil
       let (review, failures) = try reviewer.review(set, ranks: ranks) { error in
@@ -111,6 +112,6 @@ struct Review: ParsableCommand {
     RankedProcess.say(
       "\(suspicious) of \(findings.count) masks are contradicted in places"
         + (shown.count < suspicious ? ", of which the first \(shown.count) are shown" : "")
-        + (output.map { "  \($0)" } ?? "; -o DIR writes all of it, with pictures"))
+        + (output.map { "  \($0)" } ?? "; -o DIR writes the whole table, and pictures"))
   }
 }

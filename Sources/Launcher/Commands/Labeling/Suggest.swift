@@ -13,15 +13,15 @@ struct Suggest: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Says which unlabeled images to label next, and why, with masks to correct.",
     discussion: """
-      Images are chosen one by one: for classes that the network finds badly, for being unlike all that is labeled or \
-      chosen before, and for unreliable pixels, those whose entropy is above γ_t. Near-duplicates are left out, and so \
-      are images that are labeled or for validation already. IMAGES are files, folders, or lists (.txt); without any, \
+      Images are chosen one by one: for classes that the network segments badly, for being unlike all images labeled \
+      or chosen before, and for unreliable pixels, those whose entropy is above γ_t. Near-duplicates are left out, and \
+      so are images of the labeled and the validation list. IMAGES are files, folders, or lists (.txt); without any, \
       the unlabeled list of the checkpoint's configuration.
 
         DIR/suggested.txt      the images, a line each; u2pl data split --take reads it
         DIR/suggestions.csv    their scores and reasons; suggestions.json has the same
-        DIR/masks/NAME.png     a mask to correct: unreliable pixels are 255, which training ignores
-        DIR/overlays/NAME.png  the mask's colours over the image, unreliable pixels in stripes
+        DIR/masks/NAME.png     a mask to correct: unreliable pixels have the value that is ignored, such as 255
+        DIR/overlays/NAME.png  the mask's colours over the image; unreliable pixels are striped
 
       Under mpirun the images are shared out, and results are the same. An image that cannot be read is named and left \
       out; the exit code is then 3. docs/labeling.md has the whole loop. For example:
@@ -44,8 +44,8 @@ struct Suggest: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The share of all candidates' pixels that counts as unreliable, 0 to 1; else those above the last γ_t of the run, or, "
-        + "where it has had none, the share u2pl.alpha0.", valueName: "share"))
+      "The share of the candidates' pixels that counts as unreliable, from 0 to below 1. Without it, the pixels whose "
+        + "entropy is above the run's last γ_t; if the run has had none, the share u2pl.alpha0.", valueName: "share"))
   var unreliable: Double?
 
   func validate() throws {
@@ -60,14 +60,7 @@ struct Suggest: ParsableCommand {
       try ranks.together { if ranks.rank == 0 { try OwnFolder.requireFree(output) } }
       let applied = try AppliedNetwork(options, ranks: ranks)
       let data = applied.configuration.data
-      let candidates = try ranks.together { try Candidates(images, data, output: output) }
-      try ranks.together {
-        guard !candidates.images.isEmpty else {
-          throw ConfigurationFailure(
-            description: "there is no image to choose from"
-              + (candidates.notes.isEmpty ? "" : ": \(candidates.notes.joined(separator: ", "))"))
-        }
-      }
+      let candidates = try openCandidates(applied, ranks)
       let (labeled, labeledFailures) = try labeledSummaries(applied, ranks)
       let survey = try applied.survey(candidates.images.count, "suggest", ranks) { index in
         let image = try applied.read(candidates.images[index])
@@ -77,22 +70,17 @@ struct Suggest: ParsableCommand {
         guard !survey.images.isEmpty else { throw ConfigurationFailure(description: "none of the images can be read") }
       }
       let state = try ranks.together { try CheckpointState(options.checkpoint, data) }
-      let level = level(survey.images.map(\.summary), applied.configuration, state)
+      let summaries = survey.images.map(\.summary)
+      let level = level(summaries, applied.configuration, state)
       let selection = Selection(
-        survey.images.map(\.summary), labeled: labeled,
-        need: ClassNeed(state.matrix, survey.images.map(\.summary), classes: data.classes), gamma: level.gamma)
+        summaries, labeled: labeled, need: ClassNeed(state.matrix, summaries, classes: data.classes),
+        gamma: level.gamma)
       let outcome = selection.choose(number)
       let chosen = outcome.choices.map { candidates.images[survey.images[$0.image].index] }
       let names = OwnFolder.names(for: chosen.map(\.line), at: chosen.map(\.path))
       let files = try ranks.together { try SuggestionFiles(output, gamma: level.gamma, data) }
-      try ranks.together { if ranks.rank == 0 { try files.prepare(names) } }
-      try ranks.together {
-        for place in stride(from: ranks.rank, to: chosen.count, by: ranks.size) {
-          let image = try applied.read(chosen[place])
-          try files.write(names[place], image, applied.predictor.predict(image, representation: false))
-        }
-      }
-      let usual = survey.images.reduce(0) { $0 + $1.summary.share(above: level.gamma) } / Double(survey.images.count)
+      try writePictures(files, chosen, names, applied, ranks)
+      let usual = summaries.reduce(0) { $0 + $1.share(above: level.gamma) } / Double(summaries.count)
       let suggestions = outcome.choices.enumerated().map { place, choice in
         Suggestion(
           line: chosen[place].line, path: chosen[place].path, name: names[place], choice: choice,
@@ -106,17 +94,16 @@ struct Suggest: ParsableCommand {
         facts.add("step", state.step)
         facts.add("gamma", level.gamma)
         facts.add("gamma_source", level.source)
-        facts.add("candidates", survey.images.count)
+        facts.add("candidates", summaries.count)
         facts.add("labeled", labeled.count)
         facts.add("near_duplicates", outcome.duplicates.count)
         facts.add("unreadable", survey.failures)
         try files.writeTables(suggestions, facts, classNames: (0..<data.classes).map(data.name))
-        show(suggestions, candidates, outcome, survey.images.count, level)
+        show(suggestions, candidates, outcome, summaries.count, level)
         if usual < Self.littleDoubt, unreliable == nil {
           RankedProcess.say(
-            String(
-              format: "note: γ leaves %.1f %% of the pixels undecided in the masks, as α_t was small; ", 100 * usual)
-              + "--unreliable 0.2 leaves more")
+            String(format: "note: only %.1f %% of the pixels are undecided in the masks, because ", 100 * usual)
+              + "γ is high; --unreliable 0.2 leaves more undecided")
         }
       }
       let failures = survey.failures + labeledFailures
@@ -127,21 +114,53 @@ struct Suggest: ParsableCommand {
     }
   }
 
-  /// A share of unreliable pixels that helps nobody to correct a mask.
+  /// The images to choose from, at least one, and the same on all ranks. Collective.
+  private func openCandidates(_ applied: AppliedNetwork, _ ranks: Communicator) throws -> Candidates {
+    let candidates = try ranks.together { try Candidates(images, applied.configuration.data, output: output) }
+    try applied.requireSame(candidates.images.map(\.path), ranks)
+    try ranks.together {
+      guard !candidates.images.isEmpty else {
+        throw ConfigurationFailure(
+          description: "there is no image to choose from"
+            + (candidates.notes.isEmpty ? "" : ": \(candidates.notes.joined(separator: ", "))"))
+      }
+    }
+    return candidates
+  }
+
+  /// Writes the mask and the overlay of each chosen image; rank r those of images r, r + size, … Collective.
+  private func writePictures(
+    _ files: SuggestionFiles, _ chosen: [Candidates.Candidate], _ names: [String], _ applied: AppliedNetwork,
+    _ ranks: Communicator
+  ) throws {
+    try ranks.together { if ranks.rank == 0 { try files.prepare(names) } }
+    try ranks.together {
+      for place in stride(from: ranks.rank, to: chosen.count, by: ranks.size) {
+        // Flaws of the image have been told when it was surveyed.
+        let (image, _) = try chosen[place].read()
+        try applied.admit(image, chosen[place].path)
+        try files.write(names[place], image, applied.predictor.predict(image, representation: false))
+      }
+    }
+  }
+
+  /// Masks with a lower share of undecided pixels hardly show where they need to be corrected.
   private static let littleDoubt = 0.02
 
-  /// Of the labeled list, which suggestions are to add to; none where it cannot be opened here.
+  /// Summaries of the labeled images, which the suggestions are to add to, and how many could not be read; none if the
+  /// list cannot be opened on every rank. Collective.
   private func labeledSummaries(_ applied: AppliedNetwork, _ ranks: Communicator) throws -> ([ImageSummary], Int) {
     var problem: String?
     var set: (any ImageSet)?
     do { set = try DataSource(applied.configuration.data).open(.labeled) } catch { problem = "\(error)" }
-    // A rank that cannot see the list does without, and so do all.
-    let isThere = try ranks.minimum([set == nil ? 0 : 1])[0] == 1
-    guard isThere, let set else {
+    // Unless all ranks open the same list, all do without it.
+    let count = [Int64(set?.count ?? -1)]
+    let isSame = try ranks.minimum(count) == ranks.maximum(count)
+    guard isSame, let set else {
       if ranks.rank == 0 {
         RankedProcess.show(
-          "note: the labeled images are not looked at\(problem.map { ": \($0)" } ?? ""); --set data.root=PATH says where the "
-            + "data set is", isError: true)
+          "note: the labeled images are not taken into account\(problem.map { ": \($0)" } ?? ""); --set data.root=PATH "
+            + "says where the data set is", isError: true)
       }
       return ([], 0)
     }

@@ -9,24 +9,26 @@ struct Launch: ParsableCommand {
     abstract: "Runs train on many ranks, and goes on when a rank, a host or mpirun fails.",
     usage: "u2pl launch [-n <ranks>] [--hostfile <file>] [<options>] -- train --config <file> …",
     discussion: """
-      Builds the mpirun line, prints it, and supervises it. When a rank or a host dies, the run goes on from its newest good \
-      checkpoint on the hosts that still answer, with as many ranks as before if there is room for them, else with the \
-      largest power of two that fits and divides the batch: the same bits either way. What is lost is the steps since the \
-      checkpoint. docs/failures.md shows what it says and what to do.
+      Builds the mpirun line, prints it, and supervises it. When a rank or a host dies, the run goes on from its \
+      newest good checkpoint on the hosts that still answer, with as many ranks as before if there is room for them, \
+      else with the largest power of two that fits and divides the batch: the same bits either way. What is lost is \
+      the steps since the checkpoint. docs/failures.md shows what it says and what to do.
 
-      Hosts are those of --hostfile, in Open MPI's format; inside a Slurm job those of the job; those of Open MPI's default \
-      hostfile; or this machine. Other hosts are reached as mpirun reaches them: by ssh without a password, or by what \
-      OMPI_MCA_plm_rsh_agent says. Without compute.threads in the configuration each rank gets cores / ranks threads of the \
-      fullest host, for the whole run. Ranks are spread over the hosts evenly and bound to their cores.
+      Hosts are those of --hostfile, in Open MPI's format; inside a Slurm job those of the job; those of Open MPI's \
+      default hostfile; or this machine. Other hosts are reached as mpirun reaches them: by ssh without a password, or \
+      by what OMPI_MCA_plm_rsh_agent says. Without compute.threads in the configuration each rank gets cores / ranks \
+      threads of the fullest host, for the whole run. Ranks are spread over the hosts evenly and bound to their cores.
 
-      --seeds 0,1,2 makes a run for each seed, one after the other; the same command with --resume latest at its end goes on \
-      where it was interrupted. u2pl report and u2pl compare set such runs against others.
+      --seeds 0,1,2 makes a run for each seed, one after the other; the same command with --resume latest at its end \
+      goes on where it was interrupted. u2pl compare compares such runs with others, and u2pl report shows them in one \
+      page.
 
-      SIGTERM, SIGINT, SIGHUP and SIGUSR1 end the run after its current step and a checkpoint, with exit code 75; a second \
-      SIGINT ends it at once, with 130. Each attempt is kept in logs/launch.log and logs/launch.jsonl of the run directory.
+      SIGTERM, SIGINT, SIGHUP and SIGUSR1 end the run after its current step and a checkpoint, with exit code 75; a \
+      second SIGINT ends it at once, with 130. Each attempt is kept in logs/launch.log and logs/launch.jsonl of the \
+      run directory.
 
-      Exit codes: 0 the run is finished; 1 given up, with what happened to each attempt; 2 bad input and 64 bad usage, which \
-      are not tried again; 75 stopped by a signal after a checkpoint, to be resumed; 130 interrupted twice.
+      Exit codes: 0 the run is finished; 1 given up, with what happened to each attempt; 2 bad input and 64 bad usage, \
+      which are not tried again; 75 stopped by a signal after a checkpoint, to be resumed; 130 interrupted twice.
       """)
 
   @Option(
@@ -126,7 +128,7 @@ struct Launch: ParsableCommand {
       throw ValidationError("--seeds gives each run its seed; leave out --set run.seed")
     }
     if let resume = training.resume, resume != "latest" {
-      throw ValidationError("--seeds goes on with all runs by --resume latest; \(resume) is of one")
+      throw ValidationError("--seeds resumes all runs, which takes --resume latest; \(resume) belongs to one run")
     }
   }
 
@@ -158,7 +160,8 @@ struct Launch: ParsableCommand {
     let configuration = try Configuration.load(path: training.options.config, overrides: training.options.overrides)
     let stem = URL(fileURLWithPath: training.options.config).deletingPathExtension().lastPathComponent
     return SeedRuns(
-      seeds: seeds, base: training.runPath ?? configuration.run.directory ?? "runs/\(stem)", arguments: command)
+      seeds: seeds, base: training.runPath ?? configuration.run.directory ?? "runs/\(stem)", arguments: command,
+      isDryRun: dryRun)
   }
 
   /// Supervises a run to its end.

@@ -25,12 +25,14 @@ struct SeedRuns {
   let seeds: [UInt64]
   /// The directory of a run, up to its seed.
   let base: String
-  /// From `train` on, as given.
+  /// The command line from `train` on, as given.
   let arguments: [String]
+  /// Whether lines are shown and nothing is started.
+  let isDryRun: Bool
 
   func directory(_ seed: UInt64) -> String { "\(base)-seed-\(seed)" }
 
-  /// The same for one seed: what stands last counts.
+  /// The arguments for one seed: of an option given twice, the last counts.
   func arguments(_ seed: UInt64) -> [String] { arguments + ["--run", directory(seed), "--set", "run.seed=\(seed)"] }
 
   /// Makes the runs that are missing, up to the first that does not come to its end.
@@ -48,15 +50,17 @@ struct SeedRuns {
         let left = seeds.count - number - 1
         say(
           "launch: seed \(seed) \(code == 0 ? "is finished" : "has ended with exit code \(code)"), "
-            + "\(left) more \(left == 1 ? "is" : "are") left: the same command with --resume latest at its end goes on with all"
-        )
+            + "\(left) more \(left == 1 ? "is" : "are") left: the same command with --resume latest at its end goes on "
+            + "with all")
         return code == 0 ? 75 : code
       }
     }
-    let runs = seeds.map(directory).joined(separator: " ")
-    say(
-      "launch: all \(seeds.count) seeds are finished; u2pl report \(runs) -o \(base)-seeds.html shows them over each other"
-    )
+    if !isDryRun {
+      let runs = seeds.map(directory).joined(separator: " ")
+      say(
+        "launch: all \(seeds.count) seeds are finished; u2pl report \(runs) -o \(base)-seeds.html shows them together"
+      )
+    }
     return 0
   }
 }

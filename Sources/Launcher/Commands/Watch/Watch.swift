@@ -7,15 +7,15 @@ struct Watch: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Shows a run as it goes: progress, curves, what each rank waits for, warnings.",
     discussion: """
-      Reads the files of the run's directory alone, so that it can be started and ended at any time, on any host that \
-      sees them, also for a run that is over. On a terminal the view is redrawn and fits its size; anywhere else, and \
-      with --plain, what is new is told in lines. It ends when the run does; Ctrl-C ends it before.
+      Reads only the files of the run's directory, so that it can be started and ended at any time, on any host that \
+      sees them, also for a run that is over. On a terminal it redraws a view that fits the terminal's size; anywhere \
+      else, and with --plain, it prints what is new, line by line. It ends when the run does; Ctrl-C ends it before.
       """)
 
   @Argument(help: ArgumentHelp("The run's directory, such as runs/NAME.", valueName: "run"))
   var path: String
 
-  @Flag(help: "Lines also on a terminal.")
+  @Flag(help: "Prints lines on a terminal, too.")
   var plain = false
 
   @Flag(help: "Shows the run as it is now, and ends.")
@@ -53,7 +53,7 @@ struct Watch: ParsableCommand {
     if let signal = terminal.signal { Foundation.exit(128 + signal) }
   }
 
-  /// Tells what is new, in lines, until the run is over.
+  /// Prints what is new, line by line, until the run is over.
   private func tell(_ run: RunWatch) {
     var warnings = 0, evaluations = 0, lastTold = -Double.infinity
     var lastLine = ""
@@ -90,8 +90,8 @@ struct Watch: ParsableCommand {
     case .stopped(let why), .failed(let why): RankedProcess.say(why)
     case .gone:
       RankedProcess.say(
-        "no process is at this run, and it has left no last words: it was killed, or has not begun; u2pl train --resume latest "
-          + "goes on from its last checkpoint")
+        "no process works on this run, and its log does not say how it ended: it was killed, or has not begun; u2pl "
+          + "train --resume latest goes on from its last checkpoint")
     case .running, .finished: break
     }
   }

@@ -13,14 +13,14 @@ final class WatchTerminal {
     isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] ?? "dumb" != "dumb"
   }
 
-  /// Whether it shows ASCII alone.
+  /// Whether it shows only ASCII.
   private static let isPlain: Bool = {
     let environment = ProcessInfo.processInfo.environment
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
     return !locale.lowercased().replacing("-", with: "").contains("utf8")
   }()
 
-  /// The signal that has asked for the end.
+  /// The signal that has asked for the end, if one has.
   var signal: Int32? {
     let number = Self.received.load(ordering: .relaxed)
     return number > 0 ? number : nil
