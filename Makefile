@@ -16,7 +16,7 @@
 # All of them install the Debian packages below first if any is missing (needs root).
 
 PACKAGES = libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev hdf5-tools libdnnl-dev \
-  libjpeg62-turbo-dev libpng-dev pkg-config
+  libjpeg62-turbo-dev libpng-dev libtiff-dev libniftiio-dev libnifti2-dev libznz-dev zlib1g-dev pkg-config
 TEST_PACKAGES = python3-h5py python3-prometheus-client python3-venv iproute2
 
 # Containers run as root, which Open MPI asks to be told twice.

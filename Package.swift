@@ -31,6 +31,10 @@ let package = Package(
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CImageIO", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+    .target(
+      name: "CNIfTI", cSettings: [.unsafeFlags(["-I/usr/include/nifti"])],
+      linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("z")]),
+    .target(name: "CTIFF", linkerSettings: [.linkedLibrary("tiff")]),
     .target(name: "CParallel", linkerSettings: [.linkedLibrary("gomp")]),
     .target(name: "CSpawn"),
 
@@ -42,6 +46,7 @@ let package = Package(
     .target(name: "Distributed", dependencies: ["CMPI", "Compute"], swiftSettings: numeric),
     .target(name: "Network", dependencies: ["COneDNN", "Compute"], swiftSettings: numeric),
     .target(name: "Transforms", dependencies: ["Compute"], swiftSettings: numeric),
+    .target(name: "Volumes", dependencies: ["CNIfTI", "CTIFF", "Files", "HDF5", "Transforms"]),
     .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms"]),
     .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
     .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
@@ -97,6 +102,9 @@ let package = Package(
       name: "NetworkTests", dependencies: ["Compute", "Network", "TestSupport"],
       resources: [.copy("Expected")]),
     .testTarget(name: "TransformsTests", dependencies: ["Compute", "Transforms"]),
+    .testTarget(
+      name: "VolumesTests", dependencies: ["Files", "Transforms", "Volumes", "TestSupport"],
+      resources: [.copy("Files")]),
     .testTarget(
       name: "DatasetTests", dependencies: ["Compute", "Dataset", "HDF5", "Transforms", "TestSupport"]),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "HDF5", "Weights", "TestSupport"]),

@@ -163,7 +163,7 @@ extension DatasetHandle {
   }
 
   /// The number of elements, once the bytes stored for them are known to be there.
-  func plausibleCount(of shape: [Int], fileSize: Int, _ place: Place) throws -> Int {
+  package func plausibleCount(of shape: [Int], fileSize: Int, _ place: Place) throws -> Int {
     let type = TypeHandle(id: try HDF5.check(H5Dget_type(id), "H5Dget_type", place))
     guard let count = elementCount(shape), let elementSize = Int(exactly: H5Tget_size(type.id)),
       let bytes = elementCount([count, elementSize])
