@@ -12,7 +12,7 @@ struct Launch: ParsableCommand {
       Builds the mpirun line, prints it, and supervises it. When a rank or a host dies, the run goes on from its \
       newest good checkpoint on the hosts that still answer, with as many ranks as before if there is room for them, \
       else with the largest power of two that fits and divides the batch: the same bits either way. What is lost is \
-      the steps since the checkpoint. docs/failures.md shows what it says and what to do.
+      the steps since the checkpoint. docs/operations.md shows what it prints and what to do.
 
       Hosts are those of --hostfile, in Open MPI's format; inside a Slurm job those of the job; those of Open MPI's \
       default hostfile; or this machine. Other hosts are reached as mpirun reaches them: by ssh without a password, or \
