@@ -106,6 +106,29 @@ final class EvaluateTests: CommandTestCase {
     _ = try evaluate("run/checkpoints/latest", ["--set", "data.classes=[a, b, c, d]"])
   }
 
+  /// A table of cases, the same on any number of ranks; images of one group are a volume.
+  func testCasesAndDistances() throws {
+    try train("run", ["data.validation=7"])
+    var tables: [String] = []
+    for ranks in [nil, 2] {
+      let table = "cases-\(ranks ?? 1).csv"
+      let output = try evaluate("run/checkpoints/latest", ["--hausdorff", "--cases", table], ranks: ranks)
+      XCTAssertTrue(output.contains(/HD95 .* ± .* pixels/), output)
+      tables.append(try String(contentsOfFile: path(table), encoding: .utf8))
+    }
+    XCTAssertEqual(tables[0], tables[1])
+    let lines = tables[0].split(separator: "\n")
+    XCTAssertEqual(lines.first, "case,class,iou,dice,hd95")
+    XCTAssertEqual(lines.count, 1 + 7 * 4)
+    let volume = try evaluate(
+      "run/checkpoints/latest", ["--hausdorff", "--cases", "volume.csv", "--group", "^."], ranks: 2)
+    XCTAssertTrue(volume.contains("(1 groups)"), volume)
+    XCTAssertEqual(try String(contentsOfFile: path("volume.csv"), encoding: .utf8).split(separator: "\n").count, 1 + 4)
+    try write("taken.csv", "a,b\n")
+    try assertRefused(
+      ["evaluate", "--checkpoint", "run/checkpoints/latest", "--cases", "taken.csv"], saying: "holds no table of cases")
+  }
+
   func testARunWithoutValidation() throws {
     try train("run", ["data.validation=null"])
     try assertRefused(

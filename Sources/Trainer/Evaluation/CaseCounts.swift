@@ -31,33 +31,34 @@ public struct CaseCounts: Sendable {
   ///
   /// - Parameter names: of each image's case.
   public func means(of names: [String]) -> CaseMeans {
-    var caseOf: [String: Int] = [:]
-    var sums: [[Int64]] = []
-    for (image, name) in names.enumerated() {
-      let number = caseOf[name] ?? sums.count
-      if number == sums.count {
-        caseOf[name] = number
-        sums.append([Int64](repeating: 0, count: classes * 3))
-      }
-      for i in 0..<classes * 3 { sums[number][i] += table[image * classes * 3 + i] }
+    let cases = CaseDistances.cases(names)
+    let sums = cases.map { entry in
+      (0..<classes * 3).map { i in entry.images.reduce(0) { $0 + table[$1 * classes * 3 + i] } }
     }
-    return CaseMeans(sums, classes: classes)
+    return CaseMeans(sums, names: cases.map(\.name), classes: classes)
   }
 }
 
 /// IoU and Dice as means over cases. A class counts in the cases in which it is present or predicted; a case is the mean over its
 /// classes.
 public struct CaseMeans: Sendable {
-  public let cases: Int
+  public var cases: Int { names.count }
+  /// Of the cases, in the order in which they come first in the list.
+  public let names: [String]
+  /// Of each case and class, nil where the case does not have the class.
+  public let caseIntersectionOverUnion: [[Double?]]
+  public let caseDice: [[Double?]]
   /// Of each class, nil where no case has it.
   public let intersectionOverUnion: [Double?]
   public let dice: [Double?]
+  /// Standard deviations over cases of each class's Dice; nil where no case has it.
+  public let diceDeviation: [Double?]
   /// Means over cases of the case's mean, and their standard deviations.
   public let meanIntersectionOverUnion: (mean: Double, deviation: Double)
   public let meanDice: (mean: Double, deviation: Double)
 
   /// - Parameter counts: of each case, classes × (hits, true, predicted).
-  init(_ counts: [[Int64]], classes: Int) {
+  init(_ counts: [[Int64]], names: [String], classes: Int) {
     func scores(_ score: (_ hits: Double, _ sum: Double) -> Double) -> [[Double?]] {
       counts.map { counts in
         (0..<classes).map { c in
@@ -72,16 +73,21 @@ public struct CaseMeans: Sendable {
     func ofClasses(_ scores: [[Double?]]) -> [Double?] {
       (0..<classes).map { c in mean(scores.compactMap { $0[c] }) }
     }
+    func deviation(_ values: [Double]) -> Double? {
+      guard let center = mean(values) else { return nil }
+      let squares = values.reduce(0) { $0 + ($1 - center) * ($1 - center) }
+      return values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : 0
+    }
     func ofCases(_ scores: [[Double?]]) -> (Double, Double) {
       let values = scores.compactMap { mean($0.compactMap { $0 }) }
-      guard let center = mean(values), values.count > 1 else { return (mean(values) ?? 0, 0) }
-      let squares = values.reduce(0) { $0 + ($1 - center) * ($1 - center) }
-      return (center, (squares / Double(values.count - 1)).squareRoot())
+      return (mean(values) ?? 0, deviation(values) ?? 0)
     }
-    cases = counts.count
+    self.names = names
     let iou = scores { $0 / ($1 - $0) }
     let dice = scores { 2 * $0 / $1 }
     (intersectionOverUnion, self.dice) = (ofClasses(iou), ofClasses(dice))
+    (caseIntersectionOverUnion, caseDice) = (iou, dice)
+    diceDeviation = (0..<classes).map { c in deviation(dice.compactMap { $0[c] }) }
     (meanIntersectionOverUnion, meanDice) = (ofCases(iou), ofCases(dice))
   }
 }

@@ -82,7 +82,7 @@ public struct ConfusionFile: Sendable {
   }
 
   /// As RFC 4180 has it.
-  private static func field(_ text: String) -> String {
+  static func field(_ text: String) -> String {
     guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
     return "\"" + text.replacing("\"", with: "\"\"") + "\""
   }

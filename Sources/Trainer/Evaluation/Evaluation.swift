@@ -37,11 +37,12 @@ public struct Evaluator {
   /// Collective; rank r takes images r, r + size, …
   ///
   /// - Parameters:
-  ///   - each: given the matrix of each image of this rank.
+  ///   - each: given the matrix, the mask and the prediction of each image of this rank.
   ///   - progress: called on every rank after each of its images, with how many it has done.
   /// - Throws: what reading an image throws, on the rank that reads it.
   public func evaluate(
-    _ network: Segmenter, on set: any ImageSet, each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in },
+    _ network: Segmenter, on set: any ImageSet,
+    each: (_ image: Int, ConfusionMatrix, _ labels: LabelMap, _ prediction: [UInt8]) -> Void = { _, _, _, _ in },
     progress: (Int) -> Void = { _ in }
   ) throws -> ConfusionMatrix {
     try evaluate(network, on: set, unless: nil, each: each, progress: progress)!
@@ -55,7 +56,8 @@ public struct Evaluator {
   /// - Returns: nil on every rank when it was true on any.
   func evaluate(
     _ network: Segmenter, on set: any ImageSet, unless isAsked: (() -> Bool)?, keeping worst: WorstImages? = nil,
-    each: (_ image: Int, ConfusionMatrix) -> Void = { _, _ in }, progress: (Int) -> Void
+    each: (_ image: Int, ConfusionMatrix, _ labels: LabelMap, _ prediction: [UInt8]) -> Void = { _, _, _, _ in },
+    progress: (Int) -> Void
   ) throws -> ConfusionMatrix? {
     let classes = data.classes
     var matrix = ConfusionMatrix(classes: classes)
@@ -69,7 +71,7 @@ public struct Evaluator {
         let (prediction, logits) = try inference.classesAndLogits(network, image)
         own.add(truth: labels.values, prediction: prediction)
         worst?.offer(own, image: first + ranks.rank, size: image, logits: logits)
-        each(first + ranks.rank, own)
+        each(first + ranks.rank, own, labels, prediction)
         matrix.add(own)
         progress(done + 1)
       }
