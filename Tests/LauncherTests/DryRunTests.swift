@@ -29,7 +29,7 @@ final class DryRunTests: CommandTestCase {
         dryRun(["batch={labeled: \(images), unlabeled: \(images)}", "augment.crop=321", "data.size=321"]))
       XCTAssertEqual(outcome.status, 0, outcome.summary)
       let memory = outcome.output.firstMatch(of: /images (\d+\.\d+) GiB, bank/).flatMap { Double($0.1) }
-      let seconds = outcome.output.firstMatch(of: /(\d+\.\d+) s with pseudo-labels/).flatMap { Double($0.1) }
+      let seconds = outcome.output.firstMatch(of: /(\d+\.\d+) s a semi-supervised step/).flatMap { Double($0.1) }
       return (try XCTUnwrap(memory, outcome.output), try XCTUnwrap(seconds, outcome.output))
     }
     let (few, many) = (try estimate(4), try estimate(64))

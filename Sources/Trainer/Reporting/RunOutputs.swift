@@ -18,7 +18,7 @@ final class RunOutputs {
   private var isClosed = false
   /// Errors that a warning was given of.
   private var reported: Set<String> = []
-  /// Seconds that the end of a run waits for these files.
+  /// Seconds that the start and the end of a run wait for these files.
   private static let patience = 10.0
 
   /// - Parameter warn: called with each error, on the caller's thread.
@@ -38,6 +38,8 @@ final class RunOutputs {
       configuration.logs.tensorboard
       ? TensorBoardExport(configuration, directory, firstStep: firstStep, writer: writer) : nil
     report?.update(nil)
+    // A run that is killed in its first step leaves a report, too.
+    writer.wait(seconds: Self.patience)
   }
 
   /// How often the run was started again: the starts in the log of rank 0, less the first.
