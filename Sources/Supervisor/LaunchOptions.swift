@@ -18,6 +18,8 @@ package struct LaunchOptions {
   /// Seconds before the first restart; they double with each further one that brings no progress.
   package var backoff = 1.0
   package var passed: [String] = []
+  /// Runs side by side, each with an equal part of every host's slots and cores.
+  package var sharers = 1
 
   /// This program.
   package var program: String

@@ -229,7 +229,7 @@ package final class Supervisor {
       allocation, facts: facts,
       .init(
         ranks: options.ranks, oversubscribe: options.oversubscribe, batch: options.batch,
-        threads: options.threads ?? state.threads(options.resume)),
+        threads: options.threads ?? state.threads(options.resume), sharers: options.sharers),
       begun: options.resume == .latest ? state.instructions : nil)
   }
 

@@ -41,11 +41,56 @@ final class SeedRunsTests: LaunchTestCase {
     XCTAssertTrue(outcome.output.contains("launch: seed 1 has ended with exit code 1, 1 more is left"), outcome.output)
   }
 
+  /// Each of the two waits for the other, so that only runs at the same time come to their ends.
+  func testSideBySide() throws {
+    let script =
+      "i=0; while [ $(wc -l < lines) -lt 2 ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done; [ $i -lt 300 ]"
+    let outcome = try launched(
+      launching("run", options: ["--seeds", "0,1", "--side-by-side", "2", "--max-restarts", "0", "--oversubscribe"]),
+      environment: standIn(script))
+    XCTAssertEqual(try lines().count, 2, outcome.summary)
+    XCTAssertTrue(outcome.output.contains("seed 0 | "), outcome.output)
+    XCTAssertTrue(outcome.output.contains("seed 1 | "), outcome.output)
+    XCTAssertTrue(outcome.output.contains("launch: all 2 seeds are finished"), outcome.output)
+  }
+
+  /// No more are started after one that fails; its neighbour goes on to its end.
+  func testAFailureSideBySide() throws {
+    let script = "case \"$*\" in *seed=0) exit 3;; *) sleep 1; echo done >> ends;; esac"
+    let outcome = try launched(
+      launching("run", options: ["--seeds", "0-3", "--side-by-side", "2", "--max-restarts", "0", "--oversubscribe"]),
+      status: 1, environment: standIn(script))
+    XCTAssertEqual(try lines().count, 2, outcome.summary)
+    XCTAssertEqual(try String(contentsOfFile: path("ends"), encoding: .utf8), "done\n")
+    XCTAssertTrue(
+      outcome.output.contains("launch: seed 0 has ended with exit code 1, 2 more are left"), outcome.output)
+  }
+
+  /// A signal ends all of them after a checkpoint; the same command goes on with all. What a seed computes does not
+  /// depend on its neighbours.
+  func testInterruptedSideBySide() throws {
+    let options = ["-n", "1", "--seeds", "0,1", "--side-by-side", "2"]
+    let settings = ["batch.labeled=2", "batch.unlabeled=2", "schedule.epochs=12", "schedule.steps_per_epoch=4"]
+    let command = try launch(launching("run", settings, options: options))
+    wait(for: command, "run-seed-0", lines: 3)
+    wait(for: command, "run-seed-1", lines: 3)
+    command.send(SIGTERM)
+    let outcome = command.wait(limit: 60)
+    XCTAssertEqual(outcome.status, 75, outcome.summary)
+    XCTAssertTrue(
+      outcome.output.contains("seed 0 has ended with exit code 75, seed 1 has ended with exit code 75"), outcome.output)
+    let resumed = try launched(launching("run", settings, options: options, train: ["--resume", "latest"]))
+    XCTAssertTrue(resumed.output.contains("launch: all 2 seeds are finished"), resumed.output)
+    try train("alone", settings + ["run.seed=1"])
+    XCTAssertEqual(try metrics("run-seed-1"), try metrics("alone"))
+  }
+
   func testBadUsage() throws {
     for (options, train, words) in [
       (["--seeds", "x"], [], "--seeds"), (["--seeds", "2-1"], [], "--seeds"), (["--seeds", "0,"], [], "--seeds"),
       (["--seeds", "0-5000"], [], "--seeds"), (["--seeds", "0"], ["--set", "run.seed=4"], "leave out --set run.seed"),
       (["--seeds", "0"], ["--resume", "some.h5"], "--resume latest"),
+      (["--side-by-side", "2"], [], "needs --seeds"), (["--seeds", "0", "--side-by-side", "0"], [], "--side-by-side"),
     ] {
       let outcome = try launched(
         launching("run", options: options, train: train), status: 64, environment: standIn("exit 0"))

@@ -38,6 +38,25 @@ final class PlannerTests: XCTestCase {
     XCTAssertEqual((0..<9).map { plan.host(ofRank: $0) ?? "-" }, ["a", "a", "a", "b", "b", "b", "c", "c", "-"])
   }
 
+  /// Runs side by side have an equal part of each host.
+  func testSharers() throws {
+    func planner(_ sharers: Int, ranks: Int? = nil) throws -> Planner {
+      try Planner(
+        Allocation(hosts: ["a", "b"].map { HostSlots(name: $0, slots: nil) }, source: "f"),
+        facts: facts(["a": 8, "b": 8]),
+        .init(ranks: ranks, oversubscribe: false, batch: (16, 16), threads: nil, sharers: sharers))
+    }
+    let both = facts(["a": 8, "b": 8])
+    XCTAssertEqual(shares(try planner(1).plan(both)), "a:8 b:8 ×1")
+    XCTAssertEqual(shares(try planner(2).plan(both)), "a:4 b:4 ×1")
+    XCTAssertEqual(shares(try planner(2, ranks: 2).plan(both)), "a:1 b:1 ×4")
+    XCTAssertEqual(shares(try planner(3).plan(both)), "a:2 b:2 ×1")
+    XCTAssertEqual(shares(try planner(2).plan(facts(["b": 8]))), "b:4 ×1")
+    XCTAssertThrowsError(try planner(9)) {
+      XCTAssertTrue("\($0)".contains("9 runs side by side: f has 16 slots"), "\($0)")
+    }
+  }
+
   /// The threads of a rank are part of what fixes the bits; a host has to have cores for them.
   func testThreadsStay() throws {
     let cores = ["a": 4, "b": 4, "c": 4, "d": 4]

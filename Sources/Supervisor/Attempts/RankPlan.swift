@@ -54,6 +54,7 @@ package struct Planner {
   private let first: RankPlan
   /// The most ranks of a slot.
   private let factor: Int
+  private let sharers: Int
   private let slots: [HostSlots]
 
   /// What the user and the configuration ask for.
@@ -66,9 +67,14 @@ package struct Planner {
     var batch: (labeled: Int, unlabeled: Int)
     /// Threads of a rank, nil for its share of the cores.
     var threads: Int?
+    /// Runs side by side, each with an equal part of every host's slots and cores.
+    var sharers: Int
 
-    package init(ranks: Int?, oversubscribe: Bool, batch: (labeled: Int, unlabeled: Int), threads: Int?) {
+    package init(
+      ranks: Int?, oversubscribe: Bool, batch: (labeled: Int, unlabeled: Int), threads: Int?, sharers: Int = 1
+    ) {
       (self.ranks, self.oversubscribe, self.batch, self.threads) = (ranks, oversubscribe, batch, threads)
+      self.sharers = sharers
     }
   }
 
@@ -82,10 +88,19 @@ package struct Planner {
     _ allocation: Allocation, facts: [String: HostFacts], _ request: Request, begun: HostFacts.Instructions? = nil
   ) throws {
     (batch, threads) = (request.batch, request.threads)
+    let sharers = request.sharers
+    self.sharers = sharers
     slots = allocation.hosts
-    let there = slots.filter { facts[$0.name] != nil }.map { (host: $0.name, room: $0.slots ?? facts[$0.name]!.cores) }
+    let whole = slots.filter { facts[$0.name] != nil }.map { (host: $0.name, room: $0.slots ?? facts[$0.name]!.cores) }
+    let there = whole.map { (host: $0.host, room: $0.room / sharers) }
     let total = there.reduce(0) { $0 + $1.room }
     guard total > 0 else {
+      let slots = whole.reduce(0) { $0 + $1.room }
+      guard slots == 0 else {
+        throw SupervisorError(
+          "\(sharers) runs side by side: \(allocation.source) has \(slots) slot\(slots == 1 ? "" : "s"), and each run "
+            + "needs at least one of the same host")
+      }
       throw SupervisorError(
         "none of the hosts of \(allocation.source) answers; each must be reached without a password, by ssh or by what "
           + "OMPI_MCA_plm_rsh_agent says"
@@ -109,16 +124,18 @@ package struct Planner {
     instructions = (there.map { facts[$0.host]!.instructions } + [begun].compactMap(\.self)).min() ?? .base
     let shares = Self.spread(ranks, over: there.map { ($0.host, $0.room * factor) })
     first = RankPlan(
-      shares: shares, threads: threads ?? max(1, shares.map { facts[$0.host]!.cores / $0.ranks }.min() ?? 1))
+      shares: shares,
+      threads: threads
+        ?? max(1, shares.map { facts[$0.host]!.cores / sharers / $0.ranks }.min() ?? 1))
   }
 
   /// Plans an attempt on the hosts that answer; nil where none of them can be used.
   package func plan(_ facts: [String: HostFacts]) -> RankPlan? {
     let rooms = slots.compactMap { entry -> (host: String, room: Int)? in
       guard let host = facts[entry.name], host.instructions >= instructions else { return nil }
-      let most = (entry.slots ?? host.cores) * factor
+      let most = (entry.slots ?? host.cores) / sharers * factor
       // Ranks of one thread fill the slots. Ranks of several threads also need a core for each thread.
-      let room = first.threads == 1 ? most : min(most, max(1, host.cores / first.threads))
+      let room = first.threads == 1 ? most : min(most, max(1, host.cores / sharers / first.threads))
       return (entry.name, max(room, first.shares.first { $0.host == entry.name }?.ranks ?? 0))
     }
     let total = rooms.reduce(0) { $0 + $1.room }

@@ -19,8 +19,9 @@ struct Launch: ParsableCommand {
       by what OMPI_MCA_plm_rsh_agent says. Without compute.threads in the configuration each rank gets cores / ranks \
       threads of the fullest host, for the whole run. Ranks are spread over the hosts evenly and bound to their cores.
 
-      --seeds 0,1,2 makes a run for each seed, one after the other; the same command with --resume latest at its end \
-      goes on where it was interrupted. u2pl compare compares such runs with others, and u2pl report shows them in one \
+      --seeds 0,1,2 makes a run for each seed, one after the other, or with --side-by-side 3 three at the same time on \
+      an equal part of the cores each; the same command with --resume latest at its end goes on where it was \
+      interrupted. u2pl compare compares such runs with others, and u2pl report shows them in one \
       page.
 
       SIGTERM, SIGINT, SIGHUP and SIGUSR1 end the run after its current step and a checkpoint, with exit code 75; a \
@@ -82,9 +83,18 @@ struct Launch: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A run for each of these seeds, one after the other, in DIR-seed-N for train's --run DIR.", valueName: "0,1,2|0-4"
-    ))
+      "A run for each of these seeds, in DIR-seed-N for train's --run DIR.", valueName: "0,1,2|0-4"))
   var seeds: SeedList?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --seeds: so many runs at the same time, each on an equal part of every host's slots and cores.",
+      valueName: "count"))
+  var sideBySide = 1
+
+  /// Of a launch that is one of several side by side: how many they are.
+  @Option(help: .private)
+  var sharers = 1
 
   @Flag(help: "Ask the hosts, show the mpirun line, and start nothing.")
   var dryRun = false
@@ -115,7 +125,14 @@ struct Launch: ParsableCommand {
     {
       throw ValidationError("-x \(variable): it takes NAME or NAME=VALUE")
     }
-    if seeds != nil { try requireSeedsFit() }
+    guard (1...1000).contains(sideBySide), (1...1000).contains(sharers) else {
+      throw ValidationError("--side-by-side \(sideBySide): it takes a number from 1 to 1000")
+    }
+    if seeds != nil {
+      try requireSeedsFit()
+    } else if sideBySide > 1 {
+      throw ValidationError("--side-by-side needs --seeds")
+    }
     if try training().dryRun {
       throw ValidationError(
         "a dry run is one attempt: u2pl launch --dry-run shows the line, mpirun … train --dry-run runs it")
@@ -148,12 +165,33 @@ struct Launch: ParsableCommand {
     }
     OwnProcess.unbindIfBound()
     do {
-      let code = try seeds.map { try seedRuns($0.seeds).run(say: RankedProcess.say, launch: launch) } ?? launch(command)
+      let code = try seeds.map { try launch(seeds: $0.seeds) } ?? launch(command)
       if code != 0 { Foundation.exit(code) }
     } catch {
       refuse("\(error)")
     }
   }
+
+  private func launch(seeds: [UInt64]) throws -> Int32 {
+    let runs = try seedRuns(seeds)
+    let most = min(sideBySide, seeds.count)
+    guard most > 1, !dryRun else { return try runs.inTurn(say: RankedProcess.say) { try launch($0, sharers: most) } }
+    return try runs.sideBySide(
+      most, line: lineOfOne(of: most), environment: ProcessInfo.processInfo.environment, say: RankedProcess.say)
+  }
+
+  /// The command line of one of several launches side by side, up to `--`.
+  private func lineOfOne(of sharers: Int) -> [String] {
+    var line = [Self.program, "launch", "--sharers", "\(sharers)", "--bind-to", bindTo.rawValue]
+    line += ["--max-restarts", "\(maxRestarts)", "--probe-seconds", "\(probeSeconds)"]
+    line += ["--start-seconds", "\(startSeconds)", "--backoff", "\(backoff)"]
+    if let nRanks { line += ["-n", "\(nRanks)"] }
+    if let hostfile { line += ["--hostfile", hostfile] }
+    if oversubscribe { line.append("--oversubscribe") }
+    return line + variables.flatMap { ["-x", $0] }
+  }
+
+  private static var program: String { Bundle.main.executableURL?.path ?? CommandLine.arguments[0] }
 
   private func seedRuns(_ seeds: [UInt64]) throws -> SeedRuns {
     let training = try training()
@@ -166,13 +204,16 @@ struct Launch: ParsableCommand {
 
   /// Supervises a run to its end.
   ///
-  /// - Parameter command: `train` and its options.
+  /// - Parameters:
+  ///   - command: `train` and its options.
+  ///   - sharers: how many runs there are side by side, each with an equal part of the cores.
   /// - Returns: the exit code.
-  private func launch(_ command: [String]) throws -> Int32 {
+  private func launch(_ command: [String], sharers: Int? = nil) throws -> Int32 {
     let training = try Self.training(command)
     let configuration = try Configuration.load(path: training.options.config, overrides: training.options.overrides)
     let environment = ProcessInfo.processInfo.environment
-    let options = try options(command, training, configuration)
+    var options = try options(command, training, configuration)
+    options.sharers = sharers ?? self.sharers
     guard !dryRun else {
       try Supervisor.preview(options, environment: environment).forEach(RankedProcess.say)
       return 0
@@ -184,7 +225,7 @@ struct Launch: ParsableCommand {
     _ command: [String], _ training: Train, _ configuration: Configuration
   ) throws -> LaunchOptions {
     var options = LaunchOptions(
-      program: Bundle.main.executableURL?.path ?? CommandLine.arguments[0], arguments: command,
+      program: Self.program, arguments: command,
       runDirectory: try RunDirectoryChoice.path(
         given: training.runPath, configuration: configuration, config: training.options.config, resume: training.resume),
       namesRun: training.runPath != nil || configuration.run.directory != nil,

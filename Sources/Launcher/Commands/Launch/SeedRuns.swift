@@ -20,7 +20,7 @@ struct SeedList: ExpressibleByArgument {
   }
 }
 
-/// A run for each of several seeds, one after the other. Together they can be interrupted and resumed like one.
+/// A run for each of several seeds, one after the other or side by side. Together they can be interrupted and resumed like one.
 struct SeedRuns {
   let seeds: [UInt64]
   /// The directory of a run, up to its seed.
@@ -35,25 +35,48 @@ struct SeedRuns {
   /// The arguments for one seed: of an option given twice, the last counts.
   func arguments(_ seed: UInt64) -> [String] { arguments + ["--run", directory(seed), "--set", "run.seed=\(seed)"] }
 
-  /// Makes the runs that are missing, up to the first that does not come to its end.
+  /// Makes the runs that are missing one after the other, up to the first that does not come to its end.
   ///
   /// - Parameters:
   ///   - say: shows a line.
   ///   - launch: supervises the run with these arguments to its end, and returns its exit code.
   /// - Returns: the exit code of the last run.
-  func run(say: (String) -> Void, launch: ([String]) throws -> Int32) rethrows -> Int32 {
+  func inTurn(say: (String) -> Void, launch: ([String]) throws -> Int32) rethrows -> Int32 {
+    var codes = [Int32?](repeating: nil, count: seeds.count)
     for (number, seed) in seeds.enumerated() {
       say("launch: seed \(seed), \(number + 1) of \(seeds.count): \(directory(seed))")
-      let code = try launch(arguments(seed))
-      let isLast = number + 1 == seeds.count
-      guard code == 0, isLast || !Supervisor.isAskedToStop else {
-        let left = seeds.count - number - 1
-        say(
-          "launch: seed \(seed) \(code == 0 ? "is finished" : "has ended with exit code \(code)"), "
-            + "\(left) more \(left == 1 ? "is" : "are") left: the same command with --resume latest at its end goes on "
-            + "with all")
-        return code == 0 ? 75 : code
-      }
+      codes[number] = try launch(arguments(seed))
+      if codes[number] != 0 || Supervisor.isAskedToStop { break }
+    }
+    return finish(codes, say)
+  }
+
+  /// Makes the runs that are missing, several at the same time, each by a launch of its own.
+  ///
+  /// - Parameters:
+  ///   - most: how many at the same time.
+  ///   - line: `u2pl launch` and its options, up to `--`.
+  ///   - say: shows a line.
+  /// - Returns: the exit code of the first run that did not come to its end.
+  func sideBySide(_ most: Int, line: [String], environment: [String: String], say: (String) -> Void) throws -> Int32 {
+    for seed in seeds { say("launch: seed \(seed): \(directory(seed))") }
+    let programs = seeds.map {
+      SideBySide.Program(name: "seed \($0)", line: line + ["--"] + arguments($0))
+    }
+    return finish(try SideBySide(programs, most: most, environment: environment).run(say: say), say)
+  }
+
+  /// Says how the runs have ended; nil for a run that was not started.
+  private func finish(_ codes: [Int32?], _ say: (String) -> Void) -> Int32 {
+    let failed = zip(seeds, codes).filter { $0.1 != nil && $0.1 != 0 }
+    let left = codes.filter { $0 == nil }.count
+    if !failed.isEmpty || left > 0 {
+      var parts = failed.map { "seed \($0.0) has ended with exit code \($0.1!)" }
+      if left > 0 { parts.append("\(left) more \(left == 1 ? "is" : "are") left") }
+      say(
+        "launch: " + parts.joined(separator: ", ")
+          + ": the same command with --resume latest at its end goes on with all")
+      return failed.first?.1 ?? 75
     }
     if !isDryRun {
       let runs = seeds.map(directory).joined(separator: " ")
