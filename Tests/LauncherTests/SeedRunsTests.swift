@@ -70,7 +70,7 @@ final class SeedRunsTests: LaunchTestCase {
   /// depend on its neighbours.
   func testInterruptedSideBySide() throws {
     let options = ["-n", "1", "--seeds", "0,1", "--side-by-side", "2"]
-    let settings = ["batch.labeled=2", "batch.unlabeled=2", "schedule.epochs=12", "schedule.steps_per_epoch=4"]
+    let settings = ["batch.labeled=2", "batch.unlabeled=2", "schedule.epochs=6", "schedule.steps_per_epoch=4"]
     let command = try launch(launching("run", settings, options: options))
     wait(for: command, "run-seed-0", lines: 3)
     wait(for: command, "run-seed-1", lines: 3)
