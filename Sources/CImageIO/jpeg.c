@@ -114,7 +114,7 @@ int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header 
 }
 
 int u2pl_jpeg_decode(
-    const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels,
+    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
     struct u2pl_image_report *report) {
   struct jpeg_decompress_struct jpeg;
   struct jpeg_errors errors;
@@ -129,15 +129,15 @@ int u2pl_jpeg_decode(
   jpeg_mem_src(&jpeg, data, size);
   jpeg_read_header(&jpeg, TRUE);
   report->block_rows = (uint32_t)jpeg.max_v_samp_factor * DCTSIZE;
-  jpeg.out_color_space = JCS_RGB;
+  jpeg.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   jpeg_start_decompress(&jpeg);
-  if (jpeg.output_width != width || jpeg.output_height != height || jpeg.output_components != 3) {
+  if (jpeg.output_width != width || jpeg.output_height != height || jpeg.output_components != channels) {
     snprintf(report->message, U2PL_MESSAGE_SIZE, "the decoded image is not of the header's size");
     jpeg_destroy_decompress(&jpeg);
     return 1;
   }
   while (jpeg.output_scanline < jpeg.output_height) {
-    JSAMPROW row = pixels + (size_t)jpeg.output_scanline * width * 3;
+    JSAMPROW row = pixels + (size_t)jpeg.output_scanline * width * channels;
     jpeg_read_scanlines(&jpeg, &row, 1);
   }
   // Reads on to the end marker: a file that lacks only its last bytes is found out here.

@@ -82,6 +82,11 @@ static void narrow(const uint8_t *wide, uint8_t *pixels, size_t count, struct u2
   report->doubled = doubled;
 }
 
+static int is_little_endian(void) {
+  const uint16_t one = 1;
+  return *(const uint8_t *)&one;
+}
+
 int u2pl_png_decode(
     const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
     struct u2pl_image_report *report) {
@@ -127,6 +132,37 @@ int u2pl_png_decode(
   png_read_end(png, NULL);
   png_destroy_read_struct(&png, &info, NULL);
   free(wide);
+  return 0;
+}
+
+int u2pl_png_decode_whole(
+    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
+    struct u2pl_image_report *report) {
+  struct source source = {data, size};
+  png_infop info = NULL;
+  memset(report, 0, sizeof *report);
+  png_structp png = begin_reading(&source, &info, report->message);
+  if (!png) return 1;
+  if (setjmp(png_jmpbuf(png))) {
+    png_destroy_read_struct(&png, &info, NULL);
+    return 1;
+  }
+  png_read_info(png, info);
+  int type = png_get_color_type(png, info);
+  if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+  if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png);
+  if (!(type & PNG_COLOR_MASK_COLOR) && channels == 3) png_set_gray_to_rgb(png);
+  if (channels % 2 == 1) png_set_strip_alpha(png);
+  if (is_little_endian()) png_set_swap(png);
+  int passes = png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  size_t row_bytes = (size_t)width * channels * (png_get_bit_depth(png, info) / 8);
+  if (png_get_image_height(png, info) != height || png_get_rowbytes(png, info) != row_bytes)
+    png_error(png, "the decoded image is not of the expected layout");
+  for (int pass = 0; pass < passes; pass++)
+    for (uint32_t y = 0; y < height; y++) png_read_row(png, pixels + y * row_bytes, NULL);
+  png_read_end(png, NULL);
+  png_destroy_read_struct(&png, &info, NULL);
   return 0;
 }
 
@@ -182,14 +218,15 @@ struct u2pl_png_writer *u2pl_png_begin(int descriptor) {
 }
 
 int u2pl_png_head(
-    struct u2pl_png_writer *writer, uint32_t width, uint32_t height, int channels, const uint8_t *palette,
+    struct u2pl_png_writer *writer, uint32_t width, uint32_t height, int channels, int bits, const uint8_t *palette,
     int palette_size) {
   png_structp png = writer->png;
   if (setjmp(png_jmpbuf(png))) return 1;
-  writer->row_bytes = (size_t)width * channels;
-  int type = channels == 3 ? PNG_COLOR_TYPE_RGB : palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_GRAY;
+  writer->row_bytes = (size_t)width * channels * (bits / 8);
+  int type = palette ? PNG_COLOR_TYPE_PALETTE
+                     : (channels >= 3 ? PNG_COLOR_MASK_COLOR : 0) | (channels % 2 == 0 ? PNG_COLOR_MASK_ALPHA : 0);
   png_set_IHDR(
-      png, writer->info, width, height, 8, type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+      png, writer->info, width, height, bits, type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
       PNG_FILTER_TYPE_DEFAULT);
   if (type == PNG_COLOR_TYPE_PALETTE) {
     png_color colors[256];
@@ -198,6 +235,7 @@ int u2pl_png_head(
     png_set_PLTE(png, writer->info, colors, palette_size);
   }
   png_write_info(png, writer->info);
+  if (bits == 16 && is_little_endian()) png_set_swap(png);
   return 0;
 }
 

@@ -37,6 +37,7 @@ extension Configuration {
         "schedule.epochs times schedule.steps_per_epoch must be at most \(Int.largest) steps")
     }
     try checkCounts(document, source)
+    try checkChannels(place)
     if let weights = loss.classWeights, !weights.contains(where: { $0 > 0 }) {
       throw ConfigurationError(
         place("loss.class_weights"),
@@ -83,6 +84,34 @@ extension Configuration {
             + "--set \(key)=null")
       }
       throw ConfigurationError(place, "\(key): a list of \(count) for \(data.classes) classes; \(remedy)")
+    }
+  }
+
+  /// What images of another number of channels than three cannot have.
+  private func checkChannels(_ place: (String...) -> Place) throws(ConfigurationError) {
+    for (key, count) in [("data.mean", data.mean.count), ("data.std", data.std.count)] where count != data.channels {
+      throw ConfigurationError(
+        place(key, "data.channels"),
+        "\(key): a list of \(count) for images of \(data.channels) \(data.channels == 1 ? "channel" : "channels") "
+          + "(data.channels); write one number for each, or one for all")
+    }
+    guard data.channels != 3 else { return }
+    guard data.kind != .shapes else {
+      throw ConfigurationError(
+        place("data.channels"), "data.channels: images of data.kind shapes have 3 channels; take the key out")
+    }
+    for (key, color) in [("augment.color", augment.color), ("augment.strong.color", augment.strong.color)] {
+      guard let color, color.saturation > 0 || color.hue > 0 else { continue }
+      throw ConfigurationError(
+        place(key),
+        "\(key): saturation and hue are those of three channels, and data.channels is \(data.channels); write "
+          + "[\(color.brightness), \(color.contrast), 0, 0]")
+    }
+    if augment.strong.greyProbability > 0 {
+      throw ConfigurationError(
+        place("augment.strong.grey_probability"),
+        "augment.strong.grey_probability: only images of three channels can lose their colour, and data.channels is "
+          + "\(data.channels); set it to 0")
     }
   }
 

@@ -118,9 +118,11 @@ extension Configuration {
     public var labelMap: LabelMap?
     /// Colours to show classes in; nil for those of the kind of data.
     public var palette: Palette?
-    /// Mean and standard deviation of red, green and blue, in units of 0–255.
-    public var mean: [Double] = [123.675, 116.28, 103.53]
-    public var std: [Double] = [58.395, 57.12, 57.375]
+    /// Channels of every image, 1…32.
+    public var channels = 3
+    /// Mean and standard deviation, in units of 0–255, as many as ``channels``.
+    public var mean = Data.standardMean(channels: 3)
+    public var std = Data.standardDeviation(channels: 3)
     public var shuffle = true
     /// Share of labeled samples whose class is drawn first, each as often as any.
     public var balance = 0.0
@@ -130,6 +132,14 @@ extension Configuration {
     public var size = Size(height: 96, width: 96)
     /// Key of the generated images' draws; independent of ``Run/seed``, so that runs of other seeds see the same data.
     public var seed: UInt64 = 0
+
+    /// Of ImageNet's red, green and blue; for another number of channels the average of the three.
+    static func standardMean(channels: Int) -> [Double] {
+      channels == 3 ? [123.675, 116.28, 103.53] : [Double](repeating: 114.495, count: channels)
+    }
+    static func standardDeviation(channels: Int) -> [Double] {
+      channels == 3 ? [58.395, 57.12, 57.375] : [Double](repeating: 57.63, count: channels)
+    }
 
     /// `path` as is when absolute, else below ``root``, or below the folder that a packed file is in.
     public func resolve(_ path: String) -> String {

@@ -27,14 +27,15 @@ extension Configuration.Data: Section {
       .classes,
       .labelMap,
       .palette,
-      Field(
-        "mean", \.mean, in: .init(),
-        .colour("-255 to 255", example: "[123.675, 116.28, 103.53]") { (-255...255).contains($0) },
-        unit: "0–255", "Taken from red, green and blue …"),
-      Field(
-        "std", \.std, in: .init(),
-        .colour("0.001 to 1000", example: "[58.395, 57.12, 57.375]") { (0.001...1000).contains($0) },
-        unit: "0–255", "… which are then divided by this."),
+      .channels,
+      .perChannel(
+        "mean", \.mean, "-255 to 255", standard: "[123.675, 116.28, 103.53]",
+        "Taken from each channel, a number for each or one for all; the default where there are not three is 114.495 …"
+      ) { (-255...255).contains($0) },
+      .perChannel(
+        "std", \.std, "0.001 to 1000", standard: "[58.395, 57.12, 57.375]",
+        "… which are then divided by this; the default where there are not three is 57.63."
+      ) { (0.001...1000).contains($0) },
       Field(
         "shuffle", \.shuffle, in: .init(), .toggle,
         "Whether lists are in a new order each pass. `off`: slot i of step k is line (k · batch + i) mod length."),
@@ -105,6 +106,51 @@ extension Field where Owner == Configuration.Data {
         owner.rootPlace.place = section.mapping?["root"].map { "\($0.value.place)" }
       },
       write: plain.write)
+  }
+}
+
+extension Field where Owner == Configuration.Data {
+  /// Mean and deviation, which are read later, start with as many numbers.
+  fileprivate static var channels: Field {
+    let kind = ValueKind<Int>.integer(1...32, example: 1)
+    return Field(
+      "channels",
+      KeyReference(
+        path: "channels", type: kind.type, unit: "", standard: "3", range: kind.range,
+        meaning:
+          "Channels of every image. 3 takes images as 8-bit colour: grey is tripled, alpha is dropped, of 16 bits the high "
+          + "byte is kept. Another number takes images that have as many, in their own type: 1 of grey, 4 with alpha, or "
+          + "what a packed array has. `model.weights` of photographs are summed over red, green and blue for 1, and for "
+          + "others repeated in turn, times 3 / channels."),
+      read: { owner, item, path throws(ConfigurationError) in
+        owner.channels = try kind.read(item, path: path)
+        owner.mean = Configuration.Data.standardMean(channels: owner.channels)
+        owner.std = Configuration.Data.standardDeviation(channels: owner.channels)
+      },
+      write: { kind.format($0.channels) })
+  }
+
+  /// A number for each channel, or one for all. The count of a list is compared with the channels later.
+  fileprivate static func perChannel(
+    _ name: String, _ value: WritableKeyPath<Configuration.Data, [Double]>, _ range: String, standard: String,
+    _ meaning: String, _ allows: @escaping (Double) -> Bool
+  ) -> Field {
+    let one = ValueKind<Double>.number(range, example: 100, allows)
+    let kind = ValueKind<[Double]>.list(of: one, example: "[100, 100, 100]")
+    let type = "a number, or a list with one for each channel"
+    return Field(
+      name,
+      KeyReference(path: name, type: type, unit: "0–255", standard: standard, range: range, meaning: meaning),
+      read: { owner, item, path throws(ConfigurationError) in
+        if item.list == nil {
+          var single = one
+          single.type = type
+          owner[keyPath: value] = Array(repeating: try single.read(item, path: path), count: owner.channels)
+        } else {
+          owner[keyPath: value] = try kind.read(item, path: path)
+        }
+      },
+      write: { kind.format($0[keyPath: value]) })
   }
 }
 

@@ -23,13 +23,6 @@ extension ValueKind where Value == Int {
 }
 
 extension ValueKind where Value == [Double] {
-  /// One number each for red, green and blue.
-  static func colour(_ range: String, example: String, _ allows: @escaping (Double) -> Bool) -> Self {
-    .list(3, of: .number(range, example: 1, allows), type: "a list of three numbers", example: example)
-  }
-}
-
-extension ValueKind where Value == [Double] {
   /// Factors of a multi-scale evaluation.
   static var evaluationScales: Self {
     let factor = ValueKind<Double>.number("1 to 16 factors, each above 0, at most 8", example: 1) { $0 > 0 && $0 <= 8 }

@@ -107,8 +107,9 @@ extension DatasetHandle {
     let size = H5Tget_size(type.id)
     switch H5Tget_class(type.id) {
     case H5T_FLOAT: return size == 4 ? .float32 : size == 8 ? .float64 : nil
-    case H5T_INTEGER where H5Tget_sign(type.id) == H5T_SGN_2: return size == 4 ? .int32 : size == 8 ? .int64 : nil
-    case H5T_INTEGER where H5Tget_sign(type.id) == H5T_SGN_NONE: return size == 1 ? .uint8 : nil
+    case H5T_INTEGER where H5Tget_sign(type.id) == H5T_SGN_2:
+      return size == 2 ? .int16 : size == 4 ? .int32 : size == 8 ? .int64 : nil
+    case H5T_INTEGER where H5Tget_sign(type.id) == H5T_SGN_NONE: return size == 1 ? .uint8 : size == 2 ? .uint16 : nil
     default: return nil
     }
   }
@@ -156,9 +157,11 @@ extension DatasetHandle {
     return switch type {
     case .float32: .float32(try elements())
     case .float64: .float64(try elements())
+    case .int16: .int16(try elements())
     case .int32: .int32(try elements())
     case .int64: .int64(try elements())
     case .uint8: .uint8(try elements())
+    case .uint16: .uint16(try elements())
     }
   }
 

@@ -2,18 +2,22 @@
 public enum DatasetValues: Sendable, Equatable {
   case float32([Float])
   case float64([Double])
+  case int16([Int16])
   case int32([Int32])
   case int64([Int64])
   case uint8([UInt8])
+  case uint16([UInt16])
 
   /// The number of elements.
   public var count: Int {
     switch self {
     case .float32(let values): values.count
     case .float64(let values): values.count
+    case .int16(let values): values.count
     case .int32(let values): values.count
     case .int64(let values): values.count
     case .uint8(let values): values.count
+    case .uint16(let values): values.count
     }
   }
 
@@ -22,9 +26,11 @@ public enum DatasetValues: Sendable, Equatable {
     switch self {
     case .float32(let values): try values.withUnsafeBytes(body)
     case .float64(let values): try values.withUnsafeBytes(body)
+    case .int16(let values): try values.withUnsafeBytes(body)
     case .int32(let values): try values.withUnsafeBytes(body)
     case .int64(let values): try values.withUnsafeBytes(body)
     case .uint8(let values): try values.withUnsafeBytes(body)
+    case .uint16(let values): try values.withUnsafeBytes(body)
     }
   }
 }

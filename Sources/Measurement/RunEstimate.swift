@@ -108,7 +108,7 @@ public struct RunEstimate: Sendable {
 
   /// Two steps to compile kernels and map memory, then the fastest of three.
   private static func sample(_ trainer: U2PLTrainer, side: Int, images: Int) throws -> Sample {
-    let pixels = (0..<side * side * 3).map { i in
+    let pixels = (0..<side * side * trainer.configuration.data.channels).map { i in
       let words = trainer.philox.words(counter: SIMD4(UInt32(i), 0, 0, 0))
       return Float(words[0].unitInterval * 4 - 2)
     }

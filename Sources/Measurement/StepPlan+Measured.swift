@@ -23,7 +23,7 @@ extension StepPlan.Work {
       alone, schedule: Schedule(alone, labeledCount: labeled, unlabeledCount: unlabeled), ranks: .alone)
     let classes = alone.data.classes
     let examples = (0..<labeled + unlabeled).map { image in
-      let pixels = (0..<height * width * 3).map { i in
+      let pixels = (0..<height * width * alone.data.channels).map { i in
         let words = trainer.philox.words(counter: SIMD4(UInt32(i), UInt32(image), 0, 0))
         return Float(words[0].unitInterval * 4 - 2)
       }

@@ -54,7 +54,7 @@ public struct Augmentation: Sendable {
   /// - Parameters:
   ///   - labels: of the image's size; nil for an unlabeled image.
   public func apply(
-    _ image: RGBImage, _ labels: LabelMap?, normalization: Normalization, draws: Draws
+    _ image: Raster, _ labels: LabelMap?, normalization: Normalization, draws: Draws
   ) -> Example {
     precondition(labels.map { $0.height == image.height && $0.width == image.width } ?? true)
     let draw = { (quantity: Quantity) in
@@ -72,7 +72,7 @@ public struct Augmentation: Sendable {
       // Padding takes no part in either. The labels of an unlabeled image are 0 where there is one.
       let covered = (turned?.labels(nil) ?? view.labels(nil)).map { $0 == 0 }
       color?.apply(&pixels, covered, normalization, draw)
-      blur?.apply(&pixels, covered, width: placement.width)
+      blur?.apply(&pixels, covered, width: placement.width, channels: image.channels)
     }
     return Example(
       height: placement.height, width: placement.width, pixels: pixels,

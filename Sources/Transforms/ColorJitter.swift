@@ -1,4 +1,6 @@
-/// Random changes of brightness, contrast, saturation and hue, in this order, as torchvision defines each.
+/// Random changes of brightness, contrast, saturation and hue, in this order, as torchvision defines each. An image of
+/// another number of channels than three has brightness and contrast alone, and each of its channels a contrast about its
+/// own mean.
 public struct ColorJitter: Sendable, Equatable {
   /// Factors are uniform in 1 ± these, but not below 0.
   public var brightness: Double
@@ -20,7 +22,7 @@ public struct ColorJitter: Sendable, Equatable {
   /// Changes the pixels of the image in place, each result kept within 0–255.
   ///
   /// - Parameters:
-  ///   - pixels: normalised.
+  ///   - pixels: normalised, pixels × channels.
   ///   - covered: which of them are the image's; padding keeps the mean colour.
   func apply(
     _ pixels: inout [Float], _ covered: [Bool], _ normalization: Normalization,
@@ -30,6 +32,12 @@ public struct ColorJitter: Sendable, Equatable {
       Float((max(0, 1 - strength)...1 + strength).at(draw(quantity)))
     }
     let brightness = factor(brightness, .brightness), contrast = factor(contrast, .contrast)
+    guard normalization.channels == 3 else {
+      for channel in 0..<normalization.channels {
+        Self.apply(brightness, contrast, &pixels, covered, normalization, channel)
+      }
+      return
+    }
     let saturation = factor(saturation, .saturation), turn = Float((-hue...hue).at(draw(.hue)))
     let mean = SIMD3(normalization.mean[0], normalization.mean[1], normalization.mean[2])
     let std = SIMD3(normalization.std[0], normalization.std[1], normalization.std[2])
@@ -48,6 +56,27 @@ public struct ColorJitter: Sendable, Equatable {
       color = Self.limited(color * saturation + SIMD3(repeating: Self.grey(color)) * (1 - saturation))
       color = (Self.turned(color, by: turn) - mean) / std
       for channel in 0..<3 { pixels[3 * at + channel] = color[channel] }
+    }
+  }
+
+  /// Brightness and contrast of one channel.
+  private static func apply(
+    _ brightness: Float, _ contrast: Float, _ pixels: inout [Float], _ covered: [Bool], _ normalization: Normalization,
+    _ channel: Int
+  ) {
+    let channels = normalization.channels, mean = normalization.mean[channel], std = normalization.std[channel]
+    func limited(_ value: Float) -> Float { min(max(value, 0), 255) }
+    var sum = 0.0, count = 0.0
+    for at in covered.indices where covered[at] {
+      let value = limited((pixels[at * channels + channel] * std + mean) * brightness)
+      pixels[at * channels + channel] = value
+      sum += Double(value)
+      count += 1
+    }
+    let middle = Float(sum / max(count, 1))
+    for at in covered.indices where covered[at] {
+      let value = limited(pixels[at * channels + channel] * contrast + middle * (1 - contrast))
+      pixels[at * channels + channel] = (value - mean) / std
     }
   }
 

@@ -1,23 +1,30 @@
-/// The mean that is subtracted from a pixel and the deviation that divides it, per channel, in units of 0–255.
+/// How an image's values become the network's input: a range of them becomes 0–255, of which a mean is subtracted and
+/// which a deviation divides, per channel.
 public struct Normalization: Sendable, Equatable {
+  /// In units of 0–255, a number for each channel.
   public var mean: [Float]
   public var std: [Float]
+  /// What becomes 0–255; nil for the ``PixelType/range`` of the image's type.
+  public var range: PixelRange?
 
   /// - Parameters:
-  ///   - mean: red, green, blue.
-  ///   - std: red, green, blue; positive.
-  public init(mean: [Float], std: [Float]) {
-    precondition(mean.count == 3 && std.count == 3)
+  ///   - mean: a number for each channel.
+  ///   - std: as many, positive.
+  public init(mean: [Float], std: [Float], range: PixelRange? = nil) {
+    precondition(mean.count == std.count)
     self.mean = mean
     self.std = std
+    self.range = range
   }
+
+  public var channels: Int { mean.count }
 }
 
 /// An image as the network's input, with its labels.
 public struct Example: Sendable {
   public let height: Int
   public let width: Int
-  /// height × width × 3: (x − mean) / std, 0 where there is padding.
+  /// height × width × channels: (x − mean) / std, 0 where there is padding.
   public var pixels: [Float]
   /// height × width: classes and ``LabelMap/ignore``. For an unlabeled image 0 on its pixels and
   /// ``LabelMap/ignore`` on padding.

@@ -17,16 +17,26 @@ public struct GaussianBlur: Sendable, Equatable {
   /// Blurs the pixels of the image in place. Padding and pixels beyond the borders have no weight.
   ///
   /// - Parameters:
-  ///   - pixels: height × width × 3.
+  ///   - pixels: height × width × channels.
   ///   - covered: which of them are the image's; others stay as they are.
-  func apply(_ pixels: inout [Float], _ covered: [Bool], width: Int) {
-    let height = covered.count / width
+  func apply(_ pixels: inout [Float], _ covered: [Bool], width: Int, channels: Int) {
     let sigma = 0.3 * Double(radius - 1) + 0.8
     let weights = (-radius...radius).map { Float(exp(-Double($0 * $0) / (2 * sigma * sigma))) }
-    // Three channels and how much of the image a pixel has: 1 or 0 before, its total weight after.
+    for first in stride(from: 0, to: channels, by: 3) {
+      blur(&pixels, covered, width: width, channels: channels, first..<min(first + 3, channels), weights)
+    }
+  }
+
+  /// Blurs up to three channels.
+  private func blur(
+    _ pixels: inout [Float], _ covered: [Bool], width: Int, channels: Int, _ some: Range<Int>, _ weights: [Float]
+  ) {
+    let height = covered.count / width
+    // The channels, and how much of the image a pixel has: 1 or 0 before, its total weight after.
     var field = [SIMD4<Float>](repeating: .zero, count: covered.count)
     for at in covered.indices where covered[at] {
-      field[at] = SIMD4(pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2], 1)
+      for c in some { field[at][c - some.lowerBound] = pixels[channels * at + c] }
+      field[at][3] = 1
     }
     for (length, stride) in [(width, 1), (height, width)] {
       var blurred = field
@@ -41,7 +51,7 @@ public struct GaussianBlur: Sendable, Equatable {
       field = blurred
     }
     for at in covered.indices where covered[at] {
-      for channel in 0..<3 { pixels[3 * at + channel] = field[at][channel] / field[at][3] }
+      for c in some { pixels[channels * at + c] = field[at][c - some.lowerBound] / field[at][3] }
     }
   }
 }

@@ -4,7 +4,7 @@ public import Compute
 /// order. Each may be off.
 public struct PhotometricChange: Sendable, Equatable {
   public var color: ColorJitter?
-  /// Probability that an image becomes grey.
+  /// Probability that an image becomes grey; 0 for images of another number of channels than three.
   public var greyProbability: Double
   public var blur: GaussianBlur?
 
@@ -20,7 +20,7 @@ public struct PhotometricChange: Sendable, Equatable {
   /// Changes one image in place: a pure function of its arguments. Draws are Philox's at (quantity, slot, step).
   ///
   /// - Parameters:
-  ///   - pixels: height × width × 3, normalised.
+  ///   - pixels: height × width × channels, normalised.
   ///   - covered: height × width: which of them are the image's; others stay as they are and count nowhere.
   ///   - draws: of the global slot, whichever rank holds it.
   public func apply(
@@ -33,8 +33,12 @@ public struct PhotometricChange: Sendable, Equatable {
         step: UInt32(truncatingIfNeeded: draws.step), stream: draws.stream)[0]
     }
     if let color, draw(.color).unitInterval < color.probability { color.apply(&pixels, covered, normalization, draw) }
-    if draw(.grey).unitInterval < greyProbability { Self.makeGrey(&pixels, covered, normalization) }
-    if let blur, draw(.blur).unitInterval < blur.probability { blur.apply(&pixels, covered, width: width) }
+    if normalization.channels == 3, draw(.grey).unitInterval < greyProbability {
+      Self.makeGrey(&pixels, covered, normalization)
+    }
+    if let blur, draw(.blur).unitInterval < blur.probability {
+      blur.apply(&pixels, covered, width: width, channels: normalization.channels)
+    }
   }
 
   /// Each channel becomes the pixel's luma.

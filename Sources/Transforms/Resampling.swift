@@ -54,20 +54,32 @@ struct View {
       mirrored: placement.mirrored)
   }
 
-  /// rows.length × columns.length × 3, normalised, padding 0.
-  func pixels(_ image: RGBImage, _ normalization: Normalization) -> [Float] {
-    let count = rows.length * columns.length * 3
+  /// rows.length × columns.length × channels, normalised, padding 0.
+  func pixels(_ image: Raster, _ normalization: Normalization) -> [Float] {
+    switch image.values {
+    case .uint8(let values): pixels(values, image, normalization)
+    case .uint16(let values): pixels(values, image, normalization)
+    case .int16(let values): pixels(values, image, normalization)
+    case .float32(let values): pixels(values, image, normalization)
+    }
+  }
+
+  private func pixels<Value: PixelValue>(
+    _ values: [Value], _ image: Raster, _ normalization: Normalization
+  ) -> [Float] {
+    precondition(normalization.channels == image.channels)
+    let count = rows.length * columns.length * image.channels
     return [Float](unsafeUninitializedCapacity: count) { out, initialized in
       let out = out.baseAddress!
       if rows.covered < rows.length || columns.covered < columns.length {
         out.update(repeating: 0, count: count)
       }
-      image.pixels.withUnsafeBufferPointer { pixels in
-        let source = pixels.baseAddress!
+      let scale = ValueScale(normalization, image.type)
+      values.withUnsafeBufferPointer { values in
         if rows.exact && columns.exact {
-          copy(source, image.width, normalization, out)
+          copy(values.baseAddress!, image, normalization, scale, out)
         } else {
-          interpolate(source, image.width, normalization, out)
+          interpolate(values.baseAddress!, image, normalization, scale, out)
         }
       }
       initialized = count
@@ -93,52 +105,61 @@ struct View {
     return out
   }
 
-  /// Pixels as stored: normalisation is a table of 256 entries a channel.
-  private func copy(
-    _ source: UnsafePointer<UInt8>, _ width: Int, _ normalization: Normalization, _ out: UnsafeMutablePointer<Float>
+  /// Pixels as stored. Of 8-bit ones normalisation is a table of 256 entries a channel.
+  private func copy<Value: PixelValue>(
+    _ source: UnsafePointer<Value>, _ image: Raster, _ normalization: Normalization, _ scale: ValueScale,
+    _ out: UnsafeMutablePointer<Float>
   ) {
-    let table = (0..<3).flatMap { channel in
-      (0..<256).map { (Float($0) - normalization.mean[channel]) / normalization.std[channel] }
-    }
-    table.withUnsafeBufferPointer { table in
-      let red = table.baseAddress!, green = red + 256, blue = red + 512
+    let channels = image.channels
+    func forEachPixel(_ body: (_ from: UnsafePointer<Value>, _ to: UnsafeMutablePointer<Float>) -> Void) {
       for y in 0..<rows.covered {
-        let from = source + rows.nearest[y] * width * 3
-        let to = out + y * columns.length * 3
-        for x in 0..<columns.covered {
-          let pixel = from + columns.nearest[x] * 3
-          to[3 * x] = red[Int(pixel[0])]
-          to[3 * x + 1] = green[Int(pixel[1])]
-          to[3 * x + 2] = blue[Int(pixel[2])]
+        let from = source + rows.nearest[y] * image.width * channels
+        let to = out + y * columns.length * channels
+        for x in 0..<columns.covered { body(from + columns.nearest[x] * channels, to + x * channels) }
+      }
+    }
+    normalization.withPointers { mean, std in
+      guard Value.self == UInt8.self else {
+        forEachPixel { from, to in
+          for c in 0..<channels { to[c] = (scale.apply(from[c].number) - mean[c]) / std[c] }
+        }
+        return
+      }
+      let first = UnsafeRawPointer(source).assumingMemoryBound(to: UInt8.self)
+      let table = (0..<channels).flatMap { c in
+        (0..<256).map { (scale.apply(Float($0)) - mean[c]) / std[c] }
+      }
+      table.withUnsafeBufferPointer { table in
+        forEachPixel { from, to in
+          let pixel = first + (from - source)
+          for c in 0..<channels { to[c] = table[c << 8 | Int(pixel[c])] }
         }
       }
     }
   }
 
-  private func interpolate(
-    _ source: UnsafePointer<UInt8>, _ width: Int, _ normalization: Normalization, _ out: UnsafeMutablePointer<Float>
+  private func interpolate<Value: PixelValue>(
+    _ source: UnsafePointer<Value>, _ image: Raster, _ normalization: Normalization, _ scale: ValueScale,
+    _ out: UnsafeMutablePointer<Float>
   ) {
-    let mean = (normalization.mean[0], normalization.mean[1], normalization.mean[2])
-    let std = (normalization.std[0], normalization.std[1], normalization.std[2])
-    columns.low.withUnsafeBufferPointer { low in
-      columns.high.withUnsafeBufferPointer { high in
-        columns.fraction.withUnsafeBufferPointer { fraction in
-          for y in 0..<rows.covered {
-            let above = source + rows.low[y] * width * 3
-            let below = source + rows.high[y] * width * 3
-            let down = rows.fraction[y]
-            let to = out + y * columns.length * 3
-            for x in 0..<columns.covered {
-              let l = low[x] * 3, h = high[x] * 3, across = fraction[x]
-              @inline(__always) func value(_ channel: Int) -> Float {
-                let a = Float(above[l + channel]), b = Float(above[h + channel])
-                let c = Float(below[l + channel]), d = Float(below[h + channel])
-                let top = a + (b - a) * across, bottom = c + (d - c) * across
-                return top + (bottom - top) * down
+    let channels = image.channels, line = image.width * channels
+    normalization.withPointers { mean, std in
+      columns.low.withUnsafeBufferPointer { low in
+        columns.high.withUnsafeBufferPointer { high in
+          columns.fraction.withUnsafeBufferPointer { fraction in
+            for y in 0..<rows.covered {
+              let above = source + rows.low[y] * line, below = source + rows.high[y] * line
+              let down = rows.fraction[y]
+              let to = out + y * columns.length * channels
+              for x in 0..<columns.covered {
+                let l = low[x] * channels, h = high[x] * channels, across = fraction[x]
+                for channel in 0..<channels {
+                  let a = scale.apply(above[l + channel].number), b = scale.apply(above[h + channel].number)
+                  let c = scale.apply(below[l + channel].number), d = scale.apply(below[h + channel].number)
+                  let top = a + (b - a) * across, bottom = c + (d - c) * across
+                  to[x * channels + channel] = (top + (bottom - top) * down - mean[channel]) / std[channel]
+                }
               }
-              to[3 * x] = (value(0) - mean.0) / std.0
-              to[3 * x + 1] = (value(1) - mean.1) / std.1
-              to[3 * x + 2] = (value(2) - mean.2) / std.2
             }
           }
         }
@@ -147,12 +168,39 @@ struct View {
   }
 }
 
-extension Normalization {
-  /// The whole image as the network's input, height × width × 3.
-  public func pixels(of image: RGBImage) -> [Float] { pixels(of: image, rows: 0..<image.height) }
+/// Brings stored values to 0–255.
+struct ValueScale {
+  private let low: Float
+  private let factor: Float
+  /// Whether 8-bit values stay as they are.
+  private let isIdentity: Bool
 
-  /// Some rows of it, rows × width × 3.
-  public func pixels(of image: RGBImage, rows: Range<Int>) -> [Float] {
+  init(_ normalization: Normalization, _ type: PixelType) {
+    let range = normalization.range ?? type.range
+    (low, factor) = (range.low, 255 / (range.high - range.low))
+    isIdentity = type == .uint8 && range.isOf8Bits
+  }
+
+  @inline(__always) func apply(_ value: Float) -> Float {
+    isIdentity ? value : min(max((value - low) * factor, 0), 255)
+  }
+}
+
+extension Normalization {
+  /// Calls `body` with the first element of mean and deviation.
+  func withPointers(_ body: (_ mean: UnsafePointer<Float>, _ std: UnsafePointer<Float>) -> Void) {
+    mean.withUnsafeBufferPointer { mean in
+      std.withUnsafeBufferPointer { std in body(mean.baseAddress!, std.baseAddress!) }
+    }
+  }
+}
+
+extension Normalization {
+  /// The whole image as the network's input, height × width × channels.
+  public func pixels(of image: Raster) -> [Float] { pixels(of: image, rows: 0..<image.height) }
+
+  /// Some rows of it, rows × width × channels.
+  public func pixels(of image: Raster, rows: Range<Int>) -> [Float] {
     func axis(_ length: Int, _ part: Range<Int>) -> Axis {
       Axis(source: length, scaled: length, start: part.lowerBound, length: part.count, mirrored: false)
     }

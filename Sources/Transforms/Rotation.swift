@@ -31,19 +31,34 @@ struct RotatedView {
     }
   }
 
-  /// height × width × 3, normalised, padding 0.
-  func pixels(_ image: RGBImage, _ normalization: Normalization) -> [Float] {
-    var out = [Float](repeating: 0, count: placement.height * placement.width * 3)
+  /// height × width × channels, normalised, padding 0.
+  func pixels(_ image: Raster, _ normalization: Normalization) -> [Float] {
+    switch image.values {
+    case .uint8(let values): pixels(values, image, normalization)
+    case .uint16(let values): pixels(values, image, normalization)
+    case .int16(let values): pixels(values, image, normalization)
+    case .float32(let values): pixels(values, image, normalization)
+    }
+  }
+
+  private func pixels<Value: PixelValue>(
+    _ values: [Value], _ image: Raster, _ normalization: Normalization
+  ) -> [Float] {
+    precondition(normalization.channels == image.channels)
+    let channels = image.channels, scale = ValueScale(normalization, image.type)
+    var out = [Float](repeating: 0, count: placement.height * placement.width * channels)
     out.withUnsafeMutableBufferPointer { out in
-      image.pixels.withUnsafeBufferPointer { source in
+      values.withUnsafeBufferPointer { source in
         forEachPixel { at, y, x in
           let (top, bottom, down) = Self.neighbours(y, image.height)
           let (left, right, across) = Self.neighbours(x, image.width)
-          for channel in 0..<3 {
-            func value(_ row: Int, _ column: Int) -> Float { Float(source[(row * image.width + column) * 3 + channel]) }
+          for channel in 0..<channels {
+            func value(_ row: Int, _ column: Int) -> Float {
+              scale.apply(source[(row * image.width + column) * channels + channel].number)
+            }
             let above = value(top, left) + (value(top, right) - value(top, left)) * across
             let below = value(bottom, left) + (value(bottom, right) - value(bottom, left)) * across
-            out[at * 3 + channel] =
+            out[at * channels + channel] =
               (above + (below - above) * down - normalization.mean[channel]) / normalization.std[channel]
           }
         }

@@ -37,6 +37,10 @@ public struct NamedWeights: Sendable {
     }
   }
 
+  init(source: String, names: WeightNames, tensors: [String: StoredDataset]) {
+    (self.source, self.names, self.tensors) = (source, names, tensors)
+  }
+
   /// Several files as one, such as the shards of a network, or an encoder and a decoder.
   ///
   /// - Throws: ``CheckpointError`` when two of them hold the same tensor.

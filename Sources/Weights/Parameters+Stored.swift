@@ -32,13 +32,14 @@ extension Parameters {
   /// Starts from the weights of a file: see `docs/weights.md`.
   ///
   /// Parts but the encoder may be missing as a whole, and keep what they have. The representation head, too, is a part.
+  /// A first convolution of three channels is brought to those of the images.
   /// - Parameters:
   ///   - shape: the network's.
   ///   - strict: when false, names that are missing, unknown or misshapen are left alone and reported.
   /// - Returns: what was left out, a line a kind; empty when all fits.
   /// - Throws: ``CheckpointError`` when strict, with the key to set where the file tells which.
   public func start(from weights: NamedWeights, _ shape: SegmenterShape, strict: Bool) throws -> [String] {
-    let source = weights.source
+    let source = weights.source, weights = weights.taking(channels: shape.encoder.inputs)
     let fit = WeightsFit(weights.tensors, to: entries, maySkipParts: true)
     guard fit.isComplete || !strict else {
       throw CheckpointError(

@@ -19,8 +19,11 @@ extension EncoderShape {
     } else {
       return nil
     }
+    let first = NamedWeights.firstConvolutions.lazy.compactMap { shapes[$0] }.first
+    // As many channels as a configuration can ask for.
+    let inputs = first.flatMap { $0.count == 4 && (1...32).contains($0[1]) ? $0[1] : nil } ?? 3
     for depth in Depth.allCases {
-      let shape = EncoderShape(depth: depth, stem: stem, width: width)
+      let shape = EncoderShape(depth: depth, stem: stem, width: width, inputs: inputs)
       if shape.blocks == blocks, shape.bottleneck == bottleneck {
         self = shape
         return
@@ -65,6 +68,7 @@ extension EncoderShape {
     if published.map(channels) != published.map({ other?.channels($0) ?? $0 }) {
       keys.append("model.encoder_width: \(width)")
     }
+    if inputs != other?.inputs ?? 3 { keys.append("data.channels: \(inputs)") }
     return keys
   }
 

@@ -40,9 +40,11 @@ extension DatasetValues {
     switch self {
     case .float32: .f32
     case .float64: .f64
+    case .int16: .i16
     case .int32: .i32
     case .int64: .i64
     case .uint8: .u8
+    case .uint16: .u16
     }
   }
 }

@@ -67,7 +67,7 @@ extension WeightsFit {
   /// The channels of a deep stem's three 3×3 convolutions, where they fit each other; those of timm's resnet50c and
   /// resnet50d are 32, 32 and 64.
   private static func stem(in shapes: [String: [Int]]) -> [Int]? {
-    var channels = [3]
+    var channels = [shapes["encoder.conv1.0.weight"].flatMap { $0.count == 4 ? $0[1] : nil } ?? 3]
     for name in ["conv1.0", "conv1.3", "conv1.6"] {
       guard let shape = shapes["encoder.\(name).weight"], shape.count == 4,
         Array(shape.dropFirst()) == [channels[channels.count - 1], 3, 3]

@@ -17,16 +17,16 @@ public struct WeightsImport: Sendable {
   ///   - lenient: whether to leave out what does not fit, instead of refusing it.
   /// - Throws: ``CheckpointError`` when the files do not fit, with the key to set where they tell which.
   public init(_ files: [NamedWeights], for shape: SegmenterShape?, lenient: Bool) throws {
-    let weights = try NamedWeights(merging: files)
-    let shapes = weights.tensors.mapValues(\.shape)
+    let merged = try NamedWeights(merging: files)
+    let shapes = merged.tensors.mapValues(\.shape)
     guard let shape = shape ?? SegmenterShape(recognizedIn: shapes) else {
       let blocks = EncoderShape.blocks(in: shapes)
       throw CheckpointError(
-        description: WeightsFit.advice(weights, for: EncoderShape(depth: .resnet101))
-          ?? "\(weights.source): cannot tell which ResNet this is, its layers have "
+        description: WeightsFit.advice(merged, for: EncoderShape(depth: .resnet101))
+          ?? "\(merged.source): cannot tell which ResNet this is, its layers have "
           + "\(blocks.map(String.init).joined(separator: ", ")) blocks; --config FILE compares it with a model")
     }
-    let entries = shape.entries
+    let entries = shape.entries, weights = merged.taking(channels: shape.encoder.inputs)
     let fit = WeightsFit(weights.tensors, to: entries, maySkipParts: true)
     if !lenient, !fit.isComplete {
       throw CheckpointError(

@@ -18,10 +18,10 @@ private final class ProbeSet: ImageSet {
 
   func identifier(_ index: Int) -> String { "probe \(index)" }
 
-  func image(_ index: Int) throws -> RGBImage {
+  func image(_ index: Int) throws -> Raster {
     loaded.withLock { $0 += 1 }
     if broken.contains(index) { throw DatasetError(description: "probe \(index) is broken") }
-    return RGBImage(height: 6, width: 6, pixels: [UInt8](repeating: UInt8(index), count: 108))
+    return Raster(height: 6, width: 6, pixels: [UInt8](repeating: UInt8(index), count: 108))
   }
 
   func labels(_ index: Int) throws -> LabelMap {

@@ -35,7 +35,7 @@ final class ClassBalanceTests: XCTestCase {
   func testTheCropHoldsTheClass() {
     var labels = [UInt8](repeating: 0, count: 60 * 80)
     for x in 70..<73 { labels[50 * 80 + x] = 1 }
-    let image = RGBImage(height: 60, width: 80, pixels: [UInt8](repeating: 9, count: 60 * 80 * 3))
+    let image = Raster(height: 60, width: 80, pixels: [UInt8](repeating: 9, count: 60 * 80 * 3))
     var augmentation = Augmentation(scale: 1...2, flip: true, crop: (20, 24))
     func crops() -> [[UInt8]] {
       (0..<60).map { slot in

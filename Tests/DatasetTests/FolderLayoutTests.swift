@@ -25,7 +25,7 @@ final class FolderLayoutTests: XCTestCase {
     let set = try scratch(list: forms.map(\.0).joined(separator: "\n")).open(.folder, classes: 2)
     XCTAssertEqual(set.count, forms.count)
     for (index, (form, value)) in forms.enumerated() {
-      XCTAssertEqual(try set.image(index).pixels[0], UInt8(value), form)
+      XCTAssertEqual(try set.image(index).colors()[0], UInt8(value), form)
       XCTAssertEqual(try set.labels(index).values, [1, 1, 1, 1, 1, 1], form)
     }
     XCTAssertEqual(set.identifier(4), "a")
@@ -47,7 +47,7 @@ final class FolderLayoutTests: XCTestCase {
     XCTAssertEqual((0..<deep.count).map(deep.identifier), ["deep/a"])
     let labeled = try open("labels/", labeled: true)
     XCTAssertEqual((0..<labeled.count).map(labeled.identifier), ["a", "b c"])
-    XCTAssertEqual(try labeled.image(1).pixels[0], 20)
+    XCTAssertEqual(try labeled.image(1).colors()[0], 20)
     try scratch.write("empty/readme.txt", [])
     assert(message { try open("empty", labeled: true) }, names: scratch.path + "/empty", "no JPEG or PNG")
   }

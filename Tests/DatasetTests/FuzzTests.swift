@@ -34,7 +34,7 @@ final class FuzzTests: SeededTestCase {
     files.append(PNG.file(height: 9, width: 8, bits: 4, .palette, palette: Array(colors.prefix(48)), rows: rows(4)))
     // Compressed, as this program writes them.
     let path = scratch.path + "/written.png"
-    try ImageFile.writePNG(RGBImage(height: 40, width: 31, pixels: row(40 * 31 * 3, 1)), to: path)
+    try ImageFile.writePNG(Raster(height: 40, width: 31, pixels: row(40 * 31 * 3, 1)), to: path)
     files.append([UInt8](try Data(contentsOf: URL(fileURLWithPath: path))))
     try ImageFile.writePNG(LabelMap(height: 30, width: 20, values: row(600, 2).map { $0 % 7 }), palette: [], to: path)
     files.append([UInt8](try Data(contentsOf: URL(fileURLWithPath: path))))
@@ -42,7 +42,7 @@ final class FuzzTests: SeededTestCase {
   }
 
   private struct Decoded: Equatable {
-    var image: RGBImage?
+    var image: Raster?
     var labels: LabelMap?
   }
 
@@ -99,7 +99,7 @@ final class FuzzTests: SeededTestCase {
       try fuzz.keep(damaged)
       try scratch.write("m.png", damaged)
       let decoded = decode(path, number)
-      if let image = decoded.image { XCTAssertEqual(image.pixels.count, image.height * image.width * 3) }
+      if let image = decoded.image { XCTAssertEqual(image.colors().count, image.height * image.width * 3) }
       if let labels = decoded.labels { XCTAssertEqual(labels.values.count, labels.height * labels.width) }
       return decoded.image == nil ? .refused : .taken
     }
@@ -132,7 +132,7 @@ final class FuzzTests: SeededTestCase {
       try scratch.write("m.jpg", damaged)
       do {
         let (image, facts) = try ImageFile.read(path)
-        XCTAssertEqual(image.pixels.count, image.height * image.width * 3)
+        XCTAssertEqual(image.colors().count, image.height * image.width * 3)
         XCTAssertTrue(try ImageFile.readRGB(path) == image, "input \(number): other pixels the second time")
         XCTAssertFalse(
           file.starts(with: damaged) && damaged.count < file.count && facts.flaw == nil,

@@ -7,7 +7,7 @@ import XCTest
 final class ImageFactsTests: XCTestCase {
   private let whole = JPEG.blocks(height: 64, width: 40) { x, y in UInt8(40 + x * 20 + y * 9) }
 
-  private func facts(_ scratch: Scratch, _ bytes: some Sequence<UInt8>) throws -> (RGBImage, ImageFacts) {
+  private func facts(_ scratch: Scratch, _ bytes: some Sequence<UInt8>) throws -> (Raster, ImageFacts) {
     let (image, facts) = try ImageFile.read(scratch.write("a.jpg", bytes))
     return (image, facts)
   }
@@ -59,7 +59,7 @@ final class ImageFactsTests: XCTestCase {
             let flaw = try XCTUnwrap(found.flaw, "\(length) of \(whole.count)")
             XCTAssertTrue(flaw.contains("the last 8 of 64 rows") || flaw.contains("all of its pixels"), flaw)
             // All but the last row of blocks is as it was.
-            XCTAssertEqual(image.pixels.prefix(56 * 40 * 3), expected.pixels.prefix(56 * 40 * 3), "\(length)")
+            XCTAssertEqual(image.colors().prefix(56 * 40 * 3), expected.colors().prefix(56 * 40 * 3), "\(length)")
             XCTAssertNoThrow(try set.check(0))
             taken += 1
           } catch {
@@ -120,7 +120,7 @@ final class ImageFactsTests: XCTestCase {
     let row = values.flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] }
     let file = PNG.file(height: 1, width: values.count, bits: 16, .grey, rows: [row])
     let (image, found) = try facts(scratch, file)
-    XCTAssertEqual(image.pixels, values.flatMap { [UInt8](repeating: UInt8($0 >> 8), count: 3) })
+    XCTAssertEqual(image.colors(), values.flatMap { [UInt8](repeating: UInt8($0 >> 8), count: 3) })
     return found.depth
   }
 
@@ -154,7 +154,7 @@ final class ImageFactsTests: XCTestCase {
     var file = PNG.file(height: 2, width: 2, bits: 16, .grey, rows: [[1, 9], [2, 9], [3, 9, 4, 9]])
     file[28] = 1
     let (image, found) = try facts(scratch, PNG.withChecksums(file))
-    XCTAssertEqual(image.pixels, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4])
+    XCTAssertEqual(image.colors(), [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4])
     XCTAssertEqual(found.depth, ImageFacts.Depth(greatest: 0x0409, used: 0x0709, isDoubled: false))
   }
 }

@@ -12,7 +12,7 @@ final class ImageFileTests: XCTestCase {
       let image = try ImageFile.readRGB(scratch.write("a.jpg", bytes))
       XCTAssertEqual(image.height, 14)
       XCTAssertEqual(image.width, 20)
-      XCTAssertEqual(hash(image.pixels), expected)
+      XCTAssertEqual(hash(image.colors()), expected)
     }
   }
 
@@ -37,7 +37,7 @@ final class ImageFileTests: XCTestCase {
       let path = try scratch.write(
         "p.png", PNG.file(height: 1, width: 4, bits: bits, .palette, palette: palette, rows: [row]))
       XCTAssertEqual(try ImageFile.readLabels(path).values, [0, 1, 2, 3], "\(bits) bits")
-      XCTAssertEqual(try ImageFile.readRGB(path).pixels, palette, "\(bits) bits")
+      XCTAssertEqual(try ImageFile.readRGB(path).colors(), palette, "\(bits) bits")
     }
   }
 
@@ -46,10 +46,10 @@ final class ImageFileTests: XCTestCase {
     let scratch = try Scratch(self)
     let one = try scratch.write("1.png", PNG.file(height: 1, width: 4, bits: 1, .grey, rows: [[0b0110_0000]]))
     XCTAssertEqual(try ImageFile.readLabels(one).values, [0, 1, 1, 0])
-    XCTAssertEqual(try ImageFile.readRGB(one).pixels, [0, 0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0])
+    XCTAssertEqual(try ImageFile.readRGB(one).colors(), [0, 0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0])
     let four = try scratch.write("4.png", PNG.file(height: 1, width: 2, bits: 4, .grey, rows: [[0x2F]]))
     XCTAssertEqual(try ImageFile.readLabels(four).values, [2, 15])
-    XCTAssertEqual(try ImageFile.readRGB(four).pixels, [34, 34, 34, 255, 255, 255])
+    XCTAssertEqual(try ImageFile.readRGB(four).colors(), [34, 34, 34, 255, 255, 255])
   }
 
   func testOtherPNGKindsBecomeRGB() throws {
@@ -57,7 +57,7 @@ final class ImageFileTests: XCTestCase {
     func pixels(_ bits: UInt8, _ color: PNG.Color, _ row: [UInt8]) throws -> [UInt8] {
       try ImageFile.readRGB(
         scratch.write("k.png", PNG.file(height: 1, width: 2, bits: bits, color, rows: [row]))
-      ).pixels
+      ).colors()
     }
     XCTAssertEqual(try pixels(8, .rgb, [1, 2, 3, 4, 5, 6]), [1, 2, 3, 4, 5, 6])
     XCTAssertEqual(try pixels(8, .rgba, [1, 2, 3, 0, 4, 5, 6, 128]), [1, 2, 3, 4, 5, 6])
@@ -69,7 +69,7 @@ final class ImageFileTests: XCTestCase {
 
   func testWrittenFilesReadBack() throws {
     let scratch = try Scratch(self)
-    let image = RGBImage(height: 3, width: 5, pixels: (0..<45).map { UInt8($0 * 5) })
+    let image = Raster(height: 3, width: 5, pixels: (0..<45).map { UInt8($0 * 5) })
     try ImageFile.writePNG(image, to: scratch.path + "/i.png")
     XCTAssertEqual(try ImageFile.readRGB(scratch.path + "/i.png"), image)
 
@@ -81,7 +81,7 @@ final class ImageFileTests: XCTestCase {
     try ImageFile.writePNG(labels, palette: [[1, 2, 3]], to: scratch.path + "/p.png")
     XCTAssertEqual(try ImageFile.readLabels(scratch.path + "/p.png"), labels)
     XCTAssertTrue(try ImageFile.header(scratch.path + "/p.png").palette)
-    let seen = try ImageFile.readRGB(scratch.path + "/p.png").pixels
+    let seen = try ImageFile.readRGB(scratch.path + "/p.png").colors()
     XCTAssertEqual(Array(seen[0..<6]), [1, 2, 3, 128, 0, 0], "given colours first, VOC's after them")
   }
 
@@ -96,7 +96,7 @@ final class ImageFileTests: XCTestCase {
     let scratch = try Scratch(self)
     let path = scratch.path + "/none/i.png"
     assert(
-      message { try ImageFile.writePNG(RGBImage(height: 1, width: 1, pixels: [1, 2, 3]), to: path) },
+      message { try ImageFile.writePNG(Raster(height: 1, width: 1, pixels: [1, 2, 3]), to: path) },
       names: path, "cannot be written")
   }
 }

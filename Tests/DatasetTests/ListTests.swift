@@ -34,7 +34,7 @@ final class ListTests: XCTestCase {
       let set = try FileSet(root: scratch.path, list: "list.txt", layout: layout, classes: 2, labeled: true)
       XCTAssertEqual(set.problems.map(\.description), [], "\(layout)", file: file, line: line)
       XCTAssertEqual(
-        try (0..<set.count).map { try set.image($0).pixels[0] }, [0, 255], "\(layout)", file: file, line: line)
+        try (0..<set.count).map { try set.image($0).colors()[0] }, [0, 255], "\(layout)", file: file, line: line)
       XCTAssertEqual(
         try (0..<set.count).map { try set.labels($0).values[0] }, [0, 1], "\(layout)", file: file, line: line)
     }
@@ -75,7 +75,7 @@ final class ListTests: XCTestCase {
     let scratch = try scratch()
     try scratch.write("images/\u{56FE}.png", grey(3))
     try scratch.write("list.txt", XCTUnwrap("\u{56FE}\r\na\r\n".data(using: .utf16LittleEndian)))
-    XCTAssertEqual(try scratch.open(.folder, labeled: false).image(0).pixels[0], 3)
+    XCTAssertEqual(try scratch.open(.folder, labeled: false).image(0).colors()[0], 3)
   }
 
   func testPathsOfOtherPrograms() throws {
@@ -170,7 +170,7 @@ final class ListTests: XCTestCase {
       try scratch.write("list.txt", text.utf8)
       let set = try PackedSet(file, list: "list.txt", classes: 2, labeled: true)
       XCTAssertEqual(set.problems.map(\.description), [])
-      XCTAssertEqual(try (0..<2).map { try set.image($0).pixels[0] }, [0, 255])
+      XCTAssertEqual(try (0..<2).map { try set.image($0).colors()[0] }, [0, 255])
     }
   }
 }

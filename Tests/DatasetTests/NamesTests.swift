@@ -38,7 +38,7 @@ final class NamesTests: XCTestCase {
         let set = try scratch.open(layout)
         XCTAssertEqual(set.count, lines.count)
         for index in lines.indices {
-          XCTAssertEqual(try set.image(index).pixels[0], 7, "\(layout): \(lines[index])")
+          XCTAssertEqual(try set.image(index).colors()[0], 7, "\(layout): \(lines[index])")
           XCTAssertEqual(try set.labels(index).values[0], 1, "\(layout): \(lines[index])")
         }
       }
@@ -53,7 +53,7 @@ final class NamesTests: XCTestCase {
     try scratch.write("\(decomposed)/\(decomposed).txt", "\(decomposed)\n".utf8)
     let root = "\(scratch.path)/\(composed)"
     let set = try FileSet(root: root, list: "\(composed).txt", layout: .folder, classes: 2, labeled: true)
-    XCTAssertEqual(try set.labeledImage(0).image.pixels[0], 7)
+    XCTAssertEqual(try set.labeledImage(0).image.colors()[0], 7)
     var plan = try PackPlan([("l", set)])
     try plan.measure(0)
     let path = scratch.path + "/p.h5"
@@ -64,7 +64,7 @@ final class NamesTests: XCTestCase {
     try scratch.write("list.txt", "\(composed)\n".utf8)
     let packed = try PackedSet(PackedFile(path), list: "list.txt", classes: 2, labeled: true)
     XCTAssertEqual(packed.problems.map(\.description), [])
-    XCTAssertEqual(try packed.labeledImage(0).image.pixels[0], 7)
+    XCTAssertEqual(try packed.labeledImage(0).image.colors()[0], 7)
   }
 
   /// Where both forms are there, the bytes decide.
@@ -79,7 +79,7 @@ final class NamesTests: XCTestCase {
       }
       try scratch.write("list.txt", "\(decomposed)\n\(composed)\n".utf8)
       let set = try scratch.open(layout)
-      XCTAssertEqual(try (0..<2).map { try set.image($0).pixels[0] }, [20, 10])
+      XCTAssertEqual(try (0..<2).map { try set.image($0).colors()[0] }, [20, 10])
       XCTAssertEqual(try (0..<2).map { try set.labels($0).values[0] }, [2, 1])
     }
   }
@@ -92,7 +92,7 @@ final class NamesTests: XCTestCase {
       try scratch.write("list.txt", lines.joined(separator: "\n").utf8)
       let set = try scratch.open(layout)
       for index in lines.indices {
-        XCTAssertEqual(try set.image(index).pixels[0], 7, "\(layout): \(lines[index])")
+        XCTAssertEqual(try set.image(index).colors()[0], 7, "\(layout): \(lines[index])")
         XCTAssertEqual(try set.labels(index).values[0], 1, "\(layout): \(lines[index])")
       }
     }

@@ -45,7 +45,7 @@ final class OrientationTests: XCTestCase {
         let file = JPEG.withOrientation(orientation, plain, littleEndian: littleEndian)
         let path = try scratch.write("a.jpg", file)
         let (image, facts) = try ImageFile.read(path)
-        let values = stride(from: 0, to: image.pixels.count, by: 3).map { image.pixels[$0] }
+        let values = stride(from: 0, to: image.colors().count, by: 3).map { image.colors()[$0] }
         assertShown(orientation, try ImageFile.header(path), values, of: value, height: 19, width: 30, "JPEG")
         XCTAssertEqual([facts.orientation, facts.height, facts.width], [orientation, image.height, image.width])
         XCTAssertNil(facts.flaw)
@@ -61,7 +61,7 @@ final class OrientationTests: XCTestCase {
       for afterPixels in [false, true] {
         let path = try scratch.write("a.png", PNG.withOrientation(orientation, plain, afterPixels: afterPixels))
         let (image, header) = (try ImageFile.readRGB(path), try ImageFile.header(path))
-        let values = stride(from: 0, to: image.pixels.count, by: 3).map { image.pixels[$0] }
+        let values = stride(from: 0, to: image.colors().count, by: 3).map { image.colors()[$0] }
         assertShown(orientation, header, values, of: value, height: 3, width: 5, "PNG")
         XCTAssertEqual(try ImageFile.readLabels(path).values, values, "a mask is shown like any picture")
         XCTAssertEqual(try ImageFile.readLabels(path).width, header.width)

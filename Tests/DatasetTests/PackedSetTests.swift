@@ -214,7 +214,7 @@ final class PackedSetTests: XCTestCase {
     }
     try scratch.write("list.txt", "one\n".utf8)
     let set = try PackedSet(PackedFile(path), list: "list.txt", classes: 3, labeled: true)
-    XCTAssertEqual(try set.labeledImage(0).image, RGBImage(height: 5, width: 4, pixels: pixels))
+    XCTAssertEqual(try set.labeledImage(0).image, Raster(height: 5, width: 4, pixels: pixels))
     XCTAssertEqual(try set.labels(0).values, labels)
     let size = try set.check(0)
     XCTAssertEqual([size.height, size.width], [5, 4])

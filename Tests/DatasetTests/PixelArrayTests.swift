@@ -51,7 +51,7 @@ final class PixelArrayTests: XCTestCase {
       try write(scratch.path + "/f.h5", ["images/x": StoredDataset(shape: shape, values: values)])
       let set = try set(scratch, labeled: false)
       XCTAssertEqual(set.problems.map(\.description), [], "\(shape)")
-      XCTAssertEqual(try set.image(0), RGBImage(height: h, width: w, pixels: expected), "\(shape) \(values.type)")
+      XCTAssertEqual(try set.image(0), Raster(height: h, width: w, pixels: expected), "\(shape) \(values.type)")
       let size = try set.check(0)
       XCTAssertEqual([size.height, size.width], [h, w])
     }
@@ -60,7 +60,7 @@ final class PixelArrayTests: XCTestCase {
     let wide = StoredDataset(shape: [15, 2, 4], values: .uint8(alpha))
     try write(scratch.path + "/f.h5", ["images/x": wide])
     XCTAssertEqual(
-      try set(scratch, labeled: false).image(0), RGBImage(height: 15, width: 2, pixels: pixels))
+      try set(scratch, labeled: false).image(0), Raster(height: 15, width: 2, pixels: pixels))
   }
 
   func testMasks() throws {
@@ -103,8 +103,8 @@ final class PixelArrayTests: XCTestCase {
         scratch.path + "/f.h5", ["images": images, "labels": StoredDataset(shape: [2, h, w], values: values)])
       let set = try set(scratch, list: "1\n000\n")
       XCTAssertEqual(set.problems.map(\.description), [])
-      XCTAssertEqual(try set.image(0), RGBImage(height: h, width: w, pixels: other))
-      XCTAssertEqual(try set.image(1), RGBImage(height: h, width: w, pixels: pixels))
+      XCTAssertEqual(try set.image(0), Raster(height: h, width: w, pixels: other))
+      XCTAssertEqual(try set.image(1), Raster(height: h, width: w, pixels: pixels))
       XCTAssertEqual(try set.labels(0).values, Array(masks.suffix(h * w)))
       XCTAssertEqual(try set.labels(1).values, labels)
       XCTAssertNoThrow(try set.check(1))
@@ -115,7 +115,7 @@ final class PixelArrayTests: XCTestCase {
     let names = StoredDataset(shape: [8], values: .uint8(Array("one\ntwo\n".utf8)))
     try write(scratch.path + "/f.h5", ["images": flat, "names": names])
     let named = try set(scratch, labeled: false, list: "two\n")
-    XCTAssertEqual(try named.image(0).pixels.prefix(4), [35, 35, 35, 36])
+    XCTAssertEqual(try named.image(0).colors().prefix(4), [35, 35, 35, 36])
     let missing = try set(scratch, labeled: false, list: "im2\n")
     assert(
       missing.problems[0].description, names: "list.txt, line 1", "no image im2", "one array of images",

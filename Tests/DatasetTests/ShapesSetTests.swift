@@ -13,13 +13,13 @@ final class ShapesSetTests: XCTestCase {
     var pixels: [UInt8] = [], labels: [UInt8] = []
     for index in [0, 1, 39] {
       let (image, mask) = try set(classes: 12).labeledImage(index)
-      pixels += image.pixels
+      pixels += image.colors()
       labels += mask.values
     }
     let (image, mask) = try set(height: 45, width: 130, classes: 7, seed: (1 << 40) + 3, offset: 1000).labeledImage(5)
     XCTAssertEqual(hash(pixels), 1_307_104_768_081_716_945)
     XCTAssertEqual(hash(labels), 6_024_755_164_246_568_554)
-    XCTAssertEqual(hash(image.pixels + mask.values), 3_499_023_885_960_646_472)
+    XCTAssertEqual(hash(image.colors() + mask.values), 3_499_023_885_960_646_472)
   }
 
   func testImagesAreKnownByTheirNumber() throws {
@@ -57,7 +57,7 @@ final class ShapesSetTests: XCTestCase {
     for index in 0..<some.count {
       let (image, labels) = try some.labeledImage(index)
       for at in stride(from: 0, to: 96 * 96, by: 7) where labels.values[at] > 0 {
-        let first = bin(image.pixels, at)
+        let first = bin(image.colors(), at)
         if index < 300 {
           seen[first + Int(labels.values[at])] += 1
         } else {

@@ -10,8 +10,8 @@ final class VOCLayoutTests: XCTestCase {
     try scratch.write("SegmentationClass/b.png", PNG.grey8(height: 2, width: 3) { _, _ in 1 })
     let set = try scratch.open()
     XCTAssertEqual((0..<set.count).map(set.identifier), ["a", "b", "a"])
-    XCTAssertEqual(try set.image(1).pixels, [UInt8](repeating: 7, count: 18))
-    XCTAssertEqual(hash(try set.image(2).pixels), JPEG.colorHash)
+    XCTAssertEqual(try set.image(1).colors(), [UInt8](repeating: 7, count: 18))
+    XCTAssertEqual(hash(try set.image(2).colors()), JPEG.colorHash)
   }
 
   func testAugmentedMasksGoBeforeOriginalOnes() throws {
@@ -35,7 +35,7 @@ final class VOCLayoutTests: XCTestCase {
     XCTAssertEqual(set.count, 2)
     for index in 0..<2 {
       XCTAssertEqual(set.identifier(index), "left/x/1.png")
-      XCTAssertEqual(try set.labeledImage(index).image.pixels, [0, 0, 0, 1, 1, 1])
+      XCTAssertEqual(try set.labeledImage(index).image.colors(), [0, 0, 0, 1, 1, 1])
       XCTAssertEqual(try set.labeledImage(index).labels.values, [1, 2])
       XCTAssertNoThrow(try set.check(index))
     }

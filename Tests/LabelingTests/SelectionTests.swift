@@ -97,7 +97,7 @@ final class SelectionTests: SeededTestCase {
   }
 
   func testWhatRanksSend() {
-    let image = RGBImage(height: 40, width: 60, pixels: (0..<7200).map { UInt8($0 * 7 % 256) })
+    let image = Raster(height: 40, width: 60, pixels: (0..<7200).map { UInt8($0 * 7 % 256) })
     var prediction = Scene.prediction(
       LabelMap(height: 40, width: 60, values: (0..<2400).map { UInt8($0 / 600) }))
     prediction = ImagePrediction(
@@ -114,7 +114,7 @@ final class SelectionTests: SeededTestCase {
 
   func testThumbnailsOfSmallImages() {
     for (height, width) in [(1, 1), (5, 100), (16, 16)] {
-      let image = RGBImage(height: height, width: width, pixels: [UInt8](repeating: 51, count: height * width * 3))
+      let image = Raster(height: height, width: width, pixels: [UInt8](repeating: 51, count: height * width * 3))
       XCTAssertEqual(Set(ImageSummary.thumbnail(of: image)), [0.2])
     }
   }

@@ -13,7 +13,7 @@ final class BadDataTests: CommandTestCase {
       let pixels = (0..<33 * 33 * 3).map { UInt8($0 * (i + 3) % 251) }
       let image = "data/JPEGImages/\(name).png"
       try write(image, [])
-      try ImageFile.writePNG(RGBImage(height: 33, width: 33, pixels: pixels), to: path(image))
+      try ImageFile.writePNG(Raster(height: 33, width: 33, pixels: pixels), to: path(image))
       try writeMask(name, side: 33) { UInt8(($0 / 99 + i) % 4) }
     }
     for list in ["labeled", "unlabeled", "val"] { try write("data/\(list).txt", "a\nb\nc\nd\n") }

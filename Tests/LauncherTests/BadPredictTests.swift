@@ -61,7 +61,7 @@ final class BadPredictTests: CommandTestCase {
   func testNothingIsWrittenOver() throws {
     // Results that would be inputs: by their names, and by a link.
     try ImageFile.writePNG(
-      RGBImage(height: 2, width: 2, pixels: [UInt8](repeating: 9, count: 12)), to: path("in/p.png"))
+      Raster(height: 2, width: 2, pixels: [UInt8](repeating: 9, count: 12)), to: path("in/p.png"))
     for folder in ["here/index", "linked"] {
       try FileManager.default.createDirectory(atPath: path(folder), withIntermediateDirectories: true)
     }

@@ -112,7 +112,7 @@ final class DataCheckTests: CommandTestCase {
     try write("data/images/f.jpg", [])
     try FileManager.default.removeItem(atPath: path("data/images/f.jpg"))
     try ImageFile.writePNG(
-      RGBImage(height: 14, width: 19, pixels: [UInt8](repeating: 1, count: 798)), to: path("data/images/f.png"))
+      Raster(height: 14, width: 19, pixels: [UInt8](repeating: 1, count: 798)), to: path("data/images/f.png"))
     try mask("f", width: 19) { _ in 0 }
     XCTAssertEqual(try check().status, 0)
     let outcome = try check(["augment=off"], ranks: 2)

@@ -22,7 +22,7 @@ final class DataLayoutTests: CommandTestCase {
   override func setUpWithError() throws {
     try super.setUpWithError()
     for name in labeled + unlabeled + validation {
-      let image = RGBImage(
+      let image = Raster(
         height: side, width: side, pixels: hashed("image \(name)", side * side * 3).map { UInt8($0 & 255) })
       let city = "\(validation.contains(name) ? "val" : "train")/\(name.prefix { $0 != "_" })"
       try save(image, "voc/JPEGImages/\(name).png")
@@ -54,7 +54,7 @@ final class DataLayoutTests: CommandTestCase {
     }
   }
 
-  private func save(_ image: RGBImage, _ name: String) throws {
+  private func save(_ image: Raster, _ name: String) throws {
     try write(name, [])
     try ImageFile.writePNG(image, to: path(name))
   }

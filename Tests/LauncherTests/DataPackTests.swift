@@ -17,7 +17,7 @@ final class DataPackTests: CommandTestCase {
     let names = (0..<count).map { "image \($0)" }
     for name in names {
       let pixels = hashed(name, 24 * 24 * 3).map { UInt8($0 & 255) }
-      try ImageFile.writePNG(RGBImage(height: 24, width: 24, pixels: pixels), to: path("data/images/\(name).png"))
+      try ImageFile.writePNG(Raster(height: 24, width: 24, pixels: pixels), to: path("data/images/\(name).png"))
       try ImageFile.writePNG(
         LabelMap(height: 24, width: 24, values: pixels.prefix(576).map { $0 % 4 }), palette: nil,
         to: path("data/labels/\(name).png"))

@@ -101,7 +101,7 @@ final class DataSplitTests: CommandTestCase {
       for folder in ["images", "labels"] { try write("data/\(folder)/x\(i).png", []) }
       let values = (0..<64).map { UInt8(i % 10 == 0 && $0 > 50 ? 1 : 0) }
       try ImageFile.writePNG(
-        RGBImage(height: 8, width: 8, pixels: [UInt8](repeating: 9, count: 192)), to: path("data/images/x\(i).png"))
+        Raster(height: 8, width: 8, pixels: [UInt8](repeating: 9, count: 192)), to: path("data/images/x\(i).png"))
       try ImageFile.writePNG(
         LabelMap(height: 8, width: 8, values: values), palette: nil, to: path("data/labels/x\(i).png"))
     }

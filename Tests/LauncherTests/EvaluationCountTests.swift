@@ -35,7 +35,7 @@ final class EvaluationCountTests: CommandTestCase {
     for index in 0..<set.count {
       let (image, labels) = try set.labeledImage(index)
       images.datasets["images/\(index)"] = StoredDataset(
-        shape: [image.height, image.width, 3], values: .uint8(image.pixels))
+        shape: [image.height, image.width, 3], values: .uint8(image.colors()))
       images.datasets["masks/\(index)"] = StoredDataset(
         shape: [labels.height, labels.width], values: .uint8(labels.values))
     }

@@ -49,7 +49,7 @@ extension CommandTestCase {
   }
 
   /// Blobs with noise on them, so that a network has something to tell apart.
-  func fixtureImage(_ name: String, height: Int, width: Int) -> RGBImage {
+  func fixtureImage(_ name: String, height: Int, width: Int) -> Raster {
     let side = max(height, width)
     let blobs = blockLabels("image \(name)", count: 1, size: side, classes: 8, block: 9)
     let noise = hashed("noise \(name)", height * width * 3)
@@ -57,7 +57,7 @@ extension CommandTestCase {
       let blob = Int(blobs[i / 3 / width * side + i / 3 % width])
       return UInt8((blob * (i % 3 * 37 + 29) + Int(noise[i] & 31)) % 256)
     }
-    return RGBImage(height: height, width: width, pixels: pixels)
+    return Raster(height: height, width: width, pixels: pixels)
   }
 
   /// An image and its mask below `data`, in VOC's layout.

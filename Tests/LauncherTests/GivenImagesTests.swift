@@ -39,7 +39,7 @@ final class GivenImagesTests: CommandTestCase {
     for name in labeled + unlabeled {
       for folder in ["JPEGImages", "SegmentationClass"] { try write("data/\(folder)/\(name).png", []) }
       try ImageFile.writePNG(
-        RGBImage(height: side, width: side, pixels: pixels(name)), to: path("data/JPEGImages/\(name).png"))
+        Raster(height: side, width: side, pixels: pixels(name)), to: path("data/JPEGImages/\(name).png"))
       try ImageFile.writePNG(
         LabelMap(height: side, width: side, values: labels(name)), palette: ImageFile.vocPalette,
         to: path("data/SegmentationClass/\(name).png"))
@@ -132,7 +132,7 @@ final class GivenImagesTests: CommandTestCase {
   /// Layers show the watchdog that the process goes on, within one pass over one image.
   func testLayersAdvanceTheSignOfLife() throws {
     let trainer = try trainer()
-    let image = RGBImage(height: side, width: side, pixels: pixels("a"))
+    let image = Raster(height: side, width: side, pixels: pixels("a"))
     let before = Activity.slot[.progress]
     _ = try Inference(trainer.configuration).classes(trainer.evaluated, image)
     // A ResNet-18, ASPP and heads have more than twenty convolutions.

@@ -8,7 +8,7 @@ import XCTest
 final class InputShapeTests: CommandTestCase {
   private func save(_ name: String, height: Int, width: Int, pixels: [UInt8], labels: [UInt8]) throws {
     for folder in ["images", "labels"] { try write("data/\(folder)/\(name).png", []) }
-    try ImageFile.writePNG(RGBImage(height: height, width: width, pixels: pixels), to: path("data/images/\(name).png"))
+    try ImageFile.writePNG(Raster(height: height, width: width, pixels: pixels), to: path("data/images/\(name).png"))
     try ImageFile.writePNG(
       LabelMap(height: height, width: width, values: labels), palette: nil, to: path("data/labels/\(name).png"))
   }

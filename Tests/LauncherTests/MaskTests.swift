@@ -18,7 +18,7 @@ final class MaskTests: CommandTestCase {
       let pixels = (0..<side * side * 3).map { UInt8((inside($0 / 3) ? 180 : 40) + ($0 * 7 + index) % 30) }
       for folder in ["images", "labels"] { try write("data/\(folder)/\(index).png", []) }
       try ImageFile.writePNG(
-        RGBImage(height: side, width: side, pixels: pixels), to: path("data/images/\(index).png"))
+        Raster(height: side, width: side, pixels: pixels), to: path("data/images/\(index).png"))
       try ImageFile.writePNG(
         LabelMap(height: side, width: side, values: values), palette: nil, to: path("data/labels/\(index).png"))
     }

@@ -15,7 +15,7 @@ final class PartlyLabeledTests: CommandTestCase {
       let values = (0..<side * side).map { decided(index, $0) ? (inside($0) ? UInt8(1) : 0) : 255 }
       let pixels = (0..<side * side * 3).map { UInt8((inside($0 / 3) ? 180 : 40) + ($0 * 7 + index) % 30) }
       for folder in ["images", "labels"] { try write("data/\(folder)/\(index).png", []) }
-      try ImageFile.writePNG(RGBImage(height: side, width: side, pixels: pixels), to: path("data/images/\(index).png"))
+      try ImageFile.writePNG(Raster(height: side, width: side, pixels: pixels), to: path("data/images/\(index).png"))
       try ImageFile.writePNG(
         LabelMap(height: side, width: side, values: values), palette: nil, to: path("data/labels/\(index).png"))
     }

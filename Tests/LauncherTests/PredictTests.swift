@@ -99,9 +99,9 @@ final class PredictTests: CommandTestCase {
     try apply("predict", ["data/JPEGImages/a.png"], to: "opaque", ["--opacity", "1", "--palette", "palette.txt"])
     let classes = try ImageFile.readLabels(path("opaque/index/a.png")).values
     let expected = classes.flatMap { (c: UInt8) -> [UInt8] in [c + 1, c * 20, 7] }
-    XCTAssertEqual(try ImageFile.readRGB(path("opaque/overlay/a.png")).pixels, expected)
-    XCTAssertEqual(try ImageFile.readRGB(path("opaque/color/a.png")).pixels, expected)
-    XCTAssertEqual(try ImageFile.readRGB(path("opaque/index/a.png")).pixels, expected, "the palette of the indices")
+    XCTAssertEqual(try ImageFile.readRGB(path("opaque/overlay/a.png")).colors(), expected)
+    XCTAssertEqual(try ImageFile.readRGB(path("opaque/color/a.png")).colors(), expected)
+    XCTAssertEqual(try ImageFile.readRGB(path("opaque/index/a.png")).colors(), expected, "the palette of the indices")
   }
 
   /// Names of Cityscapes' or CamVid's classes bring their colours along.

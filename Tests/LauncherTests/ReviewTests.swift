@@ -28,7 +28,7 @@ final class ReviewTests: CommandTestCase {
       let values = (0..<side * side).map { isInside($0) ? UInt8(1) : 0 }
       let pixels = (0..<side * side * 3).map { UInt8((isInside($0 / 3) ? 200 : 40) + ($0 * 13 + index) % 20) }
       for folder in ["images", "labels"] { try write("data/\(folder)/\(index).png", []) }
-      try ImageFile.writePNG(RGBImage(height: side, width: side, pixels: pixels), to: path("data/images/\(index).png"))
+      try ImageFile.writePNG(Raster(height: side, width: side, pixels: pixels), to: path("data/images/\(index).png"))
       try ImageFile.writePNG(
         LabelMap(height: side, width: side, values: values), palette: nil, to: path("data/labels/\(index).png"))
     }

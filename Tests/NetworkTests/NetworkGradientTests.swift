@@ -40,7 +40,7 @@ final class NetworkGradientTests: XCTestCase {
 
     var worst = ""
     for image in ["a", "c", "f"] {
-      let x = GradientCheck.map(image, count: samples, height: size, width: size, channels: 3)
+      let x = GradientCheck.map(image, count: samples, height: size, width: size, channels: encoder.inputs)
       let found = try check.deviations([x]) { x in
         let output = try network.forward(x[0], representation: representation, pass)
         return [output.logits] + [output.representation, output.auxiliary].compactMap { $0 }
@@ -75,6 +75,12 @@ final class NetworkGradientTests: XCTestCase {
     try check(
       EncoderShape(depth: .resnet34, stem: .classic, width: 0.125, outputStride: 16, multiGrid: true), size: 33,
       samples: 3)
+  }
+
+  func testImagesOfOtherChannels() throws {
+    try check(EncoderShape(depth: .resnet18, width: 0.125, multiGrid: false, inputs: 1), size: 33)
+    try check(EncoderShape(depth: .resnet18, stem: .classic, width: 0.125, multiGrid: false, inputs: 4), size: 33)
+    try check(EncoderShape(depth: .resnet18, width: 0.125, multiGrid: false, inputs: 13), size: 33)
   }
 
   func testBottlenecksAndMultiGrid() throws {

@@ -7,17 +7,17 @@ final class AugmentationTests: XCTestCase {
   private let plain = Normalization(mean: [0, 0, 0], std: [1, 1, 1])
 
   /// Red tells a pixel's x, green its y, blue and the mask tell both.
-  private func coded(height: Int, width: Int) -> (RGBImage, LabelMap) {
+  private func coded(height: Int, width: Int) -> (Raster, LabelMap) {
     let places = (0..<height).flatMap { y in (0..<width).map { x in (x, y) } }
     let mask = places.map { x, y in UInt8((x * 7 + y * 13) % 200) }
     let pixels = zip(places, mask).flatMap { place, label in [UInt8(place.0), UInt8(place.1), label] }
     return (
-      RGBImage(height: height, width: width, pixels: pixels), LabelMap(height: height, width: width, values: mask)
+      Raster(height: height, width: width, pixels: pixels), LabelMap(height: height, width: width, values: mask)
     )
   }
 
   private func apply(
-    _ augmentation: Augmentation, _ image: RGBImage, _ labels: LabelMap?, slot: Int = 0, step: Int = 0
+    _ augmentation: Augmentation, _ image: Raster, _ labels: LabelMap?, slot: Int = 0, step: Int = 0
   ) -> Example {
     augmentation.apply(
       image, labels, normalization: plain, draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
@@ -30,7 +30,7 @@ final class AugmentationTests: XCTestCase {
       image, labels, normalization: norm, draws: .init(philox, .labeledAugmentation, slot: 3, step: 4))
     XCTAssertEqual([example.height, example.width], [6, 9])
     XCTAssertEqual(example.labels, labels.values)
-    let expected = image.pixels.enumerated().map { (Float($1) - norm.mean[$0 % 3]) / norm.std[$0 % 3] }
+    let expected = image.colors().enumerated().map { (Float($1) - norm.mean[$0 % 3]) / norm.std[$0 % 3] }
     XCTAssertEqual(example.pixels, expected)
   }
 
@@ -64,14 +64,14 @@ final class AugmentationTests: XCTestCase {
 
   /// Bilinear with pixel centres at half-integers, on numbers one can check in the head.
   func testScaleByTwoAndByHalf() {
-    let row = RGBImage(height: 1, width: 2, pixels: [0, 0, 0, 100, 100, 100])
+    let row = Raster(height: 1, width: 2, pixels: [0, 0, 0, 100, 100, 100])
     let labels = LabelMap(height: 1, width: 2, values: [3, 9])
     let up = apply(Augmentation(scale: 2...2), row, labels)
     XCTAssertEqual([up.height, up.width], [2, 4])
     XCTAssertEqual((0..<4).map { up.pixels[3 * $0] }, [0, 25, 75, 100])
     XCTAssertEqual(up.labels, [3, 3, 9, 9, 3, 3, 9, 9])
 
-    let square = RGBImage(height: 2, width: 2, pixels: [10, 0, 0, 20, 0, 0, 30, 0, 0, 60, 0, 0])
+    let square = Raster(height: 2, width: 2, pixels: [10, 0, 0, 20, 0, 0, 30, 0, 0, 60, 0, 0])
     let down = apply(Augmentation(scale: 0.5...0.5), square, nil)
     XCTAssertEqual([down.height, down.width], [1, 1])
     XCTAssertEqual(down.pixels, [30, 0, 0])
@@ -142,7 +142,7 @@ final class AugmentationTests: XCTestCase {
 
   /// An image so small that its scaled size would be nothing still gives a pixel.
   func testSmallestImage() {
-    let dot = RGBImage(height: 1, width: 1, pixels: [9, 8, 7])
+    let dot = Raster(height: 1, width: 1, pixels: [9, 8, 7])
     let example = apply(Augmentation(scale: 0.1...0.1, flip: true, crop: (2, 2)), dot, nil)
     XCTAssertEqual(example.labels, [0, 255, 255, 255])
     XCTAssertEqual(Array(example.pixels[0..<3]), [9, 8, 7])

@@ -7,7 +7,7 @@ private let philox = Philox(seed: 11)
 private let norm = Normalization(mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375])
 
 private func apply(
-  _ augmentation: Augmentation, _ image: RGBImage, _ labels: LabelMap? = nil, slot: Int = 0,
+  _ augmentation: Augmentation, _ image: Raster, _ labels: LabelMap? = nil, slot: Int = 0,
   normalization: Normalization = norm
 ) -> Example {
   augmentation.apply(
@@ -20,7 +20,7 @@ private func drawn(_ index: UInt32, slot: Int) -> Double {
 }
 
 /// Colours of every kind, none near black or white.
-private let picture = RGBImage(
+private let picture = Raster(
   height: 18, width: 22,
   pixels: (0..<18 * 22 * 3).map { (i: Int) -> UInt8 in
     let value = 70 + i * 37 % 89 + i % 3 * 10
@@ -55,7 +55,7 @@ private func assertEqual(
 
 final class ColorJitterTests: XCTestCase {
   private let before = (0..<18 * 22).map { (at: Int) -> SIMD3<Double> in
-    SIMD3((0..<3).map { Double(picture.pixels[3 * at + $0]) })
+    SIMD3((0..<3).map { Double(picture.colors()[3 * at + $0]) })
   }
 
   func testStrengthsOfNothing() { assertEqual(colors(apply(jitter(), picture)), before) }
@@ -119,7 +119,7 @@ final class ColorJitterTests: XCTestCase {
   }
 
   func testResultsStayColours() {
-    let extremes = RGBImage(height: 1, width: 4, pixels: [0, 0, 0, 255, 255, 255, 255, 0, 0, 3, 200, 255])
+    let extremes = Raster(height: 1, width: 4, pixels: [0, 0, 0, 255, 255, 255, 255, 0, 0, 3, 200, 255])
     for slot in 0..<50 {
       for color in colors(apply(jitter(1, 1, 1, 0.5), extremes, slot: slot)) {
         XCTAssertGreaterThanOrEqual(color.min(), -1e-3)
@@ -169,7 +169,7 @@ final class GaussianBlurTests: XCTestCase {
     let size = 41
     var pixels = [UInt8](repeating: 0, count: size * size * 3)
     for channel in 0..<3 { pixels[(19 * size + 20) * 3 + channel] = UInt8(100 * (channel + 1) - 50) }
-    let image = RGBImage(height: size, width: size, pixels: pixels)
+    let image = Raster(height: size, width: size, pixels: pixels)
     let labels = LabelMap(height: size, width: size, values: (0..<size * size).map { UInt8($0 % 250) })
     for radius in [1, 2, 5] {
       let sigma = 0.3 * Double(radius - 1) + 0.8
@@ -193,7 +193,7 @@ final class GaussianBlurTests: XCTestCase {
 
   /// One colour stays that colour up to the borders and beside padding, which stays padding.
   func testBordersAndPadding() {
-    let image = RGBImage(height: 9, width: 30, pixels: [UInt8](repeating: 200, count: 9 * 30 * 3))
+    let image = Raster(height: 9, width: 30, pixels: [UInt8](repeating: 200, count: 9 * 30 * 3))
     var augmentation = blur(3)
     augmentation.crop = (24, 24)
     augmentation.rotate = 20...40

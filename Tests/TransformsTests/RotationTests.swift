@@ -7,18 +7,18 @@ private let philox = Philox(seed: 5)
 private let plain = Normalization(mean: [0, 0, 0], std: [1, 1, 1])
 
 private func apply(
-  _ augmentation: Augmentation, _ image: RGBImage, _ labels: LabelMap?, slot: Int = 0, step: Int = 0
+  _ augmentation: Augmentation, _ image: Raster, _ labels: LabelMap?, slot: Int = 0, step: Int = 0
 ) -> Example {
   augmentation.apply(
     image, labels, normalization: plain, draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
 }
 
 /// Red tells a pixel's x, green its y, plus one each, so that no pixel looks like padding.
-private func coded(height: Int, width: Int) -> RGBImage {
+private func coded(height: Int, width: Int) -> Raster {
   let pixels = (0..<height * width).flatMap { (at: Int) -> [UInt8] in
     [UInt8(at % width + 1), UInt8(at / width + 1), 9]
   }
-  return RGBImage(height: height, width: width, pixels: pixels)
+  return Raster(height: height, width: width, pixels: pixels)
 }
 
 private func map(height: Int, width: Int, _ value: (_ y: Int, _ x: Int) -> UInt8) -> LabelMap {

@@ -77,6 +77,45 @@ final class FitTests: WeightsTestCase {
     }
   }
 
+  /// Weights of photographs for grey images, and for images of more channels.
+  func testOtherChannelsThanThree() throws {
+    for stem in [EncoderShape.Stem.deep, .classic] {
+      let photographs = shape(smallEncoder(stem))
+      let first = stem == .deep ? "encoder.conv1.0.weight" : "encoder.conv1.weight"
+      let stored = try XCTUnwrap(photographs.entries.first { $0.name == first }).shape
+      let values = namedValue(first, stored), taps = stored[2] * stored[3]
+      func weight(_ output: Int, _ channel: Int, _ tap: Int) -> Float { values[(output * 3 + channel) * taps + tap] }
+      for channels in [1, 2, 4, 13] {
+        var model = photographs
+        model.encoder.inputs = channels
+        let (network, notes) = try start(model, from: tensors(photographs))
+        XCTAssertEqual(notes, [])
+        XCTAssertEqual(loaded(network), names(model) { $0 != first })
+        let entry = try XCTUnwrap(network.parameters.entries.first { $0.name == first })
+        XCTAssertEqual(entry.shape, [stored[0], channels, stored[2], stored[3]])
+        let found = Array(network.parameters.storage(entry))
+        for output in 0..<stored[0] {
+          for tap in 0..<taps {
+            // A pixel of the same value in all channels is answered alike, but for channels that repeat unevenly.
+            let own = (0..<channels).map { found[(output * channels + $0) * taps + tap] }
+            let all = (0..<3).map { weight(output, $0, tap) }
+            if channels == 1 {
+              XCTAssertEqual(own[0], all[0] + all[1] + all[2])
+            } else {
+              for c in 0..<channels { XCTAssertEqual(own[c], all[c % 3] * 3 / Float(channels)) }
+            }
+          }
+        }
+        // Its own weights fit as they are.
+        XCTAssertEqual(loaded(try start(model, from: tensors(model)).network), names(model))
+      }
+      // And those of other channels do not fit a network for photographs.
+      var grey = photographs
+      grey.encoder.inputs = 1
+      assert(refusal(photographs, tensors(grey)), says: "set data.channels: 1")
+    }
+  }
+
   /// As the published code's supervised baseline is.
   func testANetworkWithoutTheRepresentationHead() throws {
     let model = shape(smallEncoder())

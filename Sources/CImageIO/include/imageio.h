@@ -34,11 +34,11 @@ struct u2pl_image_report {
 
 int u2pl_jpeg_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message);
 
-/// Decodes into `pixels`, height · width · 3 bytes as given by the header. Coded data that is wrong is an error, though
+/// Decodes into `pixels`, height · width · `channels` bytes: 3 of colour, or 1 of a grey image. Coded data that is wrong is an error, though
 /// libjpeg only warns of it. Data that ends early is none: libjpeg fills the rest with grey, and the report says how
 /// much that is.
 int u2pl_jpeg_decode(
-    const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *pixels,
+    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
     struct u2pl_image_report *report);
 
 int u2pl_png_header(const uint8_t *data, size_t size, struct u2pl_image_header *header, char *message);
@@ -50,19 +50,25 @@ int u2pl_png_decode(
     const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
     struct u2pl_image_report *report);
 
-/// A PNG of 8-bit pixels that is written row by row, so that a large picture need not be in memory.
+/// Decodes whole into `pixels`: values of 16 bits in this machine's order of bytes where the file has them, else of 8. A
+/// palette becomes 3 channels. `channels` is what the file has, or 1 or 3 to drop alpha, or 3 to have grey three times.
+int u2pl_png_decode_whole(
+    const uint8_t *data, size_t size, int channels, uint32_t width, uint32_t height, uint8_t *pixels,
+    struct u2pl_image_report *report);
+
+/// A PNG that is written row by row, so that a large picture need not be in memory.
 struct u2pl_png_writer;
 
 /// Returns NULL for want of memory. The file stays the caller's.
 struct u2pl_png_writer *u2pl_png_begin(int descriptor);
 
-/// Writes all that comes before the rows. `channels` is 3 for colour, 1 for grey, or for indices when `palette` holds
-/// `palette_size` RGB triples.
+/// Writes all that comes before the rows. `channels` is 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha, `bits` 8 or
+/// 16; 1 and 8 for indices when `palette` holds `palette_size` RGB triples.
 int u2pl_png_head(
-    struct u2pl_png_writer *writer, uint32_t width, uint32_t height, int channels, const uint8_t *palette,
+    struct u2pl_png_writer *writer, uint32_t width, uint32_t height, int channels, int bits, const uint8_t *palette,
     int palette_size);
 
-/// Writes the next rows.
+/// Writes the next rows; values of 16 bits in this machine's order of bytes.
 int u2pl_png_rows(struct u2pl_png_writer *writer, const uint8_t *pixels, uint32_t count);
 
 /// Writes the end. Nothing may follow but `u2pl_png_free`.

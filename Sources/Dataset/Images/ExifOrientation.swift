@@ -76,8 +76,7 @@ enum ExifOrientation {
   ///
   /// - Parameters:
   ///   - height, width: as stored.
-  ///   - channels: bytes a pixel.
-  static func shown(_ stored: [UInt8], height: Int, width: Int, channels: Int, orientation: Int) -> [UInt8] {
+  static func shown(_ stored: [UInt8], height: Int, width: Int, bytesAPixel: Int, orientation: Int) -> [UInt8] {
     guard (2...8).contains(orientation) else { return stored }
     // Where the first stored pixel is shown, and how far the next of its row and of its column are from it.
     let (rows, columns) = swapsSides(orientation) ? (width, height) : (height, width)
@@ -90,11 +89,11 @@ enum ExifOrientation {
       stored.withUnsafeBufferPointer { stored in
         var from = stored.baseAddress!
         for y in 0..<height {
-          var to = shown + (first + y * alongColumn) * channels
+          var to = shown + (first + y * alongColumn) * bytesAPixel
           for _ in 0..<width {
-            for channel in 0..<channels { to[channel] = from[channel] }
-            from += channels
-            to += alongRow * channels
+            for byte in 0..<bytesAPixel { to[byte] = from[byte] }
+            from += bytesAPixel
+            to += alongRow * bytesAPixel
           }
         }
       }

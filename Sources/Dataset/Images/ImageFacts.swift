@@ -3,11 +3,13 @@ public struct ImageFacts: Sendable, Equatable {
   /// As it is shown.
   public let height: Int
   public let width: Int
+  /// As stored: 1 of grey, 3 of colour or a palette, one more with alpha.
+  public let channels: Int
   /// EXIF's, 1 to 8, which has been applied.
   public let orientation: Int
   /// What is wrong with the file, although viewers show it and it is read as they show it; nil for nothing.
   public let flaw: String?
-  /// What the values of a 16-bit image use; nil for other images.
+  /// What the values of a 16-bit image use of which the high byte was kept; nil for other images.
   public let depth: Depth?
 
   /// Of 16-bit values, of which the high byte is kept.

@@ -2,19 +2,21 @@ extension ImageFile {
   /// Reads the header and looks for the end of the image, without decoding it: finds files cut short. One without an
   /// end is decoded, to see whether it lacks more than that.
   ///
-  /// - Throws: the ``DatasetError`` that ``readRGB(_:)`` would throw.
-  static func checkImage(_ path: String) throws -> ImageHeader { try checkImage(FileBytes.read(path), path) }
+  /// - Throws: the ``DatasetError`` that ``read(_:_:accept:)`` would throw.
+  static func checkImage(_ path: String, _ form: ImageForm) throws -> ImageHeader {
+    try checkImage(FileBytes.read(path), path, form)
+  }
 
   /// The same for a file's bytes; `path` is their name in messages.
-  static func checkImage(_ bytes: [UInt8], _ path: String) throws -> ImageHeader {
+  static func checkImage(_ bytes: [UInt8], _ path: String, _ form: ImageForm) throws -> ImageHeader {
     let (header, dataOffset) = try header(path, bytes)
-    try checkConvertible(path, header)
+    try checkConvertible(path, header, form)
     let complete = header.format == .jpeg ? hasJPEGEnd(bytes, after: dataOffset) : hasPNGEnd(bytes)
     if !complete {
       guard header.format == .jpeg else {
         throw FileBytes.problem(path, "is incomplete: the file ends before the image does; copy or export it again")
       }
-      _ = try decode(bytes, path)
+      _ = try decode(bytes, path, form)
     }
     return header
   }

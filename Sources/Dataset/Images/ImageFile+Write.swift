@@ -11,12 +11,22 @@ extension ImageFile {
     return rgb
   }
 
-  /// Writes an 8-bit colour PNG.
+  /// Writes a PNG of 8 or 16 bits: grey, grey and alpha, colour, or colour and alpha, by the image's channels.
   ///
-  /// - Throws: ``DatasetError`` naming the file if it cannot be written.
-  public static func writePNG(_ image: RGBImage, to path: String) throws {
-    let writer = try PNGWriter(path, height: image.height, width: image.width, .color)
-    try writer.write(image.pixels)
+  /// - Throws: ``DatasetError`` naming the file if it cannot be written, or if PNG has no such images.
+  public static func writePNG(_ image: Raster, to path: String) throws {
+    guard (1...4).contains(image.channels) else {
+      throw FileBytes.problem(path, "a PNG has 1 to 4 channels, not \(image.channels)")
+    }
+    let bytes: [UInt8]
+    switch image.values {
+    case .uint8(let values): bytes = values
+    case .uint16(let values): bytes = values.withUnsafeBytes { [UInt8]($0) }
+    case .int16, .float32: throw FileBytes.problem(path, "a PNG cannot hold \(image.type.rawValue)")
+    }
+    let kind = PNGWriter.Kind.values(channels: image.channels, bits: 8 * image.type.size)
+    let writer = try PNGWriter(path, height: image.height, width: image.width, kind)
+    try writer.write(bytes)
     try writer.finish()
   }
 

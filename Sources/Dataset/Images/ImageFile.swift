@@ -18,6 +18,11 @@ public struct ImageHeader: Sendable, Equatable {
   /// EXIF's, 1 to 8; 1 for a picture that is shown as it is stored.
   public let orientation: Int
 
+  /// As an image has them, whose palette stands for colours.
+  var shownChannels: Int { palette ? 3 : channels }
+  /// Whether the last channel is alpha.
+  var hasAlpha: Bool { channels % 2 == 0 }
+
   /// Height and width before the orientation is applied.
   var stored: (height: Int, width: Int) {
     ExifOrientation.swapsSides(orientation) ? (width, height) : (height, width)
@@ -28,7 +33,7 @@ public struct ImageHeader: Sendable, Equatable {
 ///
 /// All of them are read as viewers show them: turned and mirrored as their EXIF orientation says, masks too.
 public enum ImageFile {
-  /// The most bytes that the pixels of an image may take, at 3 bytes each: 1.4 gigapixels. A file of a few bytes can
+  /// The most bytes that the pixels of an image of 8-bit colour may take: 1.4 gigapixels. A file of a few bytes can
   /// claim a size that exhausts memory.
   public static let mostBytes = 4 << 30
 
@@ -39,38 +44,53 @@ public enum ImageFile {
     try header(path, FileBytes.read(path)).0
   }
 
-  /// An image in 8-bit colour: grey and palettes become colours, alpha is dropped, of 16 bits the high 8 are kept.
+  /// An image in 8-bit colour, as ``ImageForm/color`` has it: grey and palettes become colours, alpha is dropped, of 16
+  /// bits the high 8 are kept.
   ///
   /// JPEGs are decoded with the accurate integer transform and smooth chroma upsampling, as most libraries do.
   /// - Throws: ``DatasetError`` naming the file if it is no image, damaged, CMYK, or larger than ``mostBytes``.
-  public static func readRGB(_ path: String) throws -> RGBImage { try read(path).image }
+  public static func readRGB(_ path: String) throws -> Raster { try read(path).image }
 
-  /// The same, and what else decoding has told.
+  /// An image in a form, and what else decoding has told.
   ///
   /// - Parameter accept: called with the header before memory is taken for the pixels; throws to leave the image alone.
+  /// - Throws: ``DatasetError`` as ``readRGB(_:)``, also for an image of other channels than the form's.
   public static func read(
-    _ path: String, accept: (ImageHeader) throws -> Void = { _ in }
-  ) throws -> (image: RGBImage, facts: ImageFacts) {
-    try decode(FileBytes.read(path), path, accept: accept)
+    _ path: String, _ form: ImageForm = .color, accept: (ImageHeader) throws -> Void = { _ in }
+  ) throws -> (image: Raster, facts: ImageFacts) {
+    try decode(FileBytes.read(path), path, form, accept: accept)
   }
 
   /// The same for a file's bytes; `path` is their name in messages.
   static func decode(
-    _ bytes: [UInt8], _ path: String, accept: (ImageHeader) throws -> Void = { _ in }
-  ) throws -> (image: RGBImage, facts: ImageFacts) {
+    _ bytes: [UInt8], _ path: String, _ form: ImageForm, accept: (ImageHeader) throws -> Void = { _ in }
+  ) throws -> (image: Raster, facts: ImageFacts) {
     let header = try header(path, bytes).0
-    try checkConvertible(path, header)
+    try checkConvertible(path, header, form)
     try accept(header)
-    let (pixels, report) = try decode(path, header, channels: 3) { pixels, width, height, report in
+    let channels = form.channels, isWide = header.bits == 16, isWhole = form.isWhole && header.format == .png
+    let bytesAPixel = channels * (isWhole && isWide ? 2 : 1)
+    let (pixels, report) = try decode(path, header, bytesAPixel: bytesAPixel) { pixels, width, height, report in
       switch header.format {
-      case .jpeg: u2pl_jpeg_decode(bytes, bytes.count, width, height, pixels, report)
+      case .jpeg: u2pl_jpeg_decode(bytes, bytes.count, Int32(channels), width, height, pixels, report)
+      case .png where isWhole:
+        u2pl_png_decode_whole(bytes, bytes.count, Int32(channels), width, height, pixels, report)
       case .png: u2pl_png_decode(bytes, bytes.count, 3, width, height, pixels, report)
       }
     }
     let facts = ImageFacts(
-      height: header.height, width: header.width, orientation: header.orientation,
-      flaw: try flaw(path, header, report), depth: header.bits == 16 ? ImageFacts.Depth(report) : nil)
-    return (RGBImage(height: header.height, width: header.width, pixels: pixels), facts)
+      height: header.height, width: header.width, channels: header.shownChannels, orientation: header.orientation,
+      flaw: try flaw(path, header, report), depth: isWide && !isWhole ? ImageFacts.Depth(report) : nil)
+    let values: Raster.Values = isWhole && isWide ? .uint16(wide(pixels)) : .uint8(pixels)
+    return (Raster(height: header.height, width: header.width, channels: channels, values: values), facts)
+  }
+
+  /// Values of two bytes each, in this machine's order.
+  private static func wide(_ bytes: [UInt8]) -> [UInt16] {
+    [UInt16](unsafeUninitializedCapacity: bytes.count / 2) { values, count in
+      _ = UnsafeMutableRawBufferPointer(values).copyBytes(from: bytes)
+      count = bytes.count / 2
+    }
   }
 
   /// A mask: the indices of a palette PNG, or the values of a grey one of at most 8 bits, as stored.
@@ -91,16 +111,17 @@ public enum ImageFile {
         "the mask holds \(kind); save it as a palette or 8-bit grey PNG whose values are class numbers "
           + "(\(LabelMap.ignore) = ignore)")
     }
-    let values = try decode(path, header, channels: 1) { pixels, width, height, report in
+    let values = try decode(path, header, bytesAPixel: 1) { pixels, width, height, report in
       u2pl_png_decode(bytes, bytes.count, 1, width, height, pixels, report)
     }.pixels
     return LabelMap(height: header.height, width: header.width, values: values)
   }
 
-  static func checkConvertible(_ path: String, _ header: ImageHeader) throws {
+  static func checkConvertible(_ path: String, _ header: ImageHeader, _ form: ImageForm) throws {
     if header.format == .jpeg, header.channels == 4 {
       throw FileBytes.problem(path, "is a CMYK JPEG; convert it to RGB: convert IN.jpg -colorspace sRGB OUT.png")
     }
+    try form.require(header.shownChannels, hasAlpha: header.hasAlpha, path)
   }
 
   /// - Returns: the header, and for a JPEG where the data of its first scan begins.
@@ -162,11 +183,11 @@ public enum ImageFile {
 
   /// Pixels as they are shown.
   private static func decode(
-    _ path: String, _ header: ImageHeader, channels: Int,
+    _ path: String, _ header: ImageHeader, bytesAPixel: Int,
     _ body: (UnsafeMutablePointer<UInt8>, UInt32, UInt32, UnsafeMutablePointer<u2pl_image_report>) -> Int32
   ) throws -> (pixels: [UInt8], report: u2pl_image_report) {
     let (height, width) = header.stored
-    let size = height * width * channels
+    let size = height * width * bytesAPixel
     var report = u2pl_image_report()
     let stored = try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
       guard body(buffer.baseAddress!, UInt32(width), UInt32(height), &report) == 0 else {
@@ -175,7 +196,7 @@ public enum ImageFile {
       count = size
     }
     let pixels = ExifOrientation.shown(
-      stored, height: height, width: width, channels: channels, orientation: header.orientation)
+      stored, height: height, width: width, bytesAPixel: bytesAPixel, orientation: header.orientation)
     return (pixels, report)
   }
 

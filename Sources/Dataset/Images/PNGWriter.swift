@@ -2,7 +2,7 @@ internal import CImageIO
 import Files
 import Foundation
 
-/// A PNG of 8-bit pixels that is written from its first row to its last, so that a large picture need not be in memory.
+/// A PNG that is written from its first row to its last, so that a large picture need not be in memory.
 ///
 /// The file has its name when it is complete; until then, and after an error, an older one of that name stays.
 public final class PNGWriter {
@@ -10,6 +10,9 @@ public final class PNGWriter {
   public enum Kind {
     /// Red, green and blue.
     case color
+    /// 1 to 4 channels: grey, grey and alpha, colour, colour and alpha, of 8 bits, or of 16 in this machine's order of
+    /// bytes.
+    case values(channels: Int, bits: Int)
     case grey
     /// The number of a colour. RGB triples that viewers show numbers in; at most 256 are used, and numbers past the end
     /// are shown in VOC's colours.
@@ -27,10 +30,11 @@ public final class PNGWriter {
     self.path = path
     // Not after the file's own name, which may be as long as names can be.
     temporary = FileSystem.temporaryPath(for: FileSystem.join(FileSystem.directory(of: path), "png"))
-    var channels = 1
+    var channels = 1, bits = 8
     var palette: [UInt8] = []
     switch kind {
     case .color: channels = 3
+    case .values(let count, let depth): (channels, bits) = (count, depth)
     case .grey: break
     case .palette(let colors):
       // All 256 entries are written: readers reject indices that have no entry, and 255 is one.
@@ -38,14 +42,14 @@ public final class PNGWriter {
         index < colors.count && colors[index].count == 3 ? colors[index] : ImageFile.vocPalette[index]
       }
     }
-    rowBytes = width * channels
+    rowBytes = width * channels * bits / 8
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileBytes.problem(path, "cannot be written: \(FileBytes.reason())") }
     writer = u2pl_png_begin(descriptor)
     guard let writer else { throw FileBytes.problem(path, "cannot be written: out of memory") }
     let failed = palette.withUnsafeBufferPointer { colors in
       u2pl_png_head(
-        writer, UInt32(width), UInt32(height), Int32(channels), colors.isEmpty ? nil : colors.baseAddress,
+        writer, UInt32(width), UInt32(height), Int32(channels), Int32(bits), colors.isEmpty ? nil : colors.baseAddress,
         Int32(colors.count / 3))
     }
     try require(failed)

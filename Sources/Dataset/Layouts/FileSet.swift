@@ -4,6 +4,8 @@ import Transforms
 /// Images and masks in files of their own, one list of them.
 public struct FileSet: ImageSet {
   public let problems: [DatasetError]
+  /// Of its images.
+  public let form: ImageForm
   private let list: ImageList
   private let entries: [Entry]
 
@@ -27,10 +29,12 @@ public struct FileSet: ImageSet {
   ///   - list: a list's path relative to the root, to the working directory, or to the folder that the root is in.
   ///   - classes: the number of classes.
   ///   - coding: what masks store; nil for the class itself. Masks that hold Cityscapes' `labelIds` have their own.
+  ///   - form: of the images.
   ///   - labeled: whether every image needs a mask; masks of an unlabeled list are not looked for.
   /// - Throws: ``DatasetError`` when there is no such list. Errors of single lines are in ``problems``.
   public init(
-    root: String, list: String, layout: FileLayout, classes: Int, coding: LabelCoding? = nil, labeled: Bool
+    root: String, list: String, layout: FileLayout, classes: Int, coding: LabelCoding? = nil,
+    form: ImageForm = .color, labeled: Bool
   ) throws {
     var isDirectory: ObjCBool = false
     let root = FileNames.existing(root) ?? root
@@ -67,6 +71,7 @@ public struct FileSet: ImageSet {
             + "write ./\(line.text)"))
     }
     self.list = list
+    self.form = form
     self.entries = entries
     self.problems = problems
   }
@@ -84,10 +89,10 @@ public struct FileSet: ImageSet {
   /// The meaning of the mask's stored values.
   func coding(_ index: Int) -> LabelCoding { entries[index].coding }
 
-  public func image(_ index: Int) throws -> RGBImage { try ImageFile.readRGB(entries[index].image) }
+  public func image(_ index: Int) throws -> Raster { try decoded(index).image }
 
-  public func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?) {
-    let (image, facts) = try ImageFile.read(entries[index].image)
+  public func decoded(_ index: Int) throws -> (image: Raster, facts: ImageFacts?) {
+    let (image, facts) = try ImageFile.read(entries[index].image, form)
     return (image, facts)
   }
 
@@ -104,7 +109,7 @@ public struct FileSet: ImageSet {
   @discardableResult
   public func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) {
     let entry = entries[index]
-    let image = try ImageFile.checkImage(entry.image)
+    let image = try ImageFile.checkImage(entry.image, form)
     if entry.mask != nil {
       let labels = try labels(index)
       try requireSameSize(index, image: (image.height, image.width), labels)

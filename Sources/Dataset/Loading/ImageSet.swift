@@ -28,12 +28,12 @@ public protocol ImageSet: Sendable {
   func source(_ index: Int) -> (image: String, mask: String?)
 
   /// - Throws: ``DatasetError`` naming the file.
-  func image(_ index: Int) throws -> RGBImage
+  func image(_ index: Int) throws -> Raster
 
   /// The image, and what decoding has told besides; nil for one that is not decoded from a file.
   ///
   /// - Throws: ``DatasetError`` naming the file.
-  func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?)
+  func decoded(_ index: Int) throws -> (image: Raster, facts: ImageFacts?)
 
   /// Tells the image's bytes from others, without reading them: a digest of where they lie, their number, and when they
   /// were last changed. nil for an image that is not decoded from a file, and where the system does not say.
@@ -47,7 +47,7 @@ public protocol ImageSet: Sendable {
   /// The image and its mask, of the same size.
   ///
   /// - Throws: ``DatasetError``, also when they differ in size.
-  func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap)
+  func labeledImage(_ index: Int) throws -> (image: Raster, labels: LabelMap)
 
   /// Checks an entry before training, without decoding its image.
   ///
@@ -70,11 +70,11 @@ extension ImageSet {
   @discardableResult
   public func check(_ index: Int) throws -> (height: Int, width: Int) { try check(index, seeing: { _ in }) }
 
-  public func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?) { (try image(index), nil) }
+  public func decoded(_ index: Int) throws -> (image: Raster, facts: ImageFacts?) { (try image(index), nil) }
 
   public func stamp(_ index: Int) -> UInt64? { nil }
 
-  public func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
+  public func labeledImage(_ index: Int) throws -> (image: Raster, labels: LabelMap) {
     let image = try image(index)
     let labels = try labels(index)
     try requireSameSize(index, image: (image.height, image.width), labels)

@@ -15,6 +15,8 @@ public struct PackPlan: Sendable {
   }
 
   private(set) var entries: [Entry] = []
+  /// Of the images.
+  let form: ImageForm
   private(set) var lists: [(name: String, images: [String])] = []
   private(set) var codings: [LabelCoding] = []
   /// Three numbers for each image: bytes of the image, bytes of its mask (0 where it has none), time of the later's
@@ -25,6 +27,7 @@ public struct PackPlan: Sendable {
   /// - Throws: ``DatasetError`` when two lists use one name for different files.
   public init(_ lists: [(name: String, set: FileSet)]) throws {
     var positions: [String: Int] = [:]
+    form = lists.first?.set.form ?? .color
     for (name, set) in lists {
       for index in 0..<set.count {
         let entry = Entry(

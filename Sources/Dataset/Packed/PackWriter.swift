@@ -166,8 +166,8 @@ public final class PackWriter: Sendable {
   private func sound(_ index: Int) throws -> (image: [UInt8], mask: [UInt8]?) {
     let entry = plan.entries[index]
     let image = try read(entry.image, size: plan.sizes[3 * index])
-    _ = try ImageFile.checkImage(image, entry.image)
-    let facts = try ImageFile.decode(image, entry.image).facts
+    _ = try ImageFile.checkImage(image, entry.image, plan.form)
+    let facts = try ImageFile.decode(image, entry.image, plan.form).facts
     if let flaw = facts.flaw { flaws.withLock { $0.append("\(entry.origin): \(entry.image): \(flaw)") } }
     guard let path = entry.mask else { return (image, nil) }
     let mask = try read(path, size: plan.sizes[3 * index + 1])

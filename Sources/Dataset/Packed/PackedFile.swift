@@ -104,13 +104,13 @@ public final class PackedFile: Sendable {
   /// Where images, and masks if they are asked for, lie; nil for a mask that is not there. What is no image or mask is
   /// a failure of its own.
   func items(
-    _ names: [String], masks: Bool
+    _ names: [String], _ form: ImageForm, masks: Bool
   ) throws -> [Result<(image: PackedItem, mask: PackedItem?), DatasetError>] {
     try PackedFile.reading(descriptor, path) { reader in
       names.map { name in
         do {
-          let image = try self.item(.image, "images", 0, name, reader)!
-          return .success((image, masks ? try self.item(.mask, "labels", 1, name, reader) : nil))
+          let image = try self.item(.image, form, "images", 0, name, reader)!
+          return .success((image, masks ? try self.item(.mask, form, "labels", 1, name, reader) : nil))
         } catch {
           return .failure(DatasetError(description: "\(error)"))
         }
@@ -120,7 +120,8 @@ public final class PackedFile: Sendable {
 
   /// - Parameter column: of ``checksums``.
   private func item(
-    _ kind: PixelArray.Kind, _ group: String, _ column: Int, _ name: String, _ reader: borrowing HDF5Reader
+    _ kind: PixelArray.Kind, _ form: ImageForm, _ group: String, _ column: Int, _ name: String,
+    _ reader: borrowing HDF5Reader
   ) throws -> PackedItem? {
     let isStacked = stack != nil
     let dataset = isStacked ? group : "\(group)/\(name)"
@@ -141,7 +142,7 @@ public final class PackedFile: Sendable {
       throw reader.place.at("'/\(dataset)'").error("has never been written; finish the file with u2pl data pack")
     }
     return try PackedItem(
-      kind, dataset, row: isStacked ? position : nil, checksum: checksum.map { UInt64(bitPattern: $0) }, reader)
+      kind, form, dataset, row: isStacked ? position : nil, checksum: checksum.map { UInt64(bitPattern: $0) }, reader)
   }
 
   // MARK: Reading
@@ -150,11 +151,14 @@ public final class PackedFile: Sendable {
   func place(_ item: PackedItem) -> String { "\(path): \(item.name)" }
 
   /// An image, and what decoding has told besides; nil where it is stored as pixels.
-  func decoded(_ item: PackedItem) throws -> (image: RGBImage, facts: ImageFacts?) {
-    let bytes = try bytes(item)
-    if case .pixels(let array) = item.form { return (array.image(bytes), nil) }
-    let (image, facts) = try ImageFile.decode(bytes, place(item))
-    return (image, facts)
+  func decoded(_ item: PackedItem, _ form: ImageForm) throws -> (image: Raster, facts: ImageFacts?) {
+    let name = place(item)
+    guard case .pixels(let array) = item.form else {
+      let (image, facts) = try ImageFile.decode(bytes(item), name, form)
+      return (image, facts)
+    }
+    let image = try item.offset == nil ? array.image(values(item), name) : array.image(.uint8(bytes(item)), name)
+    return (try form.fit(image, hasAlpha: !array.isWhole && array.channels == 4, name), nil)
   }
 
   /// A mask's stored values.
@@ -165,11 +169,27 @@ public final class PackedFile: Sendable {
   }
 
   /// Reads an image without decoding a file.
-  func checkImage(_ item: PackedItem) throws -> (height: Int, width: Int) {
-    let bytes = try bytes(item)
-    if case .pixels(let array) = item.form { return (array.height, array.width) }
-    let header = try ImageFile.checkImage(bytes, place(item))
+  func checkImage(_ item: PackedItem, _ form: ImageForm) throws -> (height: Int, width: Int) {
+    if case .pixels = item.form {
+      let image = try decoded(item, form).image
+      return (image.height, image.width)
+    }
+    let header = try ImageFile.checkImage(bytes(item), place(item), form)
     return (header.height, header.width)
+  }
+
+  /// Reads the values of an item whose bytes only HDF5 can read.
+  private func values(_ item: PackedItem) throws -> DatasetValues {
+    try PackedFile.reading(descriptor, path) { reader in
+      let place = reader.place.at("'/\(item.name)'")
+      let dataset = try reader.dataset(item.dataset)
+      var type = ElementType.uint8
+      if case .pixels(let array) = item.form { type = array.memoryType }
+      guard let row = item.row else {
+        return try dataset.read(shape: item.shape, as: type, fileSize: reader.size, place)
+      }
+      return try dataset.read(row: row, shape: item.shape, as: type, fileSize: reader.size, place)
+    }
   }
 
   /// Reads an item's bytes: those of a file, which are compared with the checksum, or the values of its pixels.
@@ -178,18 +198,8 @@ public final class PackedFile: Sendable {
     if let offset = item.offset {
       bytes = try FileBytes.read(descriptor, at: offset, count: item.count, place(item))
     } else {
-      let values = try PackedFile.reading(descriptor, path) { reader in
-        let place = reader.place.at("'/\(item.name)'")
-        let dataset = try reader.dataset(item.dataset)
-        var type = ElementType.uint8
-        if case .pixels(let array) = item.form { type = array.memoryType }
-        guard let row = item.row else {
-          return try dataset.read(shape: item.shape, as: type, fileSize: reader.size, place)
-        }
-        return try dataset.read(row: row, shape: item.shape, as: type, fileSize: reader.size, place)
-      }
-      switch (item.form, values) {
-      case (.pixels(let array), _): bytes = try array.bytes(values, place(item))
+      switch (item.form, try values(item)) {
+      case (.pixels(let array), let values): bytes = try array.bytes(values, place(item))
       case (.file, .uint8(let values)): bytes = values
       default: bytes = []
       }

@@ -32,11 +32,11 @@ struct PackedItem: Sendable {
   var name: String { row.map { "\(dataset)[\($0)]" } ?? dataset }
 
   /// - Parameters:
-  ///   - handle: the dataset.
-  ///   - fileSize: bytes of the file.
+  ///   - form: of an image; a mask has none.
   /// - Throws: ``FileError`` where it is no image, or no mask.
   init(
-    _ kind: PixelArray.Kind, _ dataset: String, row: Int?, checksum: UInt64?, _ reader: borrowing HDF5Reader
+    _ kind: PixelArray.Kind, _ form: ImageForm, _ dataset: String, row: Int?, checksum: UInt64?,
+    _ reader: borrowing HDF5Reader
   ) throws {
     let place = reader.place.at("'/\(dataset)'")
     let handle = try reader.dataset(dataset)
@@ -50,16 +50,16 @@ struct PackedItem: Sendable {
     self.checksum = checksum
     let extents = row == nil ? shape : Array(shape.dropFirst())
     if type == .integer(bits: 8, signed: false), extents.count == 1, row == nil, extents[0] > 0 {
-      form = .file(count: extents[0])
+      self.form = .file(count: extents[0])
     } else {
-      form = .pixels(try PixelArray(kind, type, extents, place))
+      self.form = .pixels(try PixelArray(kind, form, type, extents, place))
     }
     guard type == .integer(bits: 8, signed: false), let start = try handle.offset(place) else {
       offset = nil
       return
     }
     var bytes = 0
-    switch form {
+    switch self.form {
     case .file(let count): bytes = count
     case .pixels(let array): bytes = array.height * array.width * array.channels
     }

@@ -5,6 +5,7 @@ import Transforms
 public struct PackedSet: ImageSet {
   public let problems: [DatasetError]
   private let file: PackedFile
+  private let form: ImageForm
   private let list: ImageList
   private let entries: [Entry]
 
@@ -23,9 +24,13 @@ public struct PackedSet: ImageSet {
   ///     that was packed, by the name it had then. Lines are names in the file, or paths and pairs of paths whose last
   ///     part without extension belongs to exactly one name.
   ///   - coding: what masks store where the file does not say; nil for the class itself.
+  ///   - form: of the images.
   ///   - labeled: whether every image needs a mask.
   /// - Throws: ``DatasetError`` when there is no such list. Errors of single lines are in ``problems``.
-  public init(_ file: PackedFile, list: String, classes: Int, coding: LabelCoding? = nil, labeled: Bool) throws {
+  public init(
+    _ file: PackedFile, list: String, classes: Int, coding: LabelCoding? = nil, form: ImageForm = .color,
+    labeled: Bool
+  ) throws {
     let folder = FileNames.split(file.path).folder
     let folders = [file.path.hasPrefix("/") && folder.isEmpty ? "/" : folder, ""]
     if let packed = ImageList.locate(list, in: folders) == nil ? try file.list(list) : nil {
@@ -38,7 +43,7 @@ public struct PackedSet: ImageSet {
       }
     }
     let names = self.list.lines.map { PackedSet.name($0, file) }
-    var items = try file.items(names.compactMap { $0 }, masks: labeled).makeIterator()
+    var items = try file.items(names.compactMap { $0 }, form, masks: labeled).makeIterator()
     var entries: [Entry] = []
     var problems: [DatasetError] = []
     for (line, name) in zip(self.list.lines, names) {
@@ -61,6 +66,7 @@ public struct PackedSet: ImageSet {
       }
     }
     self.file = file
+    self.form = form
     self.entries = entries
     self.problems = problems
   }
@@ -84,10 +90,10 @@ public struct PackedSet: ImageSet {
     (file.place(entries[index].image), entries[index].mask.map(file.place))
   }
 
-  public func image(_ index: Int) throws -> RGBImage { try decoded(index).image }
+  public func image(_ index: Int) throws -> Raster { try decoded(index).image }
 
-  public func decoded(_ index: Int) throws -> (image: RGBImage, facts: ImageFacts?) {
-    try file.decoded(entries[index].image)
+  public func decoded(_ index: Int) throws -> (image: Raster, facts: ImageFacts?) {
+    try file.decoded(entries[index].image, form)
   }
 
   public func stamp(_ index: Int) -> UInt64? { FileBytes.stamp(file.path, part: entries[index].image.name) }
@@ -101,7 +107,7 @@ public struct PackedSet: ImageSet {
 
   @discardableResult
   public func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) {
-    let size = try file.checkImage(entries[index].image)
+    let size = try file.checkImage(entries[index].image, form)
     if entries[index].mask != nil {
       let labels = try labels(index)
       try requireSameSize(index, image: size, labels)

@@ -4,13 +4,17 @@ import Transforms
 /// An image or a mask that another program has stored as an array: what its type and shape mean, where they leave no
 /// doubt.
 ///
-/// An image is height × width × 3, height × width (grey), or has one channel, or four of which the last, alpha, is
-/// dropped; channels may come first. Its values are integers of 0 to 255, or floats of 0 to 1. A mask is
-/// height × width, or has one channel; its values are whole numbers of 0 to 255, in whatever type.
+/// An image of 8-bit colour is height × width × 3, height × width (grey), or has one channel, or four of which the last,
+/// alpha, is dropped; channels may come first. Its values are integers of 0 to 255, or floats of 0 to 1. An image of
+/// another form has the form's channels, last or first, and keeps its type: 8 or 16-bit integers, or floats; other
+/// integers become floats. A mask is height × width, or has one channel; its values are whole numbers of 0 to 255, in
+/// whatever type.
 struct PixelArray: Sendable, Equatable {
   enum Kind: Sendable { case image, mask }
 
   let kind: Kind
+  /// Of an image: whether values keep their type.
+  let isWhole: Bool
   let type: StoredType
   let height: Int
   let width: Int
@@ -30,9 +34,10 @@ struct PixelArray: Sendable, Equatable {
 
   /// - Parameter place: names the dataset.
   /// - Throws: ``FileError`` that says what was found, and what it may be.
-  init(_ kind: Kind, _ type: StoredType, _ shape: [Int], _ place: Place) throws {
+  init(_ kind: Kind, _ form: ImageForm, _ type: StoredType, _ shape: [Int], _ place: Place) throws {
+    isWhole = kind == .image && form.isWhole
     func refuse(_ why: String) -> any Error {
-      let wanted = kind == .image ? PixelArray.imageForms : PixelArray.maskForms
+      let wanted = kind == .image ? PixelArray.words(form) : PixelArray.maskForms
       return place.error("is \(PixelArray.describe(type, shape)): \(why); \(wanted)")
     }
     switch type {
@@ -49,23 +54,34 @@ struct PixelArray: Sendable, Equatable {
     switch shape.count {
     case 2: (height, width, channels, isChannelsFirst) = (shape[0], shape[1], 1, false)
     case 3:
-      let allowed = kind == .image ? [1, 3, 4] : [1]
+      let allowed = kind == .mask ? [1] : form.channels != 3 ? [form.channels] : form.isWhole ? [1, 3] : [1, 3, 4]
       let first = allowed.contains(shape[0]), last = allowed.contains(shape[2])
       // Three channels at the end are this program's own form, whatever the height is.
-      if last, !first || kind == .image && shape[2] == 3 || shape[0] == 1 && shape[2] == 1 {
+      if last, !first || kind == .image && shape[2] == form.channels || shape[0] == 1 && shape[2] == 1 {
         (height, width, channels, isChannelsFirst) = (shape[0], shape[1], shape[2], false)
       } else if first, !last {
         (height, width, channels, isChannelsFirst) = (shape[1], shape[2], shape[0], true)
       } else if first, last {
         throw refuse("\(shape[0]) or \(shape[2]) may be the number of channels")
       } else if kind == .image {
-        throw refuse("neither \(shape[0]) nor \(shape[2]) is a number of channels that a colour has")
+        throw refuse(
+          form.channels == 3
+            ? "neither \(shape[0]) nor \(shape[2]) is a number of channels that a colour has; data.channels takes others"
+            : "neither \(shape[0]) nor \(shape[2]) is data.channels, \(form.channels)")
       } else {
         throw refuse(
           "it has more than one channel; np.argmax(a, axis) makes class numbers of one channel for each class")
       }
     default: throw refuse("it has \(shape.count) \(shape.count == 1 ? "dimension" : "dimensions")")
     }
+  }
+
+  private static func words(_ form: ImageForm) -> String {
+    guard form.isWhole else { return imageForms }
+    let grey = [1, 3].contains(form.channels) ? " or [height, width]" : ""
+    return
+      "an image is [height, width, \(form.channels)]\(grey), also with its channels first, of integers or floats; or "
+      + "uint8 [bytes], the bytes of a JPEG or PNG file"
   }
 
   private static let imageForms =
@@ -79,7 +95,9 @@ struct PixelArray: Sendable, Equatable {
   var memoryType: ElementType {
     switch type {
     case .integer(8, false): .uint8
-    case .float: .float64
+    case .integer(16, false) where isWhole: .uint16
+    case .integer(16, true) where isWhole: .int16
+    case .float: isWhole ? .float32 : .float64
     default: .int64
     }
   }
@@ -92,10 +110,7 @@ struct PixelArray: Sendable, Equatable {
   /// - Throws: ``DatasetError`` with the first value that is no byte, and where it is.
   func bytes(_ values: DatasetValues, _ name: String) throws -> [UInt8] {
     func refuse(_ value: String, _ index: Int, _ advice: String) -> DatasetError {
-      let pixel = isChannelsFirst ? index % (height * width) : index / channels
-      return FileBytes.problem(
-        name,
-        "is \(description) and has the value \(value) at pixel (x \(pixel % width), y \(pixel / width)): \(advice)")
+      refusal(name, value, index, advice)
     }
     switch values {
     case .uint8(let bytes): return bytes
@@ -117,6 +132,13 @@ struct PixelArray: Sendable, Equatable {
     }
   }
 
+  private func refusal(_ name: String, _ value: String, _ index: Int, _ advice: String) -> DatasetError {
+    let pixel = isChannelsFirst ? index % (height * width) : index / channels
+    return FileBytes.problem(
+      name,
+      "is \(description) and has the value \(value) at pixel (x \(pixel % width), y \(pixel / width)): \(advice)")
+  }
+
   private var advice: String {
     switch (kind, type) {
     case (.image, .float):
@@ -126,18 +148,41 @@ struct PixelArray: Sendable, Equatable {
     }
   }
 
-  func image(_ bytes: [UInt8]) -> RGBImage {
-    guard channels != 3 || isChannelsFirst else { return RGBImage(height: height, width: width, pixels: bytes) }
-    let count = height * width
-    let pixels = [UInt8](unsafeUninitializedCapacity: 3 * count) { pixels, initialized in
-      for p in 0..<count {
-        for c in 0..<3 {
-          let from = channels == 1 ? 0 : c
-          pixels[3 * p + c] = bytes[isChannelsFirst ? from * count + p : p * channels + from]
-        }
-      }
-      initialized = 3 * count
+  /// The image in its own channels.
+  ///
+  /// - Parameter name: the dataset's name in messages.
+  /// - Throws: ``DatasetError`` with the first value that no image of the form has.
+  func image(_ values: DatasetValues, _ name: String) throws -> Raster {
+    func image(_ values: Raster.Values) -> Raster {
+      Raster(height: height, width: width, channels: channels, values: values)
     }
-    return RGBImage(height: height, width: width, pixels: pixels)
+    guard isWhole else { return image(.uint8(channelsLast(try bytes(values, name)))) }
+    switch values {
+    case .uint8(let values): return image(.uint8(channelsLast(values)))
+    case .uint16(let values): return image(.uint16(channelsLast(values)))
+    case .int16(let values): return image(.int16(channelsLast(values)))
+    case .float32(let values): return image(.float32(channelsLast(values)))
+    case .int64(let values):
+      let floats = try values.enumerated().map { index, value in
+        guard let float = Float(exactly: value) else {
+          throw refusal(
+            name, "\(value)", index, "integers of more than 16 bits have to be exact as float32, up to 2^24")
+        }
+        return float
+      }
+      return image(.float32(channelsLast(floats)))
+    case .float64, .int32: throw FileBytes.problem(name, "is \(description), and was read as another type")
+    }
+  }
+
+  private func channelsLast<Value>(_ values: [Value]) -> [Value] {
+    guard isChannelsFirst, channels > 1 else { return values }
+    let count = height * width
+    var result: [Value] = []
+    result.reserveCapacity(values.count)
+    for p in 0..<count {
+      for c in 0..<channels { result.append(values[c * count + p]) }
+    }
+    return result
   }
 }

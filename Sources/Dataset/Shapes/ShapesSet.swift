@@ -39,16 +39,16 @@ public struct ShapesSet: ImageSet {
 
   public func identifier(_ index: Int) -> String { "shapes-" + String(format: "%06d", offset + index) }
 
-  public func image(_ index: Int) throws -> RGBImage { try labeledImage(index).image }
+  public func image(_ index: Int) throws -> Raster { try labeledImage(index).image }
 
   public func labels(_ index: Int) throws -> LabelMap { try labeledImage(index).labels }
 
-  public func labeledImage(_ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
+  public func labeledImage(_ index: Int) throws -> (image: Raster, labels: LabelMap) {
     try check(index)
     var scene = ShapesScene(
       height: height, width: width, classes: classes, philox: philox, image: UInt32(truncatingIfNeeded: offset + index))
     return (
-      RGBImage(height: height, width: width, pixels: scene.develop()),
+      Raster(height: height, width: width, pixels: scene.develop()),
       LabelMap(height: height, width: width, values: scene.labels)
     )
   }

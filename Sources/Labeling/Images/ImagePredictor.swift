@@ -57,7 +57,7 @@ package struct ImagePredictor {
   }
 
   /// - Parameter representation: whether z̄ is wanted.
-  package func predict(_ image: RGBImage, representation: Bool) throws -> ImagePrediction {
+  package func predict(_ image: Raster, representation: Bool) throws -> ImagePrediction {
     let pixels = image.height * image.width
     let isOneView = inference.mode != .sliding && inference.scales == [1] && !inference.flip
     guard isOneView, representation, pixels <= Self.mostPixels else {
@@ -74,9 +74,9 @@ package struct ImagePredictor {
       representation: pooled(output))
   }
 
-  private func forward(_ image: RGBImage) throws -> Segmenter.Output {
+  private func forward(_ image: Raster) throws -> Segmenter.Output {
     let pixels = normalization.pixels(of: image)
-    var tensor = Tensor(count: 1, height: image.height, width: image.width, channels: 3)
+    var tensor = Tensor(count: 1, height: image.height, width: image.width, channels: image.channels)
     tensor.data.update(from: pixels, count: pixels.count)
     let count = image.height * image.width
     if count > Self.mostPixels {

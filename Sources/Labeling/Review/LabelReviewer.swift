@@ -8,12 +8,12 @@ import Transforms
 package struct LabelReviewer {
   private let predictor: ImagePredictor
   private let classes: Int
-  private let admit: (RGBImage, _ path: String) throws -> Void
+  private let admit: (Raster, _ path: String) throws -> Void
 
   /// - Parameter admit: throws a ``DatasetError`` for an image that is too large.
   package init(
     _ predictor: ImagePredictor, _ configuration: Configuration,
-    admit: @escaping (RGBImage, _ path: String) throws -> Void = { _, _ in }
+    admit: @escaping (Raster, _ path: String) throws -> Void = { _, _ in }
   ) {
     (self.predictor, self.admit) = (predictor, admit)
     classes = configuration.data.classes

@@ -22,7 +22,7 @@ package struct ImageSummary: Sendable, Equatable {
   package static let cells = 16
 
   /// Of an image without a mask.
-  package init(_ image: RGBImage, _ prediction: ImagePrediction) {
+  package init(_ image: Raster, _ prediction: ImagePrediction) {
     let classes = prediction.classCount, pixels = prediction.pixels
     let entropy = prediction.entropy
     histogram = [Float](repeating: 0, count: Self.bins)
@@ -49,7 +49,7 @@ package struct ImageSummary: Sendable, Equatable {
   }
 
   /// Of a labeled image, whose mask tells its classes.
-  package init(_ image: RGBImage, _ prediction: ImagePrediction, labels: LabelMap) {
+  package init(_ image: Raster, _ prediction: ImagePrediction, labels: LabelMap) {
     self.init(image, prediction)
     var counts = [Float](repeating: 0, count: shares.count)
     for value in labels.values where value != LabelMap.ignore { counts[Int(value)] += 1 }
@@ -69,11 +69,12 @@ package struct ImageSummary: Sendable, Equatable {
   }
 
   /// Means over the cells of a grid of 16 × 16; smaller images have cells of one pixel that repeat.
-  package static func thumbnail(of image: RGBImage) -> [Float] {
+  package static func thumbnail(of image: Raster) -> [Float] {
     func range(_ cell: Int, _ length: Int) -> Range<Int> {
       let low = cell * length / cells
       return low..<max(low + 1, (cell + 1) * length / cells)
     }
+    let pixels = image.colors()
     var result: [Float] = []
     result.reserveCapacity(cells * cells * 3)
     for row in 0..<cells {
@@ -84,7 +85,7 @@ package struct ImageSummary: Sendable, Equatable {
         for y in rows {
           for x in columns {
             let at = 3 * (y * image.width + x)
-            for channel in 0..<3 { sums[channel] += Int(image.pixels[at + channel]) }
+            for channel in 0..<3 { sums[channel] += Int(pixels[at + channel]) }
           }
         }
         let count = Float(rows.count * columns.count) * 255

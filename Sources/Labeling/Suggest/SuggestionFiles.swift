@@ -55,7 +55,7 @@ package struct SuggestionFiles {
   /// - Returns: the share of the pixels that are left undecided.
   /// - Throws: ``DatasetError`` naming the file.
   @discardableResult
-  package func write(_ name: String, _ image: RGBImage, _ prediction: ImagePrediction) throws -> Double {
+  package func write(_ name: String, _ image: Raster, _ prediction: ImagePrediction) throws -> Double {
     let entropy = prediction.entropy
     var picture = OverlayPicture(image)
     var stored = [UInt8](repeating: values.ignore, count: prediction.pixels)

@@ -81,7 +81,7 @@ struct Predict: ParsableCommand {
       var isLossTold = false
       let memory = InferenceMemory(network.segmenter, inference, network.configuration)
       let failures = try predict(images, ranks) { image in
-        let (picture, facts) = try ImageFile.read(image.path) { header in
+        let (picture, facts) = try ImageFile.read(image.path, network.configuration.data.imageForm) { header in
           try memory.require(
             height: header.height, width: header.width, image.path, probabilities: probabilities,
             available: ProcessMemory.grantable / neighbours)
@@ -155,7 +155,7 @@ struct Predict: ParsableCommand {
   }
 
   private func write(
-    _ image: RGBImage, _ name: String, _ network: Segmenter, _ inference: Inference, _ outputs: PredictOutputs
+    _ image: Raster, _ name: String, _ network: Segmenter, _ inference: Inference, _ outputs: PredictOutputs
   ) throws {
     // No image's fault: the next result would fare no better.
     func writing<Result>(_ body: () throws -> Result) throws -> Result {

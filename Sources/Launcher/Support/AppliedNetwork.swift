@@ -46,7 +46,7 @@ struct AppliedNetwork {
   }
 
   /// Reads an image, warns of flaws in its file, and makes sure that the network can be applied to it.
-  func read(_ candidate: Candidates.Candidate) throws -> RGBImage {
+  func read(_ candidate: Candidates.Candidate) throws -> Raster {
     let (image, facts) = try candidate.read()
     if let flaw = facts?.flaw { RankedProcess.show("warning: \(candidate.path): \(flaw)", isError: true) }
     try admit(image, candidate.path)
@@ -54,7 +54,7 @@ struct AppliedNetwork {
   }
 
   /// - Throws: ``DatasetError`` where the image is too large for the memory there is.
-  func admit(_ image: RGBImage, _ path: String) throws {
+  func admit(_ image: Raster, _ path: String) throws {
     try memory.require(
       height: image.height, width: image.width, path, probabilities: true,
       available: ProcessMemory.grantable / neighbours)

@@ -11,7 +11,7 @@ struct Candidates {
     /// The image's line in a list.
     let line: String
     let path: String
-    let read: () throws -> (RGBImage, ImageFacts?)
+    let read: () throws -> (Raster, ImageFacts?)
   }
 
   private(set) var images: [Candidate] = []
@@ -50,7 +50,8 @@ struct Candidates {
     if !files.isEmpty {
       for image in try PredictInputs(files, root: data.root, output: output, distinct: false).images {
         images.append(
-          Candidate(line: line(of: image.path), path: image.path, read: { try ImageFile.read(image.path) }))
+          Candidate(
+            line: line(of: image.path), path: image.path, read: { try ImageFile.read(image.path, data.imageForm) }))
       }
     }
     removeDoubles()

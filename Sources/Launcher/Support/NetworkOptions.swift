@@ -72,6 +72,12 @@ struct NetworkOptions: ParsableArguments {
           + "of its classes the values in the masks mean: --set 'data.label_map={0: 0, 1: 1, other: ignore}'")
     }
     let configuration = try Configuration(yaml: yaml, source: source, overrides: settings)
+    guard configuration.data.channels == own.channels else {
+      throw ConfigurationFailure(
+        description: "\(checkpoint): the network is of images of \(own.channels) "
+          + "\(own.channels == 1 ? "channel" : "channels"), and data.channels is set to "
+          + "\(configuration.data.channels); leave data.channels out")
+    }
     let group = network == .auto ? CheckpointFile.evaluatedNetwork(checkpoint) : network.rawValue
     // Momentum and memory bank are many times larger than a network.
     let contents = try CheckpointFile.read(checkpoint, group: group)

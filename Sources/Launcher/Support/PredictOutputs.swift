@@ -101,7 +101,7 @@ struct PredictOutputs {
   /// Begins the files of one image.
   ///
   /// - Throws: a ``DatasetError`` that names a file that cannot be written.
-  func begin(_ name: String, _ image: RGBImage) throws -> PredictedImage { try PredictedImage(self, name, image) }
+  func begin(_ name: String, _ image: Raster) throws -> PredictedImage { try PredictedImage(self, name, image) }
 
   fileprivate func path(_ kind: PredictedImage.Kind, _ name: String) -> String {
     "\(directory)/\(kind.rawValue)/\(name).\(kind.suffix)"
@@ -118,7 +118,7 @@ final class PredictedImage {
 
   private let outputs: PredictOutputs
   private let name: String
-  private let image: RGBImage
+  private let image: Raster
   private let index: PNGWriter
   private let color: PNGWriter?
   private let overlay: PNGWriter?
@@ -129,7 +129,7 @@ final class PredictedImage {
   private let colors: [UInt8]
   private let mixes: [(keep: Float, add: [Float])]
 
-  fileprivate init(_ outputs: PredictOutputs, _ name: String, _ image: RGBImage) throws {
+  fileprivate init(_ outputs: PredictOutputs, _ name: String, _ image: Raster) throws {
     (self.outputs, self.name, self.image) = (outputs, name, image)
     colors = outputs.palette.flatMap { $0 }
     mixes = outputs.palette.map { color in
@@ -184,7 +184,9 @@ final class PredictedImage {
   }
 
   private func overlaid(_ classes: [UInt8]) -> [UInt8] {
-    var result = Array(image.pixels[3 * done..<3 * (done + classes.count)])
+    // Whole rows.
+    let rows = done / image.width..<(done + classes.count) / image.width
+    var result = image.part(rows: rows, columns: 0..<image.width).colors()
     result.withUnsafeMutableBufferPointer { pixels in
       for (at, c) in classes.enumerated() {
         let mix = mixes[Int(c)]

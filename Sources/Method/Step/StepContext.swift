@@ -45,7 +45,7 @@ package struct StepContext {
     return sum[0]
   }
 
-  /// Images of labeled or unlabeled examples, N × H × W × 3.
+  /// Images of labeled or unlabeled examples, N × H × W × channels.
   func images(_ examples: [Example]) -> Tensor {
     stacked(examples.map { ($0.pixels, 1) }, height: examples[0].height, width: examples[0].width)
   }
@@ -60,9 +60,11 @@ package struct StepContext {
   }
 
   private func stacked(_ parts: [(pixels: [Float], samples: Int)], height: Int, width: Int) -> Tensor {
+    let channels = configuration.data.channels
     precondition(
-      parts.allSatisfy { $0.pixels.count == $0.samples * height * width * 3 }, "images of one batch differ in size")
-    let images = Tensor(count: parts.reduce(0) { $0 + $1.samples }, height: height, width: width, channels: 3)
+      parts.allSatisfy { $0.pixels.count == $0.samples * height * width * channels },
+      "images of one batch differ in size")
+    let images = Tensor(count: parts.reduce(0) { $0 + $1.samples }, height: height, width: width, channels: channels)
     var at = images.data
     for part in parts {
       at.update(from: part.pixels, count: part.pixels.count)

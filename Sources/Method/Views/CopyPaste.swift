@@ -30,9 +30,11 @@ struct CopyPaste {
   ///   - labeled: its partner, of the same size.
   func apply(_ batch: inout PseudoLabeled, sample: Int, slot: Int, step: Int, from labeled: Example) {
     let chosen = chosen(labeled.labels, slot: slot, step: step)
-    let start = sample * batch.plane
+    let start = sample * batch.plane, channels = batch.channels
     for p in 0..<batch.plane where chosen[Int(labeled.labels[p])] {
-      for c in 0..<3 { batch.pixels[(start + p) * 3 + c] = labeled.pixels[p * 3 + c] }
+      for c in 0..<channels {
+        batch.pixels[(start + p) * channels + c] = labeled.pixels[p * channels + c]
+      }
       batch.labels[start + p] = labeled.labels[p]
       batch.confidence[start + p] = 1
       batch.isKnown[start + p] = true

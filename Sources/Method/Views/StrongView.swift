@@ -31,7 +31,7 @@ package struct StrongView {
   ) throws {
     guard mix != .off, settings.mixDraw == .image || isMixed(0xFFFF_FFFF, step) else { return }
     let partners = mix == .cutout || mix == .copypaste ? nil : try partnersOfAll(batch, ranks)
-    let plane = batch.plane
+    let plane = batch.plane, channels = batch.channels
     for sample in 0..<batch.count {
       let slot = UInt32(firstSlot + sample)
       if settings.mixDraw == .image, !isMixed(slot, step) { continue }
@@ -45,11 +45,13 @@ package struct StrongView {
       let start = sample * plane
       for p in 0..<plane where !keep[p] {
         if let partners {
-          for c in 0..<3 { batch.pixels[(start + p) * 3 + c] = partners.pixels[(start + p) * 3 + c] }
+          for c in 0..<channels {
+            batch.pixels[(start + p) * channels + c] = partners.pixels[(start + p) * channels + c]
+          }
           batch.labels[start + p] = partners.labels[start + p]
           batch.confidence[start + p] = partners.confidence[start + p]
         } else {
-          for c in 0..<3 { batch.pixels[(start + p) * 3 + c] = 0 }
+          for c in 0..<channels { batch.pixels[(start + p) * channels + c] = 0 }
           if batch.labels[start + p] != ignoreLabel { batch.removed += 1 }
           batch.labels[start + p] = ignoreLabel
         }
@@ -78,7 +80,7 @@ package struct StrongView {
         }
       }
     }
-    try shift(batch.pixels, &partners.pixels, batch.plane * 3)
+    try shift(batch.pixels, &partners.pixels, batch.plane * batch.channels)
     try shift(batch.labels, &partners.labels, batch.plane)
     try shift(batch.confidence, &partners.confidence, batch.plane)
     return partners
@@ -139,7 +141,8 @@ extension Traffic {
     guard augment.mix == .cutmix || augment.mix == .classmix else { return }
     // With a draw for each image, every rank has the next one's first sample at hand.
     let probability = augment.mixDraw == .image ? 1 : augment.mixProbability
-    for bytes in [3 * MemoryLayout<Float>.size, MemoryLayout<UInt8>.size, MemoryLayout<Float>.size] {
+    let channels = size.configuration.data.channels
+    for bytes in [channels * MemoryLayout<Float>.size, MemoryLayout<UInt8>.size, MemoryLayout<Float>.size] {
       sendReceive(bytes: bytes * size.height * size.width, probability: probability)
     }
   }

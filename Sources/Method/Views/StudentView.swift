@@ -19,17 +19,17 @@ package struct StudentView {
     self.philox = philox
   }
 
-  /// The mixed images as the student sees them, N × H × W × 3; nil where it sees what the teacher does.
+  /// The mixed images as the student sees them, N × H × W × channels; nil where it sees what the teacher does.
   ///
   /// - Parameter firstSlot: global number of the first unlabeled slot here.
   package func pixels(of mixed: PseudoLabeled, firstSlot: Int, step: Int) -> [Float]? {
     guard !change.isOff else { return nil }
-    let plane = mixed.plane
+    let plane = mixed.plane, numbers = plane * mixed.channels
     var changed = [[Float]](repeating: [], count: mixed.count)
     changed.withUnsafeMutableBufferPointer { changed in
       nonisolated(unsafe) let changed = changed
       parallelFor(mixed.count) { sample in
-        var pixels = Array(mixed.pixels[sample * plane * 3..<(sample + 1) * plane * 3])
+        var pixels = Array(mixed.pixels[sample * numbers..<(sample + 1) * numbers])
         // Neither padding nor what CutOut has removed has a pseudo-label.
         let covered = mixed.labels[sample * plane..<(sample + 1) * plane].map { $0 != ignoreLabel }
         change.apply(
@@ -43,7 +43,7 @@ package struct StudentView {
 }
 
 extension StepContext {
-  /// The mixed images as the student alone sees them, N × H × W × 3; nil where it sees what the teacher does.
+  /// The mixed images as the student alone sees them, N × H × W × channels; nil where it sees what the teacher does.
   func studentPixels(of mixed: PseudoLabeled) -> [Float]? {
     StudentView(configuration, philox: philox)
       .pixels(of: mixed, firstSlot: layout.localUnlabeled.lowerBound, step: step)

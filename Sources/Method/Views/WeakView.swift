@@ -7,7 +7,7 @@ import Transforms
 package struct PseudoLabeled {
   package let height: Int
   package let width: Int
-  /// N × H × W × 3, normalised.
+  /// N × H × W × channels, normalised.
   package var pixels: [Float]
   /// ŷ, N × H × W; 255 where the crop reaches beyond the image.
   package var labels: [UInt8]
@@ -29,6 +29,7 @@ package struct PseudoLabeled {
 
   var plane: Int { height * width }
   var count: Int { labels.count / plane }
+  var channels: Int { pixels.count / labels.count }
 }
 
 extension StepContext {

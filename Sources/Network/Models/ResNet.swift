@@ -16,13 +16,18 @@ public struct EncoderShape: Sendable, Equatable {
   public var outputStride: Int
   /// Dilations of layer4's blocks times 2, 2, 4.
   public var multiGrid: Bool
+  /// Channels of an image.
+  public var inputs: Int
 
-  public init(depth: Depth, stem: Stem = .deep, width: Double = 1, outputStride: Int = 8, multiGrid: Bool = true) {
+  public init(
+    depth: Depth, stem: Stem = .deep, width: Double = 1, outputStride: Int = 8, multiGrid: Bool = true, inputs: Int = 3
+  ) {
     self.depth = depth
     self.stem = stem
     self.width = width
     self.outputStride = outputStride
     self.multiGrid = multiGrid
+    self.inputs = inputs
   }
 
   /// Whether blocks are 1×1, 3×3, 1×1 instead of two 3×3.
@@ -39,7 +44,7 @@ public struct EncoderShape: Sendable, Equatable {
   package func channels(_ published: Int) -> Int { max(8, Int((Double(published) * width / 8).rounded()) * 8) }
 }
 
-/// The encoder h: a dilated ResNet (He et al. 2016; dilation as in DeepLab). Image [N, H, W, 3] → layer1's and
+/// The encoder h: a dilated ResNet (He et al. 2016; dilation as in DeepLab). Image [N, H, W, inputs] → layer1's and
 /// layer4's maps, and layer3's for the auxiliary head.
 package final class ResNet {
   /// Channels of layer1's, layer3's and layer4's maps.
@@ -65,14 +70,14 @@ package final class ResNet {
           BatchNorm(parameters, "\(prefix).\(norm)", o))
       }
       stem = [
-        unit("conv1.0", "conv1.1", 3, narrow, stride: 2), unit("conv1.3", "conv1.4", narrow, narrow),
+        unit("conv1.0", "conv1.1", shape.inputs, narrow, stride: 2), unit("conv1.3", "conv1.4", narrow, narrow),
         unit("conv1.6", "bn1", narrow, width),
       ]
     case .classic:
       width = shape.channels(64)
       stem = [
         ConvolutionUnit(
-          Convolution(parameters, "\(prefix).conv1", .init(3, width, kernel: 7, stride: 2)),
+          Convolution(parameters, "\(prefix).conv1", .init(shape.inputs, width, kernel: 7, stride: 2)),
           BatchNorm(parameters, "\(prefix).bn1", width))
       ]
     }

@@ -31,7 +31,7 @@ extension SegmenterShape {
   public var entries: [ParameterEntry] { Segmenter(withoutStorage: self, trainable: false).parameters.entries }
 }
 
-/// Encoder and decoder: image [N, H, W, 3] → logits [N, h, w, C] and representation [N, h, w, D], where h × w is
+/// Encoder and decoder: image [N, H, W, channels] → logits [N, h, w, C] and representation [N, h, w, D], where h × w is
 /// layer1's size, about a quarter of the image.
 public final class Segmenter {
   public let shape: SegmenterShape
@@ -74,7 +74,7 @@ public final class Segmenter {
     public let auxiliary: Tensor?
   }
 
-  /// Image [N, H, W, 3] → logits, representation, and the auxiliary head's logits.
+  /// Image [N, H, W, channels] → logits, representation, and the auxiliary head's logits.
   ///
   /// - Parameter representation: false for a pass that does not need it.
   public func forward(_ image: Tensor, representation: Bool = true, _ pass: Pass) throws -> Output {

@@ -1,5 +1,6 @@
 import Configuration
 import Dataset
+import Transforms
 
 /// Where a configuration's images and masks are, whatever its kind of data.
 public struct DataSource: Sendable {
@@ -42,13 +43,15 @@ public struct DataSource: Sendable {
   public func open(list: String, labeled: Bool) throws -> any ImageSet {
     let coding = data.labelMap.map { LabelCoding($0.classes, ignoringOthers: $0.ignoringOthers) }
     if let packed {
-      return try PackedSet(packed, list: list, classes: data.classes, coding: coding, labeled: labeled)
+      return try PackedSet(
+        packed, list: list, classes: data.classes, coding: coding, form: data.imageForm, labeled: labeled)
     }
     guard let layout else {
       throw DatasetError(description: "\(list): data.kind \(data.kind.rawValue) has no lists of images")
     }
     return try FileSet(
-      root: data.root, list: list, layout: layout, classes: data.classes, coding: coding, labeled: labeled)
+      root: data.root, list: list, layout: layout, classes: data.classes, coding: coding, form: data.imageForm,
+      labeled: labeled)
   }
 
   private var layout: FileLayout? {
@@ -62,6 +65,9 @@ public struct DataSource: Sendable {
 }
 
 extension Configuration.Data {
+  /// How images are read.
+  public var imageForm: ImageForm { ImageForm(channels: channels, isWhole: channels != 3) }
+
   /// The colours that classes are shown in: RGB triples, at least one for each class.
   public var colors: [[UInt8]] {
     switch palette {

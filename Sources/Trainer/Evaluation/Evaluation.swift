@@ -91,18 +91,18 @@ public struct Evaluator {
   private static let secondsBetweenLooks = 2.0
 
   /// An image of a list and its mask, as they are evaluated.
-  func example(_ set: any ImageSet, _ index: Int) throws -> (image: RGBImage, labels: LabelMap) {
+  func example(_ set: any ImageSet, _ index: Int) throws -> (image: Raster, labels: LabelMap) {
     let (image, labels) = try set.labeledImage(index)
     guard let crop else { return (image, labels) }
     return (image.centered(crop), labels.centered(crop))
   }
 }
 
-extension RGBImage {
+extension Raster {
   /// The middle of the image, smaller where the image is.
-  func centered(_ size: Configuration.Size) -> RGBImage {
-    let part = Middle(of: size, height: height, width: width)
-    return RGBImage(height: part.rows.count, width: part.columns.count, pixels: part.values(of: pixels, channels: 3))
+  func centered(_ size: Configuration.Size) -> Raster {
+    let middle = Middle(of: size, height: height, width: width)
+    return part(rows: middle.rows, columns: middle.columns)
   }
 }
 
@@ -110,7 +110,7 @@ extension LabelMap {
   /// The middle of the mask, smaller where the mask is.
   fileprivate func centered(_ size: Configuration.Size) -> LabelMap {
     let part = Middle(of: size, height: height, width: width)
-    return LabelMap(height: part.rows.count, width: part.columns.count, values: part.values(of: values, channels: 1))
+    return LabelMap(height: part.rows.count, width: part.columns.count, values: part.values(of: values))
   }
 }
 
@@ -126,9 +126,7 @@ private struct Middle {
     (self.rows, self.columns) = (top..<top + rows, left..<left + columns)
   }
 
-  func values(of all: [UInt8], channels: Int) -> [UInt8] {
-    rows.flatMap { y in
-      all[(y * width + columns.lowerBound) * channels..<(y * width + columns.upperBound) * channels]
-    }
+  func values(of all: [UInt8]) -> [UInt8] {
+    rows.flatMap { y in all[y * width + columns.lowerBound..<y * width + columns.upperBound] }
   }
 }

@@ -37,7 +37,7 @@ public struct Inference: Sendable, CustomStringConvertible {
   }
 
   /// The class of the greatest logit at each pixel, ties to the lower: height × width.
-  public func classes(_ network: Segmenter, _ image: RGBImage) throws -> [UInt8] {
+  public func classes(_ network: Segmenter, _ image: Raster) throws -> [UInt8] {
     var classes: [UInt8] = []
     classes.reserveCapacity(image.height * image.width)
     try forEachBand(network, image) { classes += $0 }
@@ -45,7 +45,7 @@ public struct Inference: Sendable, CustomStringConvertible {
   }
 
   /// The same, and the logits that they come from, of the network's own size; nil where the image takes several passes.
-  func classesAndLogits(_ network: Segmenter, _ image: RGBImage) throws -> (classes: [UInt8], logits: Tensor?) {
+  func classesAndLogits(_ network: Segmenter, _ image: Raster) throws -> (classes: [UInt8], logits: Tensor?) {
     guard isSinglePass else { return (try classes(network, image), nil) }
     let logits = try forward(network, tensor(image))
     return (prediction(logits, image), logits)
@@ -55,7 +55,7 @@ public struct Inference: Sendable, CustomStringConvertible {
   ///
   /// - Parameter logits: what ``classesAndLogits(_:_:)`` has given for the image; nil where it has to be computed.
   func answer(
-    _ network: Segmenter, _ image: RGBImage, knowing logits: Tensor? = nil
+    _ network: Segmenter, _ image: Raster, knowing logits: Tensor? = nil
   ) throws -> (classes: [UInt8], entropy: [Float]) {
     if isSinglePass {
       let logits = try logits ?? forward(network, tensor(image))
@@ -91,13 +91,13 @@ public struct Inference: Sendable, CustomStringConvertible {
   /// Whether one pass over the image gives all logits: they need not be stored at full size then.
   private var isSinglePass: Bool { (mode != .sliding || window == nil) && scales == [1] && !flip }
 
-  private func prediction(_ logits: Tensor, _ image: RGBImage) -> [UInt8] {
+  private func prediction(_ logits: Tensor, _ image: Raster) -> [UInt8] {
     UpsampledPixels(logits: logits, height: image.height, width: image.width).prediction(logits, sample: 0).classes
   }
 
   /// Calls `body` with these classes, some rows at a time, from the first to the last. In windows, no more of the image than a
   /// row of them is in memory as numbers.
-  public func forEachBand(_ network: Segmenter, _ image: RGBImage, _ body: (_ classes: [UInt8]) throws -> Void) throws {
+  public func forEachBand(_ network: Segmenter, _ image: Raster, _ body: (_ classes: [UInt8]) throws -> Void) throws {
     if mode == .sliding, let window {
       return try forEachBandOfLogits(network, image, window) { try body(Self.greatest($1, classes: classCount)) }
     }
@@ -106,7 +106,7 @@ public struct Inference: Sendable, CustomStringConvertible {
   }
 
   /// Averaged logits at the image's size: classes × height × width.
-  public func logits(_ network: Segmenter, _ image: RGBImage) throws -> [Float] {
+  public func logits(_ network: Segmenter, _ image: Raster) throws -> [Float] {
     let plane = image.height * image.width
     var sum = [Float](repeating: 0, count: classCount * plane)
     if mode == .sliding, let window {
@@ -143,7 +143,7 @@ public struct Inference: Sendable, CustomStringConvertible {
 
   /// Calls `body` with averaged logits of some rows at a time, classes × rows × width, from the first to the last.
   private func forEachBandOfLogits(
-    _ network: Segmenter, _ image: RGBImage, _ window: Configuration.Size,
+    _ network: Segmenter, _ image: Raster, _ window: Configuration.Size,
     _ body: (_ rows: Range<Int>, _ logits: [Float]) throws -> Void
   ) throws {
     let views = scales.flatMap { scale in
@@ -222,9 +222,9 @@ public struct Inference: Sendable, CustomStringConvertible {
     max(1, Int((Double(length) * scale).rounded(.toNearestOrEven)))
   }
 
-  private func tensor(_ image: RGBImage) -> Tensor {
+  private func tensor(_ image: Raster) -> Tensor {
     let pixels = normalization.pixels(of: image)
-    let tensor = Tensor(count: 1, height: image.height, width: image.width, channels: 3)
+    let tensor = Tensor(count: 1, height: image.height, width: image.width, channels: image.channels)
     tensor.data.update(from: pixels, count: pixels.count)
     return tensor
   }
@@ -259,9 +259,10 @@ public struct Inference: Sendable, CustomStringConvertible {
   static func mirrored(_ image: Tensor) -> Tensor {
     let result = Tensor(like: image)
     parallelFor(image.height) { y in
-      let from = image.data + y * image.width * 3, to = result.data + y * image.width * 3
+      let line = image.width * image.channels, from = image.data + y * line, to = result.data + y * line
       for x in 0..<image.width {
-        (to + 3 * x).update(from: from + 3 * (image.width - 1 - x), count: 3)
+        (to + image.channels * x)
+          .update(from: from + image.channels * (image.width - 1 - x), count: image.channels)
       }
     }
     return result

@@ -12,6 +12,9 @@ public final class InferenceMemory {
   private let network: Segmenter
   private let inference: Inference
   private let classes: Int
+  private let channels: Int
+  /// Of an image in memory, at most.
+  private let pixelBytes: Int
   private let window: Configuration.Size?
   /// Bytes of the network's maps: for none, and for each pixel.
   private var maps: (base: Double, slope: Double)?
@@ -23,6 +26,8 @@ public final class InferenceMemory {
     self.network = network
     self.inference = inference
     classes = configuration.data.classes
+    channels = configuration.data.channels
+    pixelBytes = configuration.data.imageForm.isWhole ? 4 * channels : channels
     window = configuration.augment.crop
   }
 
@@ -56,7 +61,7 @@ public final class InferenceMemory {
   func bytes(height: Int, width: Int, probabilities: Bool) throws -> Int {
     let pixels = height * width, c = classes
     // The image, twice where it has to be turned, and a band of results.
-    var bytes = 6 * pixels
+    var bytes = 2 * pixels * pixelBytes
     let (base, slope) = try measured()
     if probabilities { bytes += 12 * c * pixels }
     if inference.mode == .sliding, let window {
@@ -67,7 +72,7 @@ public final class InferenceMemory {
       bytes += 4 * c * Inference.bandHeight * width + Int(slope * Double(window.height * window.width))
     } else {
       // As numbers, twice while they are made.
-      bytes += 24 * pixels
+      bytes += 8 * channels * pixels
       let largest = inference.scales.max() ?? 1
       let view = Double(pixels) * largest * largest
       let isOneView = inference.scales == [1] && !inference.flip && !probabilities
@@ -80,7 +85,7 @@ public final class InferenceMemory {
   private func measured() throws -> (base: Double, slope: Double) {
     if let maps { return maps }
     let peaks = try [65, 129].map { side in
-      let image = Tensor(count: 1, height: side, width: side, channels: 3)
+      let image = Tensor(count: 1, height: side, width: side, channels: channels)
       image.fill(0)
       resetPeakStorage()
       let before = peakStorage

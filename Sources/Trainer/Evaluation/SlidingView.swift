@@ -11,7 +11,7 @@ import Transforms
 /// only rows that a window may still add to, and those of the next band, are held: memory grows with the image's width,
 /// not its height.
 final class SlidingView {
-  private let image: RGBImage
+  private let image: Raster
   private let mirrored: Bool
   private let window: Configuration.Size
   private let classes: Int
@@ -40,7 +40,7 @@ final class SlidingView {
   private var complete = 0
 
   init(
-    of image: RGBImage, scale: Double, mirrored: Bool, window: Configuration.Size, classes: Int,
+    of image: Raster, scale: Double, mirrored: Bool, window: Configuration.Size, classes: Int,
     _ normalization: Normalization
   ) {
     (self.image, self.mirrored, self.window) = (image, mirrored, window)
@@ -106,13 +106,13 @@ final class SlidingView {
     let below = (window.height - rows) / 2, right = (window.width - columns) / 2
     clear(max(entered, top)..<top + rows)
     entered = top + rows
-    let lines = pixels(top..<top + rows)
+    let lines = pixels(top..<top + rows), channels = image.channels
     for left in lefts {
-      let piece = Tensor(count: 1, height: window.height, width: window.width, channels: 3)
+      let piece = Tensor(count: 1, height: window.height, width: window.width, channels: channels)
       piece.fill(0)
       for y in 0..<rows {
-        (piece.data + ((below + y) * window.width + right) * 3)
-          .update(from: lines.data + (y * width + left) * 3, count: columns * 3)
+        (piece.data + ((below + y) * window.width + right) * channels)
+          .update(from: lines.data + (y * width + left) * channels, count: columns * channels)
       }
       let logits = try forward(piece)
       let large = UpsampledPixels(logits: logits, height: window.height, width: window.width)
@@ -134,7 +134,7 @@ final class SlidingView {
   private func pixels(_ rows: Range<Int>) -> Tensor {
     let source = viewRows.lower[rows.lowerBound]..<viewRows.upper[rows.upperBound - 1] + 1
     let pixels = normalization.pixels(of: image, rows: source)
-    var lines = Tensor(count: 1, height: source.count, width: image.width, channels: 3)
+    var lines = Tensor(count: 1, height: source.count, width: image.width, channels: image.channels)
     lines.data.update(from: pixels, count: pixels.count)
     if (height, width) != (image.height, image.width) {
       lines = resizeBilinear(lines, firstRow: source.lowerBound, rows: viewRows, columns: viewColumns, part: rows)

@@ -132,7 +132,7 @@ struct EvaluationPictures {
       written.append(kind)
       return FileSystem.join(EvaluationRecord.picturesPath(directory), Self.file(job.stem, kind))
     }
-    func write(_ kind: String, _ picture: RGBImage) throws { try ImageFile.writePNG(picture, to: path(kind)) }
+    func write(_ kind: String, _ picture: Raster) throws { try ImageFile.writePNG(picture, to: path(kind)) }
     func write(_ kind: String, classes: [UInt8]) throws {
       try ImageFile.writePNG(frames.classes(classes), palette: palette, to: path(kind))
     }
@@ -158,7 +158,7 @@ struct EvaluationPictures {
   /// memory for a pass over all of it.
   private func example(
     _ set: any ImageSet, _ job: Job, _ largest: Configuration.Size
-  ) throws -> (image: RGBImage, truth: [UInt8]?) {
+  ) throws -> (image: Raster, truth: [UInt8]?) {
     if job.worst != nil {
       let (image, labels) = try Evaluator(trainer.configuration, ranks: ranks).example(set, job.index)
       return (image, labels.values)

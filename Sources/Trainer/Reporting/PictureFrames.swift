@@ -10,13 +10,13 @@ struct PictureFrames {
 
   let height: Int
   let width: Int
-  private let source: RGBImage
+  private let source: (height: Int, width: Int, pixels: [UInt8])
   /// The pixel of the image that each row and column shows.
   private let rows: [Int]
   private let columns: [Int]
 
-  init(_ image: RGBImage) {
-    source = image
+  init(_ image: Raster) {
+    source = (image.height, image.width, image.colors())
     let scale = min(1, Double(Self.largest) / Double(max(image.height, image.width)))
     height = max(1, Int((Double(image.height) * scale).rounded()))
     width = max(1, Int((Double(image.width) * scale).rounded()))
@@ -31,7 +31,7 @@ struct PictureFrames {
   }
 
   /// The image, each pixel the mean of those that it stands for.
-  func image() -> RGBImage {
+  func image() -> Raster {
     var pixels = [UInt8](repeating: 0, count: height * width * 3)
     for y in 0..<height {
       let top = y * source.height / height, bottom = max(top + 1, (y + 1) * source.height / height)
@@ -51,7 +51,7 @@ struct PictureFrames {
         pixels[at + 2] = UInt8(sum.2 / count)
       }
     }
-    return RGBImage(height: height, width: width, pixels: pixels)
+    return Raster(height: height, width: width, pixels: pixels)
   }
 
   /// Classes, to be shown in a palette.
@@ -62,7 +62,7 @@ struct PictureFrames {
   /// Entropy from 0 to `greatest` in colours from black to yellow, white where it crosses γ.
   ///
   /// - Parameter threshold: of a pixel by its class; nil for none.
-  func entropy(_ values: [Float], classes: [UInt8], greatest: Double, threshold: (UInt8) -> Double?) -> RGBImage {
+  func entropy(_ values: [Float], classes: [UInt8], greatest: Double, threshold: (UInt8) -> Double?) -> Raster {
     let values = sampled(values), classes = sampled(classes)
     let isAbove = values.indices.map { p in threshold(classes[p]).map { Double(values[p]) > $0 } }
     return picture { p in
@@ -76,7 +76,7 @@ struct PictureFrames {
   }
 
   /// The image in grey, blue where the pseudo-label is reliable and orange where it is not.
-  func reliability(_ values: [Float], classes: [UInt8], threshold: (UInt8) -> Double?) -> RGBImage {
+  func reliability(_ values: [Float], classes: [UInt8], threshold: (UInt8) -> Double?) -> Raster {
     let values = sampled(values), classes = sampled(classes), grey = grey()
     return picture { p in
       guard let gamma = threshold(classes[p]) else { return (grey[p], grey[p], grey[p]) }
@@ -85,7 +85,7 @@ struct PictureFrames {
   }
 
   /// The image in grey, red where the class is not that of the mask; dark where the mask has none.
-  func errors(_ prediction: [UInt8], truth: [UInt8]) -> RGBImage {
+  func errors(_ prediction: [UInt8], truth: [UInt8]) -> Raster {
     let prediction = sampled(prediction), truth = sampled(truth), grey = grey()
     return picture { p in
       if truth[p] == LabelMap.ignore { return (grey[p] / 3, grey[p] / 3, grey[p] / 3) }
@@ -94,21 +94,21 @@ struct PictureFrames {
   }
 
   private func grey() -> [UInt8] {
-    let pixels = image().pixels
+    let pixels = image().colors()
     return (0..<height * width).map { p in
       let (red, green, blue) = (Int(pixels[3 * p]), Int(pixels[3 * p + 1]), Int(pixels[3 * p + 2]))
       return UInt8((77 * red + 150 * green + 29 * blue) >> 8)
     }
   }
 
-  private func picture(_ color: (Int) -> (UInt8, UInt8, UInt8)) -> RGBImage {
+  private func picture(_ color: (Int) -> (UInt8, UInt8, UInt8)) -> Raster {
     var pixels: [UInt8] = []
     pixels.reserveCapacity(height * width * 3)
     for p in 0..<height * width {
       let (red, green, blue) = color(p)
       pixels += [red, green, blue]
     }
-    return RGBImage(height: height, width: width, pixels: pixels)
+    return Raster(height: height, width: width, pixels: pixels)
   }
 
   private static func mixed(_ grey: UInt8, _ color: (Int, Int, Int)) -> (UInt8, UInt8, UInt8) {

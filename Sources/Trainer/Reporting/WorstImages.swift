@@ -33,7 +33,7 @@ package final class WorstImages {
   /// - Parameter count: how many are kept.
   init(count: Int) { self.count = count }
 
-  func offer(_ matrix: ConfusionMatrix, image: Int, size: RGBImage, logits: Tensor?) {
+  func offer(_ matrix: ConfusionMatrix, image: Int, size: Raster, logits: Tensor?) {
     if (size.height * size.width, size.height) > (largest.height * largest.width, largest.height) {
       largest = Configuration.Size(height: size.height, width: size.width)
     }

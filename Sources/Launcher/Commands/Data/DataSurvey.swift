@@ -89,6 +89,7 @@ struct DataSurvey {
     remarks = try SharedWork.gather(DataSurvey.flaws(results, jobs, first), ranks: ranks)
     let sizes = try sum(results, first, jobOfEntry, jobs: jobs.count, classes: classes, ranks)
     summarize(sets, jobOfEntry, sizes)
+    try remarkChannels(results, configuration.data, ranks)
     if configuration.augment.crop == nil { requireOneSize(sets, jobOfEntry, sizes) }
     remark(sets, configuration)
   }
@@ -128,6 +129,24 @@ struct DataSurvey {
       return Facts(
         height: image.height, width: image.width, image: facts,
         pixels: Array(counts[..<classes]) + [counts[Int(LabelMap.ignore)]])
+    }
+  }
+
+  /// What is lost, or tripled, where all images have another number of channels than they are taken to have. Collective.
+  private mutating func remarkChannels(
+    _ results: [Result<Facts, any Error>], _ data: Configuration.Data, _ ranks: Communicator
+  ) throws {
+    let stored = results.compactMap {
+      if case .success(let facts) = $0 { facts.image.map { Int64($0.channels) } } else { nil }
+    }
+    let least = try ranks.minimum([stored.min() ?? .max])[0], most = try ranks.maximum([stored.max() ?? 0])[0]
+    guard data.channels == 3, most > 0 else { return }
+    if most <= 2 {
+      remarks.append(
+        "all images are grey, and read as three channels of the same: data.channels: 1 takes them as they are, in a third "
+          + "of the memory" + (most == 2 ? "; alpha is dropped" : ""))
+    } else if least == 4 {
+      remarks.append("all images have 4 channels, of which alpha is dropped: data.channels: 4 takes them as they are")
     }
   }
 

@@ -1,19 +1,3 @@
-/// An 8-bit colour image.
-public struct RGBImage: Sendable, Equatable {
-  public let height: Int
-  public let width: Int
-  /// height × width × 3, row-major, red first.
-  public var pixels: [UInt8]
-
-  /// - Parameter pixels: exactly height · width · 3 bytes.
-  public init(height: Int, width: Int, pixels: [UInt8]) {
-    precondition(height > 0 && width > 0 && pixels.count == height * width * 3)
-    self.height = height
-    self.width = width
-    self.pixels = pixels
-  }
-}
-
 /// A class for each pixel.
 public struct LabelMap: Sendable, Equatable {
   /// The value of pixels that are ignored everywhere.
