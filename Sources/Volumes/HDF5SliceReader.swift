@@ -55,7 +55,9 @@ struct HDF5SliceReader: SliceReader {
     let wide: (StoredNumber, ElementType) =
       switch number {
       case .bool, .uint8: (.uint8, .uint8)
-      case .int8, .uint16, .int16, .int32: (.int32, .int32)
+      case .int8, .int16: (.int16, .int16)
+      case .uint16: (.uint16, .uint16)
+      case .int32: (.int32, .int32)
       case .uint32, .int64, .uint64: (.int64, .int64)
       case .float16, .float32: (.float32, .float32)
       case .float64: (.float64, .float64)
@@ -70,28 +72,12 @@ struct HDF5SliceReader: SliceReader {
         ? try dataset.read(row: index, shape: axes, as: wide.1, fileSize: reader.size, at)
         : try dataset.read(shape: axes, as: wide.1, fileSize: reader.size, at)
     }
-    let (number, bytes) = narrowed(values)
     return StoredPixels(
-      height: header.height, width: header.width, channels: header.channels, number: number, bytes: bytes,
+      height: header.height, width: header.width, channels: header.channels, number: wide.0, bytes: Self.bytes(values),
       place: Self.place("\(path): dataset '\(dataset)'", index, of: header.slices))
   }
 
-  /// 16-bit integers, which HDF5 has given as 32-bit ones, as they were.
-  private func narrowed(_ values: DatasetValues) -> (StoredNumber, [UInt8]) {
-    switch values {
-    case .int32(let wide) where number == .uint16: (.uint16, Self.bytes(wide.map { UInt16(truncatingIfNeeded: $0) }))
-    case .int32(let wide) where number != .int32: (.int16, Self.bytes(wide.map { Int16(truncatingIfNeeded: $0) }))
-    case .int32(let wide): (.int32, Self.bytes(wide))
-    case .uint8(let bytes): (.uint8, bytes)
-    case .int64(let wide): (.int64, Self.bytes(wide))
-    case .float32(let wide): (.float32, Self.bytes(wide))
-    case .float64(let wide): (.float64, Self.bytes(wide))
-    }
-  }
-
-  private static func bytes<Number: BitwiseCopyable>(_ values: [Number]) -> [UInt8] {
-    values.withUnsafeBytes { Array($0) }
-  }
+  private static func bytes(_ values: DatasetValues) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
 
   private static func choose(
     _ reader: borrowing HDF5Reader, _ purpose: VolumeFile.Purpose, _ place: Place

@@ -78,9 +78,7 @@ final class NetworkGradientTests: XCTestCase {
   }
 
   func testImagesOfOtherChannels() throws {
-    try check(EncoderShape(depth: .resnet18, width: 0.125, multiGrid: false, inputs: 1), size: 33)
-    try check(EncoderShape(depth: .resnet18, stem: .classic, width: 0.125, multiGrid: false, inputs: 4), size: 33)
-    try check(EncoderShape(depth: .resnet18, width: 0.125, multiGrid: false, inputs: 13), size: 33)
+    try check(EncoderShape(depth: .resnet18, width: 0.125, multiGrid: false, inputs: 13), size: 25)
   }
 
   func testBottlenecksAndMultiGrid() throws {
