@@ -34,6 +34,8 @@ package final class RunWatch {
   private var metrics: GrowingFile
   private var events: GrowingFile
   private var logs: [Int: GrowingFile] = [:]
+  /// How many ranks the run has been started with the last time; nil where no log says so.
+  private var startedRanks: Int?
   private var lastEvent: RunEvent.Content?
   private let logsFolder: String
 
@@ -91,12 +93,16 @@ package final class RunWatch {
       var file = logs[rank] ?? GrowingFile(path: "\(logsFolder)/\(name)")
       var view = ranks[rank] ?? RankView(rank)
       try? file.read(restart: { view = RankView(rank) }) { line, _ in
-        guard let entry = LogEntry(line), let warning = view.add(entry) else { return }
+        guard let entry = LogEntry(line) else { return }
+        if rank == 0, let count = entry.startedRanks { startedRanks = count }
+        guard let warning = view.add(entry) else { return }
         let text = "\(entry.time.prefix(19)) [\(rank)] \(warning.level.rawValue): \(warning.text)"
         if !warnings.contains(text) { warnings.append(text) }
       }
       (logs[rank], ranks[rank]) = (file, view)
     }
+    // A run may go on with fewer ranks; the others have left logs and status files.
+    if let startedRanks { ranks = ranks.filter { $0.key < startedRanks } }
   }
 
   private func readStatus() {

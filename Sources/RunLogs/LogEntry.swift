@@ -26,6 +26,12 @@ package struct LogEntry: Sendable, Equatable {
   package let step: Int?
   package let kind: Kind
 
+  /// How many ranks the run has started with; nil for other lines, and where an older version has not said so.
+  package var startedRanks: Int? {
+    guard case .start(let facts) = kind else { return nil }
+    return facts.first { $0.key == "ranks" }.flatMap { Int($0.value) }
+  }
+
   package var level: Level {
     if case .message(let level, _) = kind { level } else { .info }
   }

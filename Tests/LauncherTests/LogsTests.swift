@@ -40,6 +40,11 @@ final class LogsTests: CommandTestCase {
       report.last?.hasPrefix("no straggler") == true || report.contains { $0.contains("holds the others up") },
       "\(report)")
     XCTAssertEqual(try lines("run", "--slowest", "--step", "2..4")[0].prefix(8), "3 steps ")
+    // It goes on with one rank, whose steps are not compared with those that two have computed.
+    try train("fewer", ranks: 2)
+    try train("fewer", ["schedule.epochs=4"], ranks: 1, options: ["--resume", "latest"])
+    XCTAssertTrue(try lines("fewer", "--slowest", status: 2)[0].contains("only one rank"))
+    XCTAssertEqual(try lines("fewer", "--slowest", "--step", "..5")[0].prefix(22), "6 steps of ranks 0–1, ")
     try train("alone")
     let alone = try lines("alone", "--slowest", status: 2)
     XCTAssertTrue(alone[0].contains("only one rank"), "\(alone)")

@@ -54,6 +54,22 @@ final class RunWatchTests: DirectoryTestCase {
     withExtendedLifetime(lock) {}
   }
 
+  /// A run that goes on with fewer ranks has left logs and status files of the others.
+  func testFewerRanksThanBefore() throws {
+    func start(_ ranks: Int, rank: Int) -> String {
+      #"{"time":"2026-11-28 07:00:00.000","rank":\#(rank),"event":"start","host":"a","pid":1,"ranks":\#(ranks),"facts":[]}"#
+    }
+    _ = try watch([start(3, rank: 2), step(3, rank: 2)], rank: 2)
+    _ = try watch([start(3, rank: 1), step(3, rank: 1), start(2, rank: 1), step(4, rank: 1)], rank: 1)
+    let run = try watch([start(3, rank: 0), step(3), start(2, rank: 0), step(4)])
+    XCTAssertEqual(run.ranks.keys.sorted(), [0, 1])
+    // More again.
+    let more = #"{"time":"2026-11-28 07:00:09.000","rank":2,"event":"start","host":"a","pid":1,"ranks":3,"facts":[]}"#
+    let lines = [start(3, rank: 0), step(3), start(2, rank: 0), step(4), start(3, rank: 0), step(5)]
+    _ = try watch([start(3, rank: 2), step(3, rank: 2), more, step(5, rank: 2)], rank: 2)
+    XCTAssertEqual(try watch(lines).ranks.keys.sorted(), [0, 1, 2])
+  }
+
   func testWhatLaunchIsTold() throws {
     let events = [
       RunEvent(time: "2026-11-28 07:00:00.000", attempt: "a", rank: 0, .connected(ranks: 2)),

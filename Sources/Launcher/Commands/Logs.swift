@@ -98,11 +98,17 @@ struct Logs: ParsableCommand {
   // MARK: Stragglers
 
   private func showSlowest(_ logs: RunLogs) throws {
-    var times: [Int: [Int: StepTimes]] = [:]
+    // A run may go on with more or fewer ranks: each time its steps are another table.
+    let ofAll = Dictionary(uniqueKeysWithValues: logs.ranks.map { ($0, [Int: StepTimes]()) })
+    var tables = [ofAll]
+    var startedRanks: Int?
     var hosts: [Int: String] = [:]
     var lacksWaits = false
-    for rank in logs.ranks { times[rank] = [:] }
     try logs.read { entry in
+      if entry.rank == 0, let count = entry.startedRanks, count != startedRanks {
+        startedRanks = count
+        tables.append(ofAll.filter { $0.key < count })
+      }
       switch entry.kind {
       case .start(let facts): hosts[entry.rank] = facts.first { $0.key == "host" }?.value
       case .message(_, let text):
@@ -110,13 +116,14 @@ struct Logs: ParsableCommand {
         if let host = text.firstMatch(of: /^host ([^,]+),/) { hosts[entry.rank] = hosts[entry.rank] ?? String(host.1) }
       case .step(let step):
         guard let number = entry.step, steps?.steps.contains(number) ?? true else { return }
-        times[entry.rank]![number] = step
+        tables[tables.count - 1][entry.rank]?[number] = step
         if step.waits == nil { lacksWaits = true }
       }
     }
     var reported: [String: Int] = [:]
     reportBroken(logs, &reported)
-    let report = SlowestReport(run: logs.directory, times: times, hosts: hosts, lacksWaits: lacksWaits)
+    let newest = tables.last { table in table.values.contains { !$0.isEmpty } } ?? ofAll
+    let report = SlowestReport(run: logs.directory, times: newest, hosts: hosts, lacksWaits: lacksWaits)
     for line in try report.lines() { print(line) }
   }
 }
