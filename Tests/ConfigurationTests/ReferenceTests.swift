@@ -15,7 +15,7 @@ final class ReferenceTests: XCTestCase {
       let updated = before + "<!-- keys -->\n" + Configuration.referenceTables() + "<!-- /keys -->" + rest[1]
       try updated.write(to: page, atomically: true, encoding: .utf8)
     } else {
-      XCTAssertEqual(rest[0], Configuration.referenceTables(), "run UPDATE_DOCS=1 swift test --filter ReferenceTests")
+      XCTAssertEqual(rest[0], Configuration.referenceTables(), "run UPDATE_DOCS=1 Scripts/test --suite ReferenceTests")
     }
   }
 
