@@ -47,7 +47,7 @@ let package = Package(
     .target(name: "Network", dependencies: ["COneDNN", "Compute"], swiftSettings: numeric),
     .target(name: "Transforms", dependencies: ["Compute"], swiftSettings: numeric),
     .target(name: "Volumes", dependencies: ["CNIfTI", "CTIFF", "Files", "HDF5", "Transforms"]),
-    .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms"]),
+    .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms", "Volumes"]),
     .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
     .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
     .target(name: "Configuration", dependencies: ["Files", .product(name: "Yams", package: "Yams")]),

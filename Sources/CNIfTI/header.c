@@ -174,3 +174,30 @@ size_t u2pl_nifti_mask_header(uint8_t *bytes, const int64_t extent[3]) {
   memcpy(bytes, &raw, sizeof raw);
   return sizeof raw;
 }
+
+void u2pl_nifti_new_header(uint8_t *bytes, const int64_t extent[3], const double spacing[3], int datatype) {
+  int size = 0, swap = 0;
+  nifti_1_header raw;
+  memset(&raw, 0, sizeof raw);
+  nifti_datatype_sizes(datatype, &size, &swap);
+  raw.sizeof_hdr = sizeof raw;
+  raw.regular = 'r';
+  raw.dim[0] = 3;
+  raw.pixdim[0] = 1;
+  for (int i = 1; i <= 7; i++) {
+    raw.dim[i] = i <= 3 ? (int16_t)extent[i - 1] : 1;
+    raw.pixdim[i] = i <= 3 ? (float)spacing[i - 1] : 1;
+  }
+  raw.datatype = (int16_t)datatype;
+  raw.bitpix = (int16_t)(8 * size);
+  raw.vox_offset = sizeof raw + 4;
+  raw.scl_slope = 1;
+  raw.xyzt_units = NIFTI_UNITS_MM;
+  raw.sform_code = NIFTI_XFORM_SCANNER_ANAT;
+  raw.srow_x[0] = (float)-spacing[0];
+  raw.srow_y[1] = (float)-spacing[1];
+  raw.srow_z[2] = (float)spacing[2];
+  memcpy(raw.magic, "n+1", 4);
+  memcpy(bytes, &raw, sizeof raw);
+  memset(bytes + sizeof raw, 0, 4);
+}

@@ -38,6 +38,10 @@ extension Configuration {
     }
     try checkCounts(document, source)
     try checkChannels(place)
+    if let group = data.group, (try? Regex(group)) == nil {
+      throw ConfigurationError(
+        place("data.group"), "data.group '\(group)' is no regular expression; write one such as 'patient[0-9]+'")
+    }
     if let weights = loss.classWeights, !weights.contains(where: { $0 > 0 }) {
       throw ConfigurationError(
         place("loss.class_weights"),

@@ -124,6 +124,8 @@ extension Configuration {
     public var mean = Data.standardMean(channels: 3)
     public var std = Data.standardDeviation(channels: 3)
     public var shuffle = true
+    /// A regular expression that tells which images belong together; nil for those of one volume.
+    public var group: String?
     /// Share of labeled samples whose class is drawn first, each as often as any.
     public var balance = 0.0
     /// Whether every listed image is decoded once before a run begins.

@@ -40,6 +40,11 @@ extension Configuration.Data: Section {
         "shuffle", \.shuffle, in: .init(), .toggle,
         "Whether lists are in a new order each pass. `off`: slot i of step k is line (k · batch + i) mod length."),
       Field(
+        "group", \.group, in: .init(), .orNull(.text(type: "regular expression", example: "'patient[0-9]+'")),
+        "Which images belong together, such as those of a patient: those in whose names the expression, or its first "
+          + "parentheses, match the same. They are held out together, none may be labeled where another is for validation, and "
+          + "`evaluate` takes them for one case. null: the slices of a volume."),
+      Field(
         "balance", \.balance, in: .init(), .probability,
         "Share of labeled samples that are drawn for a class, every class in the labels as often as any: an image that has it, "
           + "and a crop with a pixel of it."),

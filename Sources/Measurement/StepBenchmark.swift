@@ -120,8 +120,8 @@ public struct StepBenchmark {
   }
 
   private func evidence(_ trainer: U2PLTrainer, _ sets: DataSets, totalSteps: Int) throws -> Evidence? {
-    guard configuration.measuresEvidence(labeledCount: sets.labeled.count) else { return nil }
-    let folds = HeldOutFolds(count: sets.labeled.count, totalSteps: totalSteps)
+    guard configuration.measuresEvidence(labeledCount: sets.countForFolds) else { return nil }
+    let folds = HeldOutFolds(count: sets.labeled.count, totalSteps: totalSteps, groups: sets.labeledGroups)
     // The first images compile kernels.
     _ = try trainer.confusion(on: sets.labeled, Array(0..<min(sets.labeled.count, ranks.size)))
     let some = Array(folds.images(of: 0).prefix(4 * ranks.size))

@@ -55,8 +55,8 @@ struct HDF5SliceReader: SliceReader {
     let wide: (StoredNumber, ElementType) =
       switch number {
       case .bool, .uint8: (.uint8, .uint8)
-      case .int8, .int16: (.int16, .int16)
       case .uint16: (.uint16, .uint16)
+      case .int8, .int16: (.int16, .int16)
       case .int32: (.int32, .int32)
       case .uint32, .int64, .uint64: (.int64, .int64)
       case .float16, .float32: (.float32, .float32)
@@ -89,7 +89,7 @@ struct HDF5SliceReader: SliceReader {
         there.isEmpty
           ? "has no dataset"
           : "has the datasets \(there.prefix(8).joined(separator: ", ")), and none of them is called "
-            + "\(purpose == .image ? "image" : "label"); name the one that is meant: FILE:DATASET")
+            + "\(purpose == .image ? "image" : "label"); call the one that is meant so")
     }
     return only
   }

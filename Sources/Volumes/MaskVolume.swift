@@ -57,15 +57,8 @@ public enum MaskVolume {
         }
       }
     }
-    try FileSystem.replace(path) { _, descriptor in
-      guard let out = u2pl_gzip_write(descriptor, path.lowercased().hasSuffix(".gz") ? 1 : 0) else {
-        throw FileError.system("cannot be written", path)
-      }
-      // No extension follows the header.
-      let head = Array(bytes[..<length]) + [0, 0, 0, 0]
-      let failed = u2pl_gzip_put(out, head, head.count) + u2pl_gzip_put(out, voxels, voxels.count)
-      guard u2pl_gzip_close(out) + failed == 0 else { throw FileError.system("cannot be written", path) }
-    }
+    // No extension follows the header.
+    try NIfTIWriter.put(Array(bytes[..<length]) + [0, 0, 0, 0], voxels, to: path)
   }
 
   // MARK: TIFF

@@ -22,7 +22,7 @@ final class RoundTripTests: XCTestCase {
       yaml: """
         run: {seed: 18446744073709551615, directory: "null"}
         data: {kind: shapes, root: "a \\"b\\" ü", labeled: 1, unlabeled: 2, validation: 3, classes: [a, "off", "1", "~"],
-          palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7,
+          palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7, group: 'p[0-9]+',
           balance: 0.25, verify: off}
         batch: {labeled: 1, unlabeled: 2}
         augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], rotate: [-7.5, 30], blur: 3,

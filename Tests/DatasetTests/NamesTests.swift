@@ -161,7 +161,7 @@ final class NamesTests: XCTestCase {
 
   func testWhatIsNearlyIt() throws {
     let cases: [(file: String, line: String, near: String)] = [
-      ("images/IM 01.png", "im_01", "there is images/IM 01.png"), ("images/b.tif", "b", "there is images/b.tif"),
+      ("images/IM 01.png", "im_01", "there is images/IM 01.png"), ("images/b.bmp", "b", "there is images/b.bmp"),
       ("images/c.webp", "c.jpg", "there is images/c.webp"), ("Images/d.png", "d", "no folder images, but Images"),
       ("images/Fahrte.png", composed, "there is images/Fahrte.png"),
       ("images/e.png", "images/E.png labels/e.png", "there is images/e.png"),

@@ -68,7 +68,7 @@ final class ArrayTests: VolumesTestCase {
     XCTAssertEqual(
       try VolumeFile(path("several.h5"), dataset: "b").slice(0).values, .uint8([UInt8](repeating: 1, count: 16)))
     XCTAssertTrue(
-      refusal("several.h5").contains("has the datasets a, b, and none of them is called image; name the one"))
+      refusal("several.h5").contains("has the datasets a, b, and none of them is called image; call the one"))
     XCTAssertTrue(
       message { _ = try VolumeFile(path("several.h5"), dataset: "c") }.contains("has no dataset 'c': there is a, b"))
   }

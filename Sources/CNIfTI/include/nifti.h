@@ -32,6 +32,10 @@ int u2pl_nifti_header(const uint8_t *bytes, size_t size, struct u2pl_nifti *head
 /// `u2pl_nifti_header` has accepted, and is changed in place. Returns the header's length in the file.
 size_t u2pl_nifti_mask_header(uint8_t *bytes, const int64_t extent[3]);
 
+/// Makes the header of a new NIfTI-1 file with three axes, of 348 bytes and four for no extension, in `bytes`. Spacing is in mm; the
+/// axes run to the left of a patient, to the back, and upwards.
+void u2pl_nifti_new_header(uint8_t *bytes, const int64_t extent[3], const double spacing[3], int datatype);
+
 /// A file that zlib reads or writes.
 struct u2pl_gzip;
 

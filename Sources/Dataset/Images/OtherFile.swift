@@ -37,7 +37,10 @@ struct OtherFile {
     if begins([0x49, 0x49, 0x2A, 0]) || begins([0x4D, 0x4D, 0, 0x2A]) || begins([0x49, 0x49, 0x2B, 0])
       || begins([0x4D, 0x4D, 0, 0x2B])
     {
-      return ("a TIFF image, or a camera's raw picture, which begins alike", magick(path, "tif"))
+      return (
+        "a TIFF image, or a camera's raw picture, which begins alike",
+        "let its name end in .tif, or " + magick(path, "tif")
+      )
     }
     // A BMP has a reserved field of zeros, and the size of its second header; two letters alone may begin a text.
     if begins("BM"), bytes.count > 26, bytes[6..<10].allSatisfy({ $0 == 0 }) {
@@ -67,7 +70,7 @@ struct OtherFile {
       return ("a DICOM image", convert(path, "dcm") { "dcmj2pnm +on \($0) \($1)" } + " (package dcmtk)")
     }
     if begins("n+1\0", at: 344) || begins("ni1\0", at: 344) || begins("n+2\0", at: 4) {
-      return ("a NIfTI volume", "write its slices as 8-bit PNGs, for instance with nibabel in Python")
+      return ("a NIfTI volume", "let its name end in .nii")
     }
     if begins("NRRD") {
       return ("an NRRD volume", "write its slices as 8-bit PNGs, for instance with pynrrd in Python")
@@ -106,7 +109,7 @@ struct OtherFile {
       (Array("BZh".utf8), "a bzip2 archive", "unpack it with bunzip2"),
       (
         [0x93] + Array("NUMPY".utf8), "a NumPy array",
-        "write it as a PNG, for instance with Pillow: Image.fromarray(numpy.load(…))"
+        "let its name end in .npy"
       ),
       (
         [0x89] + Array("HDF".utf8), "an HDF5 file",

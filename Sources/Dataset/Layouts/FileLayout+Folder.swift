@@ -20,7 +20,7 @@ extension FileLayout {
     }
     var mask: String?
     if labeled {
-      // A JPEG is taken where there is no PNG, so that the message on it says why it cannot be a mask.
+      // A JPEG is taken where there is nothing else, so that the message on it says why it cannot be a mask.
       let masks = files.images(path: "labels/\(name)")
       mask = masks.first { FileNames.ending($0) == "png" } ?? masks.first
       if mask == nil {

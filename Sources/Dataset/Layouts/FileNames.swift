@@ -1,4 +1,5 @@
 import Foundation
+import Volumes
 
 /// The files below a root.
 ///
@@ -54,12 +55,12 @@ struct FileNames {
     return nil
   }
 
-  /// The JPEG and PNG files whose paths without extension are `path`, sorted. Hidden files are none.
+  /// The images whose paths without extension are `path`, sorted. Hidden files are none; nor are volumes beside a JPEG or PNG.
   mutating func images(path: String) -> [String] {
     let (folder, stem) = FileNames.split(path)
     guard var entry = listed(folder) else { return [] }
     if entry.stems == nil {
-      let images = entry.names.values.joined().filter(FileNames.isImage)
+      let images = FileNames.preferred(entry.names.values.joined().filter(FileNames.isImage))
       entry.stems = Dictionary(grouping: images, by: FileNames.stem)
       keep(entry, as: folder)
     }
@@ -113,7 +114,7 @@ struct FileNames {
       throw FileBytes.problem(
         "\(path)/\(FolderListing.escaped(name))", "the name is not UTF-8; \(FolderListing.renaming(path))")
     }
-    return listing.names.filter { isImage($0) && !listing.folders.contains($0) }.sorted()
+    return preferred(listing.names.filter { isImage($0) && !listing.folders.contains($0) }).sorted()
   }
 
   /// The path as the file system writes it, where it has another Unicode form; nil where there is nothing.
@@ -150,16 +151,29 @@ struct FileNames {
     folder.isEmpty || folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
   }
 
-  /// Whether a name is that of an image: it ends in .jpg, .jpeg or .png, in any case, and does not begin with a dot, as
-  /// hidden files do, such as those that macOS puts beside others (`._a.jpg`).
-  static func isImage(_ name: String) -> Bool {
+  /// Whether a name is that of an image: it ends in .jpg, .jpeg or .png, or as files of volumes do, in any case, and does not
+  /// begin with a dot, as hidden files do, such as those that macOS puts beside others (`._a.jpg`).
+  static func isImage(_ name: String) -> Bool { ending(ofImage: name) != nil }
+
+  /// Whether it is that of a JPEG or PNG.
+  static func isPicture(_ name: String) -> Bool { ending(ofImage: name).map(pictureEndings.contains) ?? false }
+
+  private static let pictureEndings = [".jpg", ".jpeg", ".png"]
+
+  /// Such as `.nii.gz`.
+  private static func ending(ofImage name: String) -> String? {
     let lower = name.lowercased()
-    return !split(name).name.hasPrefix(".") && [".jpg", ".jpeg", ".png"].contains { lower.hasSuffix($0) }
+    guard !split(name).name.hasPrefix(".") else { return nil }
+    return (pictureEndings + VolumeFile.endings.sorted { $0.count > $1.count }).first { lower.hasSuffix($0) }
   }
 
   /// A name without the extension of an image, if it has one.
-  static func stem(_ name: String) -> String {
-    isImage(name) ? String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)]) : name
+  static func stem(_ name: String) -> String { ending(ofImage: name).map { String(name.dropLast($0.count)) } ?? name }
+
+  /// Of names that differ only in their endings, volumes are left out where there is a JPEG or PNG.
+  static func preferred(_ names: [String]) -> [String] {
+    let pictures = Set(names.filter(isPicture).map(stem))
+    return names.filter { isPicture($0) || !pictures.contains(stem($0)) }
   }
 
   /// What follows the last dot, in lower case.

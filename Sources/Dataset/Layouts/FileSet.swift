@@ -12,8 +12,8 @@ public struct FileSet: ImageSet {
   private struct Entry {
     let identifier: String
     let line: ImageList.Line
-    let image: String
-    let mask: String?
+    let image: ImagePlace
+    let mask: ImagePlace?
     let coding: LabelCoding
   }
 
@@ -53,12 +53,13 @@ public struct FileSet: ImageSet {
     var problems: [DatasetError] = []
     for line in list.lines {
       do {
-        let entry = try layout.meaning(of: line, labeled: labeled, &files)
-        let holdsLabelIds = layout == .cityscapes && FileLayout.holdsLabelIds(entry.mask ?? "")
-        entries.append(
-          Entry(
-            identifier: entry.identifier, line: line, image: "\(root)/\(entry.image)",
-            mask: entry.mask.map { "\(root)/\($0)" }, coding: holdsLabelIds ? labelIds : plain))
+        for entry in try layout.items(of: line, labeled: labeled, root: root, &files) {
+          let holdsLabelIds = layout == .cityscapes && FileLayout.holdsLabelIds(entry.mask ?? "")
+          entries.append(
+            Entry(
+              identifier: entry.identifier, line: line, image: ImagePlace("\(root)/\(entry.image)"),
+              mask: entry.mask.map { ImagePlace("\(root)/\($0)") }, coding: holdsLabelIds ? labelIds : plain))
+        }
       } catch let problem as DatasetError {
         problems.append(DatasetError(description: "\(list.place(line)): \(problem.description)"))
       }
@@ -82,9 +83,20 @@ public struct FileSet: ImageSet {
 
   public func origin(_ index: Int) -> String? { list.place(entries[index].line) }
 
-  public func line(_ index: Int) -> String { entries[index].line.text }
+  public func line(_ index: Int) -> String {
+    let entry = entries[index]
+    // A line that names a volume stands for its slices, each of which has a line of its own.
+    guard let name = SliceName(entry.image.path), entry.image.volume != nil, SliceName.split(entry.line) == nil else {
+      return entry.line.text
+    }
+    let words = entry.line.words
+    return words.count == 2 && entry.mask != nil && !entry.identifier.hasPrefix(entry.line.text)
+      ? words.map { "\($0)#\(name.slice)" }.joined(separator: "\t") : "\(entry.line.text)#\(name.slice)"
+  }
 
-  public func source(_ index: Int) -> (image: String, mask: String?) { (entries[index].image, entries[index].mask) }
+  public func source(_ index: Int) -> (image: String, mask: String?) {
+    (entries[index].image.path, entries[index].mask?.path)
+  }
 
   /// The meaning of the mask's stored values.
   func coding(_ index: Int) -> LabelCoding { entries[index].coding }
@@ -92,29 +104,34 @@ public struct FileSet: ImageSet {
   public func image(_ index: Int) throws -> Raster { try decoded(index).image }
 
   public func decoded(_ index: Int) throws -> (image: Raster, facts: ImageFacts?) {
-    let (image, facts) = try ImageFile.read(entries[index].image, form)
+    let (image, facts) = try entries[index].image.read(form)
     return (image, facts)
   }
 
-  public func stamp(_ index: Int) -> UInt64? { FileBytes.stamp(entries[index].image) }
+  public func volume(_ index: Int) -> VolumePlace? {
+    let image = entries[index].image
+    return image.volume.map { VolumePlace(file: $0, spacing: image.spacing) }
+  }
+
+  public func stamp(_ index: Int) -> UInt64? { entries[index].image.stamp }
 
   public func labels(_ index: Int) throws -> LabelMap {
     let entry = entries[index]
     guard let mask = entry.mask else {
-      throw DatasetError(description: "\(entry.image): has no mask; its list was read as unlabeled")
+      throw DatasetError(description: "\(entry.image.path): has no mask; its list was read as unlabeled")
     }
-    return try entry.coding.decode(ImageFile.readLabels(mask), mask: mask)
+    return try entry.coding.decode(mask.labels(), mask: mask.path)
   }
 
   @discardableResult
   public func check(_ index: Int, seeing: (LabelMap) -> Void) throws -> (height: Int, width: Int) {
     let entry = entries[index]
-    let image = try ImageFile.checkImage(entry.image, form)
+    let image = try entry.image.check(form)
     if entry.mask != nil {
       let labels = try labels(index)
-      try requireSameSize(index, image: (image.height, image.width), labels)
+      try requireSameSize(index, image: image, labels)
       seeing(labels)
     }
-    return (image.height, image.width)
+    return image
   }
 }

@@ -48,6 +48,18 @@ public struct ListSplit: Sendable {
     (order.prefix(labeled).sorted(), order.dropFirst(labeled).sorted())
   }
 
+  /// The same for groups of images, of which as many are labeled as it takes to reach a number of images.
+  ///
+  /// - Returns: places of groups.
+  public func split(_ groups: [[Int]], reaching images: Int) -> (labeled: [Int], unlabeled: [Int]) {
+    var reached = 0
+    let count = order.prefix { group in
+      defer { reached += groups[group].count }
+      return reached < images
+    }.count
+    return split(count)
+  }
+
   /// A number of images: `92`, or `1/8` of `count`, rounded up as the published splits are. nil when it is neither, or
   /// not from 1 to `count`.
   public static func number(_ text: String, of count: Int) -> Int? {

@@ -27,6 +27,9 @@ public protocol ImageSet: Sendable {
   /// Where the image and its mask lie: for messages, and to find out whether two entries are the same.
   func source(_ index: Int) -> (image: String, mask: String?)
 
+  /// The volume that the image is a slice of; nil for an image of its own.
+  func volume(_ index: Int) -> VolumePlace?
+
   /// - Throws: ``DatasetError`` naming the file.
   func image(_ index: Int) throws -> Raster
 
@@ -66,6 +69,8 @@ extension ImageSet {
   public func line(_ index: Int) -> String { identifier(index) }
 
   public func source(_ index: Int) -> (image: String, mask: String?) { (identifier(index), identifier(index)) }
+
+  public func volume(_ index: Int) -> VolumePlace? { nil }
 
   @discardableResult
   public func check(_ index: Int) throws -> (height: Int, width: Int) { try check(index, seeing: { _ in }) }

@@ -19,7 +19,7 @@ public struct PackPlan: Sendable {
   let form: ImageForm
   private(set) var lists: [(name: String, images: [String])] = []
   private(set) var codings: [LabelCoding] = []
-  /// Three numbers for each image: bytes of the image, bytes of its mask (0 where it has none), time of the later's
+  /// Three numbers for each image: bytes of the image, bytes of its mask (0 where it has none), as they are packed, time of the later's
   /// last change in ns. 0 until measured; processes that share the work add their arrays.
   public var sizes: [Int64] = []
 
@@ -75,12 +75,14 @@ public struct PackPlan: Sendable {
     var latest: Int64 = 0
     for (column, path) in [entries[index].image, entries[index].mask].enumerated() {
       guard let path else { continue }
+      let place = ImagePlace(path)
       var status = stat()
-      guard stat(path, &status) == 0 else {
+      guard stat(place.file, &status) == 0 else {
         throw FileBytes.problem(path, "cannot be examined: \(FileBytes.reason())")
       }
       guard status.st_size > 0 else { throw FileBytes.problem(path, "the file is empty") }
-      sizes[3 * index + column] = Int64(status.st_size)
+      let array = try column == 0 ? place.packedImage(form) : place.packedMask()
+      sizes[3 * index + column] = array.map { Int64($0.bytes) } ?? Int64(status.st_size)
       latest = max(latest, Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec))
     }
     sizes[3 * index + 2] = latest

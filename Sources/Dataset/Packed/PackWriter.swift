@@ -2,6 +2,7 @@ import Files
 import Foundation
 internal import HDF5
 import Synchronization
+import Transforms
 
 /// Writes a ``PackedFile``, in as many processes as there are.
 ///
@@ -67,9 +68,12 @@ public final class PackWriter: Sendable {
       StoredDataset(shape: [plan.count], values: .uint8(plan.entries.map { UInt8($0.coding) })), at: "label_coding")
     try file.reserve([plan.count, 2], .int64, at: "checksums")
     for (index, entry) in plan.entries.enumerated() {
-      try file.reserve([Int(plan.sizes[3 * index])], .uint8, at: "images/\(entry.name)")
-      guard entry.mask != nil else { continue }
-      try file.reserve([Int(plan.sizes[3 * index + 1])], .uint8, at: "labels/\(entry.name)")
+      let image = try ImagePlace(entry.image).packedImage(plan.form)
+      try file.reserve(
+        image?.shape ?? [Int(plan.sizes[3 * index])], image?.type ?? .uint8, at: "images/\(entry.name)")
+      guard let path = entry.mask else { continue }
+      let mask = try ImagePlace(path).packedMask()
+      try file.reserve(mask?.shape ?? [Int(plan.sizes[3 * index + 1])], .uint8, at: "labels/\(entry.name)")
     }
     try file.write(.string(PackedFile.format), attribute: "format")
     try file.write(.int(PackedFile.formatVersion), attribute: "format_version")
@@ -165,19 +169,40 @@ public final class PackWriter: Sendable {
   /// The checked bytes of an image and its mask.
   private func sound(_ index: Int) throws -> (image: [UInt8], mask: [UInt8]?) {
     let entry = plan.entries[index]
-    let image = try read(entry.image, size: plan.sizes[3 * index])
-    _ = try ImageFile.checkImage(image, entry.image, plan.form)
-    let facts = try ImageFile.decode(image, entry.image, plan.form).facts
+    let (image, facts) = try image(entry, size: plan.sizes[3 * index])
     if let flaw = facts.flaw { flaws.withLock { $0.append("\(entry.origin): \(entry.image): \(flaw)") } }
     guard let path = entry.mask else { return (image, nil) }
-    let mask = try read(path, size: plan.sizes[3 * index + 1])
-    let labels = try plan.codings[entry.coding].decode(ImageFile.decodeLabels(mask, path), mask: path)
+    let (mask, stored) = try mask(path, size: plan.sizes[3 * index + 1])
+    let labels = try plan.codings[entry.coding].decode(stored, mask: path)
     guard (labels.height, labels.width) == (facts.height, facts.width) else {
       throw DatasetError(
         mismatch: (entry.image, facts.height, facts.width), (path, labels.height, labels.width),
         orientation: facts.orientation)
     }
     return (image, mask)
+  }
+
+  /// The bytes that are packed of an image: those of its file, or the values of a volume's slice.
+  private func image(_ entry: PackPlan.Entry, size: Int64) throws -> ([UInt8], ImageFacts) {
+    let place = ImagePlace(entry.image)
+    guard try place.packedImage(plan.form) == nil else {
+      let (image, facts) = try place.read(plan.form)
+      return (try requireSize(image.values.bytes, size, entry.image), facts)
+    }
+    let image = try read(entry.image, size: size)
+    _ = try ImageFile.checkImage(image, entry.image, plan.form)
+    return (image, try ImageFile.decode(image, entry.image, plan.form).facts)
+  }
+
+  /// The same of a mask, and what it stores.
+  private func mask(_ path: String, size: Int64) throws -> ([UInt8], LabelMap) {
+    let place = ImagePlace(path)
+    guard try place.packedMask() == nil else {
+      let labels = try place.labels()
+      return (try requireSize(labels.values, size, path), labels)
+    }
+    let mask = try read(path, size: size)
+    return (mask, try ImageFile.decodeLabels(mask, path))
   }
 
   /// Reads an image and its mask back from the file and compares them with their checksums. Marks them as missing where
@@ -229,7 +254,10 @@ public final class PackWriter: Sendable {
   }
 
   private func read(_ path: String, size: Int64) throws -> [UInt8] {
-    let bytes = try FileBytes.read(path)
+    try requireSize(FileBytes.read(path), size, path)
+  }
+
+  private func requireSize(_ bytes: [UInt8], _ size: Int64, _ path: String) throws -> [UInt8] {
     guard bytes.count == Int(size) else {
       throw FileBytes.problem(path, "has changed since packing began; start again")
     }

@@ -63,12 +63,18 @@ public final class PackedFile: Sendable {
   func name(for line: String) -> String? {
     let path = FileNames.normalized(line)
     if let position = positions[path] { return names[position] }
-    let stem = FileNames.stem(FileNames.split(path).name)
+    let stem = PackedFile.stem(path)
     let candidates = stems[stem] ?? []
     if candidates.isEmpty, stack != nil, stem.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(stem) {
       return positions["\(number)"] == number ? "\(number)" : nil
     }
     return candidates.count == 1 ? names[candidates[0]] : nil
+  }
+
+  /// The last part of a path without an extension; of a slice of a volume with its number.
+  private static func stem(_ path: String) -> String {
+    let name = FileNames.split(path).name
+    return ImagePlace.stem(name) ?? FileNames.stem(name)
   }
 
   /// The end of a message on a line that names no image of this file.
@@ -89,7 +95,7 @@ public final class PackedFile: Sendable {
   private var stems: [String: [Int]] {
     lazyStems.withLock { known in
       if let known { return known }
-      let made = Dictionary(grouping: names.indices) { FileNames.stem(FileNames.split(names[$0]).name) }
+      let made = Dictionary(grouping: names.indices) { PackedFile.stem(names[$0]) }
       known = made
       return made
     }

@@ -42,13 +42,15 @@ public struct PackedSet: ImageSet {
         throw DatasetError(description: "\(problem.description), and \(file.path)")
       }
     }
-    let names = self.list.lines.map { PackedSet.name($0, file) }
-    var items = try file.items(names.compactMap { $0 }, form, masks: labeled).makeIterator()
+    // A line that names a volume stands for its slices.
+    let items = self.list.lines.flatMap { line in PackedSet.names(line, file).map { (line, $0) } }
+    let names = items.map(\.1)
+    var found = try file.items(names.compactMap { $0 }, form, masks: labeled).makeIterator()
     var entries: [Entry] = []
     var problems: [DatasetError] = []
-    for (line, name) in zip(self.list.lines, names) {
+    for (line, name) in items {
       do {
-        guard let name, let item = try items.next()?.get() else {
+        guard let name, let item = try found.next()?.get() else {
           throw DatasetError(description: "there is no image \(line.text) in \(file.path)\(file.naming)")
         }
         guard !labeled || item.mask != nil else {
@@ -71,6 +73,16 @@ public struct PackedSet: ImageSet {
     self.problems = problems
   }
 
+  /// The names in the file that a line means; one that is nil where there is none.
+  private static func names(_ line: ImageList.Line, _ file: PackedFile) -> [String?] {
+    if let name = name(line, file) { return [name] }
+    var slices: [String] = []
+    while let name = name(ImageList.Line(number: line.number, text: "\(line.text)#\(slices.count)"), file) {
+      slices.append(name)
+    }
+    return slices.isEmpty ? [nil] : slices
+  }
+
   /// The name in the file that a line means. Windows and spreadsheets write lists with backslashes and commas.
   private static func name(_ line: ImageList.Line, _ file: PackedFile) -> String? {
     let first = (line.text.split(separator: ",").first.map(String.init) ?? line.text).replacing("\\", with: "/")
@@ -81,6 +93,11 @@ public struct PackedSet: ImageSet {
   public var count: Int { entries.count }
 
   public func identifier(_ index: Int) -> String { entries[index].name }
+
+  /// An image that was packed from a volume has the name of the slice.
+  public func volume(_ index: Int) -> VolumePlace? {
+    SliceName(entries[index].name).map { VolumePlace(file: $0.file, spacing: nil) }
+  }
 
   public func origin(_ index: Int) -> String? { list.place(entries[index].line) }
 

@@ -25,7 +25,7 @@ struct DryRun {
     say(
       "data      \(sets.labeled.count) labeled, \(sets.unlabeled?.count ?? 0) unlabeled, "
         + "\(sets.validation?.count ?? 0) validation images, all there")
-    for warning in configuration.warnings(review, labeledCount: sets.labeled.count) { say("warning: \(warning)") }
+    for warning in configuration.warnings(review, sets) { say("warning: \(warning)") }
     let size = configuration.augment.crop.map { ($0.height, $0.width) } ?? review.first
     say("          calibrating: some steps on small images …")
     let estimate = try RunEstimate(configuration, height: size.0, width: size.1, ranks: ranks)

@@ -31,7 +31,8 @@ struct Evaluate: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Means are over groups of images, such as the slices of one patient, instead of over images: those whose names have "
-        + "the same match of this regular expression, or of its first parentheses.", valueName: "regex"))
+        + "the same match of this regular expression, or of its first parentheses; else data.group, else volumes.",
+      valueName: "regex"))
   var group: String?
 
   @Flag(
@@ -88,7 +89,8 @@ struct Evaluate: ParsableCommand {
       let start = ProcessInfo.processInfo.systemUptime
       var bar = ranks.rank == 0 ? ProgressBar(total: set.count, label: "evaluate") : nil
       // Ranks take turns, so that the first has done about as many as any.
-      let names = try ranks.together { try caseNames(set) }
+      let expression = group ?? configuration.data.group
+      let groups = try ranks.together { try ImageGroups(set, expression) }
       var surfaces = hausdorff ? CaseSurfaces(classes: configuration.data.classes) : nil
       var counts = CaseCounts(images: set.count, classes: configuration.data.classes)
       let matrix = try evaluator.evaluate(
@@ -99,13 +101,14 @@ struct Evaluate: ParsableCommand {
         }, progress: { bar?.advance(to: $0 * ranks.size) })
       bar?.finish()
       try counts.share(over: ranks)
-      let distances = try surfaces?.distances(of: names, spacing: { _ in nil }, ranks)
+      let distances = try surfaces?.distances(
+        of: groups.names, spacing: { set.volume($0)?.spacing.map { ($0.slice, $0.row, $0.column) } }, ranks)
       guard ranks.rank == 0 else { return }
-      let means = counts.means(of: names)
+      let means = counts.means(of: groups.names)
       let classNames = configuration.data.classNames ?? (0..<matrix.classes).map(String.init)
       let seconds = ProcessInfo.processInfo.systemUptime - start
       report(
-        matrix, means, distances, classNames,
+        matrix, means, distances, classNames, unit: !groups.areSet ? "image" : expression == nil ? "volume" : "group",
         how: "(\(network.group), \(evaluator.inference.description), \(set.count) images, "
           + String(format: "%.1f s)", seconds) + matrix.remark(configuration.data))
       if let table {
@@ -125,25 +128,9 @@ struct Evaluate: ParsableCommand {
     }
   }
 
-  /// The case that each image belongs to: itself, or its group.
-  private func caseNames(_ set: any ImageSet) throws -> [String] {
-    guard let group else { return (0..<set.count).map(set.identifier) }
-    let expression = try Regex(group)
-    return try (0..<set.count).map { index in
-      let name = set.identifier(index)
-      guard let match = try expression.firstMatch(in: name) else {
-        throw ConfigurationFailure(
-          description:
-            "--group '\(group)' matches nothing in \(name)\(set.origin(index).map { " (\($0))" } ?? ""); every "
-            + "image has to be in a group")
-      }
-      let part = match.output.dropFirst().first { $0.substring != nil } ?? match.output[0]
-      return String(part.substring ?? "")
-    }
-  }
-
   private func report(
-    _ matrix: ConfusionMatrix, _ means: CaseMeans, _ distances: CaseDistances?, _ names: [String], how: String
+    _ matrix: ConfusionMatrix, _ means: CaseMeans, _ distances: CaseDistances?, _ names: [String], unit: String,
+    how: String
   ) {
     func percent(_ value: Double?) -> String { value.map { String(format: "%.2f", $0 * 100) } ?? "–" }
     let width = max(10, names.map(\.count).max() ?? 0)
@@ -152,7 +139,6 @@ struct Evaluate: ParsableCommand {
         name.padding(toLength: width, withPad: " ", startingAt: 0)
           + zip(columns, [9, 9, 14, 13, 13]).map { column($0, $1) }.joined())
     }
-    let unit = group == nil ? "image" : "group"
     row("class", "IoU %", "Dice %", "Dice/\(unit) %", "accuracy %", "pixels")
     let (iou, dice, accuracy) = (matrix.intersectionOverUnion, matrix.dice, matrix.accuracy)
     for (c, name) in names.enumerated() {

@@ -12,14 +12,17 @@ struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Segments images with a checkpoint.",
     discussion: """
-      IMAGES are JPEG or PNG files, folders (searched at any depth), or lists: text files whose names end in .txt, a path \
-      or an ID of the data set a line. Results have the size of the image:
+      IMAGES are JPEG, PNG, TIFF, NIfTI, NumPy or HDF5 files, folders (searched at any depth), or lists: text files whose \
+      names end in .txt, a path, FILE#SLICE, or an ID of the data set a line. Results have the size of the image:
 
         DIR/index/NAME.png         the class of each pixel, in a palette PNG
         DIR/color/NAME.png         the colour of the class
         DIR/overlay/NAME.png       these colours over the image
         DIR/probabilities/NAME.h5  on request: float32 [classes, height, width]
         DIR/classes.csv            number, name and colour of each class
+
+      Of a TIFF, NIfTI, NumPy or HDF5 file the classes are one file of its kind, in index/, of all slices: a NIfTI has its \
+      header, a TIFF its GeoTIFF tags. Pictures and probabilities are written of images of one slice alone.
 
       Under mpirun the images are shared out, and results are the same. An image that cannot be read is named and left \
       out; the exit code is then 3. For example:
@@ -81,11 +84,15 @@ struct Predict: ParsableCommand {
       var isLossTold = false
       let memory = InferenceMemory(network.segmenter, inference, network.configuration)
       let failures = try predict(images, ranks) { image in
-        let (picture, facts) = try ImageFile.read(image.path, network.configuration.data.imageForm) { header in
+        let accept = { (height: Int, width: Int) in
           try memory.require(
-            height: header.height, width: header.width, image.path, probabilities: probabilities,
+            height: height, width: width, image.path, probabilities: probabilities,
             available: ProcessMemory.grantable / neighbours)
         }
+        if let volume = try VolumeMasks(image.path) {
+          return try write(volume, image.name, network, inference, outputs, accept)
+        }
+        let (picture, facts) = try ImagePlace(image.path).read(network.configuration.data.imageForm, accept: accept)
         if let flaw = facts.flaw { RankedProcess.show("warning: \(image.path): \(flaw)", isError: true) }
         if let loss = facts.depth?.loss, !isLossTold {
           isLossTold = true
@@ -154,23 +161,51 @@ struct Predict: ParsableCommand {
     return Int(try ranks.sum([Int64(failures)])[0])
   }
 
+  /// The classes of all slices of a volume in one file; of one slice also the pictures.
   private func write(
-    _ image: Raster, _ name: String, _ network: Segmenter, _ inference: Inference, _ outputs: PredictOutputs
+    _ volume: VolumeMasks, _ name: String, _ network: TrainedNetwork, _ inference: Inference, _ outputs: PredictOutputs,
+    _ accept: (Int, Int) throws -> Void
+  ) throws {
+    let images = volume.images
+    let masks = try images.map { image in
+      let (picture, _) = try image.read(network.configuration.data.imageForm, accept: accept)
+      var classes: [UInt8] = []
+      if images.count == 1, outputs.writesColor || outputs.writesOverlay || outputs.writesProbabilities {
+        try write(picture, name, network.segmenter, inference, outputs, keeping: { classes += $0 })
+      } else {
+        try inference.forEachBand(network.segmenter, picture) { classes += $0 }
+      }
+      return LabelMap(height: picture.height, width: picture.width, values: classes)
+    }
+    do { try volume.write(masks, to: outputs.path(of: volume, name)) } catch {
+      throw OutputFailure(description: "\(error)")
+    }
+  }
+
+  /// - Parameter keeping: given the classes of the next rows, where they go to another file than a PNG.
+  private func write(
+    _ image: Raster, _ name: String, _ network: Segmenter, _ inference: Inference, _ outputs: PredictOutputs,
+    keeping: (([UInt8]) -> Void)? = nil
   ) throws {
     // No image's fault: the next result would fare no better.
     func writing<Result>(_ body: () throws -> Result) throws -> Result {
       do { return try body() } catch { throw OutputFailure(description: "\(error)") }
     }
-    let result = try writing { try outputs.begin(name, image) }
+    let result = try writing { try outputs.begin(name, image, writesIndex: keeping == nil) }
     if outputs.writesProbabilities {
       let logits = try inference.logits(network, image)
       let classes = logits.count / (image.height * image.width)
+      let greatest = Inference.greatest(logits, classes: classes)
+      keeping?(greatest)
       try writing {
-        try result.write(classes: Inference.greatest(logits, classes: classes))
+        try result.write(classes: greatest)
         try result.write(probabilities: Inference.probabilities(logits, classes: classes))
       }
     } else {
-      try inference.forEachBand(network, image) { classes in try writing { try result.write(classes: classes) } }
+      try inference.forEachBand(network, image) { classes in
+        keeping?(classes)
+        try writing { try result.write(classes: classes) }
+      }
     }
     try writing { try result.finish() }
   }

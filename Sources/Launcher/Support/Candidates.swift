@@ -51,7 +51,7 @@ struct Candidates {
       for image in try PredictInputs(files, root: data.root, output: output, distinct: false).images {
         images.append(
           Candidate(
-            line: line(of: image.path), path: image.path, read: { try ImageFile.read(image.path, data.imageForm) }))
+            line: line(of: image.path), path: image.path, read: { try ImagePlace(image.path).read(data.imageForm) }))
       }
     }
     removeDoubles()

@@ -57,8 +57,8 @@ struct PredictInputs {
   private mutating func addFolder(_ folder: String) throws {
     var search = FolderSearch(output: output)
     try search.run(folder)
-    let found = search.files.filter { Self.extensions.contains(Self.suffix($0)) }
-    for link in search.broken where !Self.extensions.contains(Self.suffix(link.name)) {
+    let found = search.files.filter { ImagePlace.stem($0) != nil }
+    for link in search.broken where ImagePlace.stem(link.name) == nil {
       RankedProcess.show("warning: \(link.path) \(link.problem)", isError: true)
     }
     guard !found.isEmpty else {
@@ -67,12 +67,13 @@ struct PredictInputs {
       let others = suffixes.map { "\($0.value.count) .\($0.key)" }.joined(separator: ", ")
       throw ConfigurationFailure(
         description:
-          "\(folder): no image in this folder whose name ends in .\(Self.extensions.joined(separator: ", ."))"
+          "\(folder): no image in this folder whose name ends in .\(Self.extensions.joined(separator: ", .")), .tif, .nii, .nii.gz, "
+          + ".npy or .h5"
           + (others.isEmpty ? "" : "; it holds \(others)"))
     }
     for file in found.sorted() {
       let path = folder.hasSuffix("/") ? folder + file : "\(folder)/\(file)"
-      add(path, name: String(file.dropLast(Self.suffix(file).count + 1)))
+      add(path, name: ImagePlace.stem(file) ?? file)
     }
   }
 
@@ -133,7 +134,7 @@ struct PredictInputs {
 
   private static func isFile(_ path: String) -> Bool {
     var isFolder: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+    return FileManager.default.fileExists(atPath: ImagePlace(path).file, isDirectory: &isFolder) && !isFolder.boolValue
   }
 
   private static func suffix(_ path: String) -> String {
@@ -141,7 +142,8 @@ struct PredictInputs {
   }
 
   private static func stem(_ path: String) -> String {
-    URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+    let url = URL(fileURLWithPath: path)
+    return ImagePlace.stem(url.lastPathComponent) ?? url.deletingPathExtension().lastPathComponent
   }
 
   /// A path without links and dots, as far as it exists.

@@ -34,7 +34,8 @@ struct PredictOutputs {
   /// - Throws: ``ConfigurationFailure``.
   func prepare(for images: [PredictInputs.Image], overwrite: Bool) throws {
     // Checked before anything is made, so that a refusal leaves nothing behind.
-    let there = ([legendPath] + images.flatMap { image in kinds.map { path($0, image.name) } })
+    let results = images.flatMap(paths)
+    let there = ([legendPath] + results)
       .compactMap { path in Self.identity(path).map { (path, $0) } }
     if !there.isEmpty {
       let inputs = Dictionary(images.compactMap { image in Self.identity(image.path).map { ($0, image.path) } }) {
@@ -53,9 +54,8 @@ struct PredictOutputs {
       }
     }
     let folders = Set(
-      images.flatMap { image in
-        kinds.map { URL(fileURLWithPath: path($0, image.name)).deletingLastPathComponent().path }
-      })
+      results.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
+        + kinds.map { "\(directory)/\($0.rawValue)" })
     for folder in folders.sorted() {
       do {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -98,10 +98,26 @@ struct PredictOutputs {
     return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : nil
   }
 
+  /// The files of an image's result. A volume that cannot be read has those of an image; what is wrong is said when it is its turn.
+  private func paths(_ image: PredictInputs.Image) -> [String] {
+    guard let volume = try? VolumeMasks(image.path) else { return kinds.map { path($0, image.name) } }
+    let images = volume.images
+    return [path(of: volume, image.name)]
+      + (images.count == 1 ? kinds.dropFirst().map { path($0, image.name) } : [])
+  }
+
+  /// Where the masks of a volume go.
+  func path(of volume: VolumeMasks, _ name: String) -> String {
+    "\(directory)/\(PredictedImage.Kind.index.rawValue)/\(name)\(volume.ending)"
+  }
+
   /// Begins the files of one image.
   ///
+  /// - Parameter writesIndex: false where the classes go to the file of a volume.
   /// - Throws: a ``DatasetError`` that names a file that cannot be written.
-  func begin(_ name: String, _ image: Raster) throws -> PredictedImage { try PredictedImage(self, name, image) }
+  func begin(_ name: String, _ image: Raster, writesIndex: Bool = true) throws -> PredictedImage {
+    try PredictedImage(self, name, image, writesIndex: writesIndex)
+  }
 
   fileprivate func path(_ kind: PredictedImage.Kind, _ name: String) -> String {
     "\(directory)/\(kind.rawValue)/\(name).\(kind.suffix)"
@@ -119,7 +135,7 @@ final class PredictedImage {
   private let outputs: PredictOutputs
   private let name: String
   private let image: Raster
-  private let index: PNGWriter
+  private let index: PNGWriter?
   private let color: PNGWriter?
   private let overlay: PNGWriter?
   /// Pixels that have been written.
@@ -129,7 +145,7 @@ final class PredictedImage {
   private let colors: [UInt8]
   private let mixes: [(keep: Float, add: [Float])]
 
-  fileprivate init(_ outputs: PredictOutputs, _ name: String, _ image: Raster) throws {
+  fileprivate init(_ outputs: PredictOutputs, _ name: String, _ image: Raster, writesIndex: Bool) throws {
     (self.outputs, self.name, self.image) = (outputs, name, image)
     colors = outputs.palette.flatMap { $0 }
     mixes = outputs.palette.map { color in
@@ -139,7 +155,7 @@ final class PredictedImage {
     func writer(_ kind: Kind, _ pixels: PNGWriter.Kind) throws -> PNGWriter {
       try PNGWriter(outputs.path(kind, name), height: image.height, width: image.width, pixels)
     }
-    index = try writer(.index, .palette(outputs.palette))
+    index = writesIndex ? try writer(.index, .palette(outputs.palette)) : nil
     color = outputs.writesColor ? try writer(.color, .color) : nil
     overlay = outputs.writesOverlay ? try writer(.overlay, .color) : nil
   }
@@ -150,7 +166,7 @@ final class PredictedImage {
     let step = max(1, (1 << 20) / image.width) * image.width
     for start in stride(from: 0, to: classes.count, by: step) {
       let part = Array(classes[start..<min(start + step, classes.count)])
-      try index.write(part)
+      try index?.write(part)
       try color?.write(colored(part))
       try overlay?.write(overlaid(part))
       done += part.count
@@ -169,7 +185,7 @@ final class PredictedImage {
 
   /// Gives the files their names.
   func finish() throws {
-    try index.finish()
+    try index?.finish()
     try color?.finish()
     try overlay?.finish()
   }

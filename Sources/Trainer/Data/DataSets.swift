@@ -11,6 +11,8 @@ public struct DataSets: Sendable {
   /// nil where no list is given.
   public let unlabeled: (any ImageSet)?
   public let validation: (any ImageSet)?
+  /// Which labeled images belong together.
+  package let labeledGroups: ImageGroups
 
   /// Opens the lists. Touches this process's file system only.
   ///
@@ -21,6 +23,28 @@ public struct DataSets: Sendable {
     unlabeled = try source.open(.unlabeled)
     validation = try source.open(.validation)
     for set in [labeled, unlabeled, validation].compactMap({ $0 }) { try set.requireComplete() }
+    labeledGroups = try ImageGroups(labeled, configuration.data.group)
+    try requireSeparateGroups(configuration.data.group)
+  }
+
+  /// What the number of labeled images is worth for folds: each of four has a group at least.
+  package var countForFolds: Int { min(labeled.count, 2 * labeledGroups.count) }
+
+  /// - Throws: ``DatasetError`` where a group has labeled and validation images: its images are alike, and an evaluation would
+  ///   measure what was learned by heart.
+  private func requireSeparateGroups(_ expression: String?) throws {
+    guard let validation else { return }
+    let others = try ImageGroups(validation, expression)
+    guard labeledGroups.areSet, others.areSet else { return }
+    let first = Dictionary(labeledGroups.names.enumerated().map { ($1, $0) }) { a, _ in a }
+    for (index, name) in others.names.enumerated() {
+      guard let known = first[name] else { continue }
+      let place = { (set: any ImageSet, index: Int) in set.origin(index) ?? set.identifier(index) }
+      throw DatasetError(
+        description: "\(place(validation, index)): \(validation.identifier(index)) is for validation, and "
+          + "\(labeled.identifier(known)) (\(place(labeled, known))) of the same \(expression == nil ? "volume" : "group"), "
+          + "\(name), is labeled; images that belong together must be on one side: u2pl data split keeps them together")
+    }
   }
 
   /// The validation list alone.

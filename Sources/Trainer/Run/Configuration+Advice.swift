@@ -30,7 +30,7 @@ extension Configuration {
   /// What to tell the user at the start of a run.
   ///
   /// - Parameter seen: what looking the lists over has found, the labeled one first.
-  public func warnings(_ seen: ImageReview, labeledCount: Int) -> [String] {
+  public func warnings(_ seen: ImageReview, _ sets: DataSets) -> [String] {
     var warnings = seen.warnings
     if let warning = seen.masks[0].warning(self) { warnings.append(warning) }
     let pixels = batch.labeled * (augment.crop.map { $0.height * $0.width } ?? seen.first.0 * seen.first.1)
@@ -41,11 +41,17 @@ extension Configuration {
           + "\(max(1, pixels / 16))")
     }
     guard u2pl.enabled else { return warnings }
-    if usesEvidence, !measuresEvidence(labeledCount: labeledCount) {
+    let labeledCount = sets.labeled.count, groups = sets.labeledGroups
+    if usesEvidence, !measuresEvidence(labeledCount: sets.countForFolds) {
+      let few = labeledCount < Self.leastForFolds
+      let need =
+        few
+        ? "there are \(labeledCount), and \(Self.leastForFolds) are needed"
+        : "they are of \(groups.count) volumes or groups, and \(HeldOutFolds.standardFolds) are needed"
       let start = schedule.supervisedEpochs == nil ? "start after 3/10 of the run and " : ""
       warnings.append(
-        "labeled images cannot be held out to measure the teacher on: there are \(labeledCount), and "
-          + "\(Self.leastForFolds) are needed; pseudo-labels \(start)count in full")
+        "labeled images cannot be held out to measure the teacher on: \(need); "
+          + "pseudo-labels \(start)count in full")
     }
     if u2pl.lowRank >= data.classes - 1 {
       let what =

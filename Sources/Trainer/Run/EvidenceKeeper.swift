@@ -14,12 +14,11 @@ final class EvidenceKeeper {
   private let trainer: U2PLTrainer
 
   /// nil where the configuration asks for no evidence, or has too few labeled images for it.
-  ///
-  /// - Parameter labeledCount: images of the labeled list.
-  init?(_ trainer: U2PLTrainer, labeledCount: Int) {
-    guard trainer.configuration.measuresEvidence(labeledCount: labeledCount) else { return nil }
+  init?(_ trainer: U2PLTrainer, _ sets: DataSets) {
+    guard trainer.configuration.measuresEvidence(labeledCount: sets.countForFolds) else { return nil }
     self.trainer = trainer
-    folds = HeldOutFolds(count: labeledCount, totalSteps: trainer.schedule.totalSteps)
+    folds = HeldOutFolds(
+      count: sets.labeled.count, totalSteps: trainer.schedule.totalSteps, groups: sets.labeledGroups)
     evidence = Evidence(
       folds: folds.folds, latestStart: trainer.schedule.firstSemiSupervisedStep,
       startsByItself: trainer.configuration.schedule.supervisedEpochs == nil)

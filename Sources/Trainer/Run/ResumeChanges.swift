@@ -106,6 +106,7 @@ struct ResumeChanges {
     "data.seed": "the images would be others",
     "data.label_map": "the labels would mean other classes than those the network has learned",
     "data.shuffle": "the images would come in another order",
+    "data.group": "other images would be held out together",
     "data.channels": "the network has learned from images of other channels",
     "data.mean": "the network would see images of another range than those it has learned from",
     "data.std": "the network would see images of another range than those it has learned from",

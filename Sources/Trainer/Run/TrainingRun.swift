@@ -124,7 +124,7 @@ public final class TrainingRun {
     trainer = try U2PLTrainer(configuration, schedule: schedule, ranks: ranks)
     instruments = StepInstruments(trainer, fault: fault)
     replicas = ReplicaGuard(trainer)
-    evidence = EvidenceKeeper(trainer, labeledCount: sets.labeled.count)
+    evidence = EvidenceKeeper(trainer, sets)
     var verified = try VerifiedImages(
       path: resume != nil && configuration.data.verify ? directory.verifiedPath : nil, ranks: ranks)
     let images = [sets.labeled, sets.unlabeled, sets.validation].reduce(0) { $0 + ($1?.count ?? 0) }
@@ -168,7 +168,7 @@ public final class TrainingRun {
         }
       }
     }
-    configuration.warnings(review, labeledCount: sets.labeled.count).forEach(warn)
+    configuration.warnings(review, sets).forEach(warn)
     for note in review.notes {
       self.say("note: \(note)")
       log.info(note)

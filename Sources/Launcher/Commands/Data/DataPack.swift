@@ -129,6 +129,7 @@ extension DataCommand {
       if let names = configuration.data.classNames {
         settings.append("data.classes=[\(names.joined(separator: ", "))]")
       }
+      if configuration.data.channels != 3 { settings.append("data.channels=\(configuration.data.channels)") }
       return [
         String(
           format: "%@: %d images, %d masks, %.1f MB, read back and verified (%.1f s)", output, plan.count,

@@ -12,7 +12,8 @@ extension DataCommand {
       discussion: """
         For each number N of labeled images writes DIR/N/labeled.txt and DIR/N/unlabeled.txt, lines as in the list. \
         The smaller of two splits is part of the larger; fractions are rounded up, as in the published splits. The \
-        same seed gives the same lists. --take names images that are labeled in any case, such as those that u2pl \
+        same seed gives the same lists. Slices of one volume (FILE#14), and images of one --group, are never parted: \
+        groups are taken whole, as many as it takes to reach the number. --take names images that are labeled in any case, such as those that u2pl \
         suggest has suggested and somebody has labeled since. For example:
 
           u2pl data split splits/train.txt -o splits --labeled 1/16,1/8,1/4,1/2
@@ -50,6 +51,12 @@ extension DataCommand {
 
     @Option(
       help: ArgumentHelp(
+        "Lines in which this regular expression, or its first parentheses, match the same belong together; else data.group of "
+          + "--balanced.", valueName: "regex"))
+    var group: String?
+
+    @Option(
+      help: ArgumentHelp(
         "Chooses images so that classes are shown about equally often; masks are read as this configuration says.",
         valueName: "config"))
     var balanced: String?
@@ -66,15 +73,20 @@ extension DataCommand {
       guard balanced != nil || overrides.isEmpty else {
         throw ValidationError("--set changes the configuration of --balanced, which is not given")
       }
+      if let group {
+        do { _ = try Regex(group) } catch { throw ValidationError("--group '\(group)': \(error)") }
+      }
     }
 
     func run() throws {
       try RankedProcess.run { ranks in
         var lines: [String] = []
         var classes: [Set<Int>]?
+        var expression = group
         if let balanced {
           let configuration = try ranks.together { try Configuration.load(path: balanced, overrides: overrides) }
           _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
+          expression = expression ?? configuration.data.group
           let sets = try ranks.together {
             let source = try DataSource(configuration.data)
             return try lists.map { list in
@@ -89,7 +101,7 @@ extension DataCommand {
           lines = try ranks.together { try lists.flatMap { try ImageList($0, in: [""]).lines.map(\.text) } }
         }
         try ranks.together {
-          let files = try files(lines, classes)
+          let files = try files(lines, classes, ImageGroups(lines: lines, expression))
           guard ranks.rank == 0 else { return }
           try write(files)
         }
@@ -117,7 +129,7 @@ extension DataCommand {
       var shownBy: [Int]?
     }
 
-    private func files(_ lines: [String], _ classes: [Set<Int>]?) throws -> [List] {
+    private func files(_ lines: [String], _ classes: [Set<Int>]?, _ groups: ImageGroups) throws -> [List] {
       let list = lists.joined(separator: ", ")
       var firstLine: [String: Int] = [:]
       for (index, line) in lines.enumerated() {
@@ -134,29 +146,37 @@ extension DataCommand {
         }
         return List(path: "\(output)/\(name)", lines: positions.map { lines[$0] }, shownBy: shown)
       }
-      let taken = try takenImages(firstLine, list)
-      var rest = lines.indices.filter { !taken.contains($0) }
+      let members = groups.members
+      // A group that is taken in part is taken whole.
+      let takenGroups = Set(try takenImages(firstLine, list).map { groups.numbers[$0] })
+      let taken = Set(takenGroups.flatMap { members[$0] })
+      // Groups, each as the images it has.
+      var rest = members.indices.filter { !takenGroups.contains($0) }.map { members[$0] }
       var files: [List] = []
       if let validation {
-        let number = try number(validation, of: rest.count, "--validation")
-        let (chosen, others) = ListSplit(count: rest.count, seed: seed, for: .validation).split(number)
-        files.append(make("val.txt", chosen.map { rest[$0] }))
+        let number = try number(validation, of: rest.joined().count, "--validation")
+        let (chosen, others) = ListSplit(count: rest.count, seed: seed, for: .validation).split(rest, reaching: number)
+        files.append(make("val.txt", chosen.flatMap { rest[$0] }.sorted()))
         rest = others.map { rest[$0] }
       }
       let order =
-        classes.map { classes in ListSplit(classesShown: rest.map { classes[$0] }, seed: seed) }
-        ?? ListSplit(count: rest.count, seed: seed)
+        classes.map { classes in
+          ListSplit(classesShown: rest.map { $0.reduce(into: Set()) { $0.formUnion(classes[$1]) } }, seed: seed)
+        } ?? ListSplit(count: rest.count, seed: seed)
+      let restCount = rest.joined().count
       for text in (labeled ?? "\(taken.count)").split(separator: ",") {
-        let number = try number(text.trimmingCharacters(in: .whitespaces), of: taken.count + rest.count, "--labeled")
+        let number = try number(text.trimmingCharacters(in: .whitespaces), of: taken.count + restCount, "--labeled")
         guard number >= taken.count else {
           throw ConfigurationFailure(
             description:
               "--labeled \(text): the lists of --take have \(taken.count) images already; leave --labeled out "
               + "to label these alone")
         }
-        let (chosen, others) = order.split(number - taken.count)
-        files.append(make("\(number)/labeled.txt", (taken + chosen.map { rest[$0] }).sorted()))
-        if !others.isEmpty { files.append(make("\(number)/unlabeled.txt", others.map { rest[$0] })) }
+        let (chosen, others) = order.split(rest, reaching: number - taken.count)
+        files.append(make("\(number)/labeled.txt", (taken + chosen.flatMap { rest[$0] }).sorted()))
+        if !others.isEmpty {
+          files.append(make("\(number)/unlabeled.txt", others.flatMap { rest[$0] }.sorted()))
+        }
       }
       return files
     }

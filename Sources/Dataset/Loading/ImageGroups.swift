@@ -1,0 +1,69 @@
+/// Which images of a list belong together: the slices of a volume, or the images whose names share a part, such as the number of a
+/// patient.
+public struct ImageGroups: Sendable {
+  /// Of each image: the match of the expression; else the file of its volume, or its own name.
+  public let names: [String]
+  /// Of each image, counted from 0 in the order in which groups come first.
+  public let numbers: [Int]
+  public let count: Int
+  /// Whether any group can have more than one image.
+  public let areSet: Bool
+
+  /// - Parameter expression: looked for in the names of images; its first parentheses are the group's name where it has any. nil
+  ///   for volumes alone.
+  /// - Throws: ``DatasetError`` naming the image in which it matches nothing.
+  public init(_ set: any ImageSet, _ expression: String?) throws {
+    names = try (0..<set.count).map { index in
+      let name = set.identifier(index)
+      guard let expression else { return set.volume(index)?.file ?? name }
+      do { return try Self.name(of: name, expression) } catch let problem as DatasetError {
+        let place = set.origin(index).map { "\($0): " } ?? ""
+        throw DatasetError(description: place + problem.description)
+      }
+    }
+    (numbers, count) = Self.numbered(names)
+    areSet = expression != nil || (0..<set.count).contains { set.volume($0) != nil }
+  }
+
+  /// The same for lines of a list whose images are not looked for. A line `FILE#14` is of the volume FILE.
+  public init(lines: [String], _ expression: String?) throws {
+    names = try lines.map { line in
+      if let expression { return try Self.name(of: line, expression) }
+      let first = line.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? line
+      return (SliceName(line) ?? SliceName(first))?.file ?? line
+    }
+    (numbers, count) = Self.numbered(names)
+    areSet = count < lines.count
+  }
+
+  /// The places of the images of each group.
+  public var members: [[Int]] {
+    var members = [[Int]](repeating: [], count: count)
+    for (image, number) in numbers.enumerated() { members[number].append(image) }
+    return members
+  }
+
+  private static func name(of text: String, _ expression: String) throws -> String {
+    let regex: Regex<AnyRegexOutput>
+    do { regex = try Regex(expression) } catch {
+      throw DatasetError(description: "the expression '\(expression)' is none: \(error)")
+    }
+    guard let match = try? regex.firstMatch(in: text) else {
+      throw DatasetError(
+        description:
+          "the expression of groups, '\(expression)', matches nothing in \(text); every image has to be in a group")
+    }
+    let part = match.output.dropFirst().first { $0.substring != nil } ?? match.output[0]
+    return String(part.substring ?? "")
+  }
+
+  private static func numbered(_ names: [String]) -> (numbers: [Int], count: Int) {
+    var known: [String: Int] = [:]
+    let numbers = names.map { name in
+      let number = known[name] ?? known.count
+      known[name] = number
+      return number
+    }
+    return (numbers, known.count)
+  }
+}
