@@ -13,10 +13,11 @@
 # make format  format all Swift sources
 # make lint    say what `make format` would change, what it cannot mend, and imports that Package.swift does not declare
 #
-# All of them install the Debian packages below first if any is missing (needs root).
+# `make build` uses the libraries that are there, and says how to get those that are not: from a distribution, modules, Spack or conda.
+# It installs Debian packages only as root on Debian or Ubuntu; the others install all of those below, which needs root.
 
 PACKAGES = libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev hdf5-tools libdnnl-dev \
-  libjpeg62-turbo-dev libpng-dev libtiff-dev libniftiio-dev libnifti2-dev libznz-dev zlib1g-dev pkg-config
+  libjpeg-dev libpng-dev libtiff-dev libniftiio-dev libnifti2-dev libznz-dev zlib1g-dev pkg-config
 TEST_PACKAGES = python3-h5py python3-prometheus-client python3-venv iproute2
 
 # Containers run as root, which Open MPI asks to be told twice.
@@ -31,7 +32,7 @@ help:
 	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
 
 packages:
-	@Scripts/install-packages $(PACKAGES)
+	@Scripts/libraries
 
 test-packages:
 	@Scripts/install-packages $(PACKAGES) $(TEST_PACKAGES)
@@ -40,8 +41,8 @@ test-packages:
 digest-packages:
 	@Scripts/install-packages $(PACKAGES) python3-h5py
 
-build: packages
-	swift build -c release
+build:
+	@Scripts/build -c release
 
 SEED = 0
 
@@ -61,7 +62,7 @@ same-bits: digest-packages build
 KILLS = 100
 
 chaos: test-packages
-	swift build -c release
+	@Scripts/build -c release
 	@Scripts/chaos --kills $(KILLS) --seed $(SEED)
 
 bench: build

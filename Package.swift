@@ -15,6 +15,15 @@ let numeric: [SwiftSetting] = [
   .unsafeFlags((isChecked ? [] : ["-Ounchecked"]) + ["-wmo"] + processor, .when(configuration: .release))
 ]
 
+/// The MPI to compile for, as pkg-config calls it: Open MPI's `ompi-c` unless `U2PL_MPI` says otherwise. `make build` finds
+/// one and says so here (Scripts/libraries).
+let mpi = Context.environment["U2PL_MPI"] ?? "ompi-c"
+
+/// Folders of libraries that the loader does not search by itself: `U2PL_RPATH`, separated by colons.
+let folders = (Context.environment["U2PL_RPATH"] ?? "").split(separator: ":").flatMap {
+  ["-Xlinker", "-rpath", "-Xlinker", "\($0)"]
+}
+
 let package = Package(
   name: "u2pl",
   products: [.executable(name: "u2pl", targets: ["Launcher"])],
@@ -25,10 +34,11 @@ let package = Package(
   ],
   targets: [
     // C libraries: module maps and shims. Each is imported by one Swift module.
-    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "CMPI", pkgConfig: mpi, providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CFiles"),
-    .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+    .target(
+      name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")] + (folders.isEmpty ? [] : [.unsafeFlags(folders)])),
     .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CImageIO", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(

@@ -1,25 +1,34 @@
-#include "engine.h"
-#include "onednn.h"
+#include "descriptors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct u2pl_conv {
   dnnl_primitive_t primitive;
   dnnl_memory_t activation, weights, bias, result;
-  dnnl_memory_desc_t packed, oihw;
+  u2pl_md packed, oihw;
   u2pl_conv_kind kind;
   char implementation[64];
 };
 
-static int describe(dnnl_memory_desc_t *md, int n, int c, int h, int w, dnnl_format_tag_t tag) {
+static int describe(u2pl_md *md, int n, int c, int h, int w, dnnl_format_tag_t tag) {
   dnnl_dims_t dims = {n, c, h, w};
-  return u2pl_failed(dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, tag), "dnnl_memory_desc_init_by_tag");
+  return u2pl_failed(u2pl_md_by_tag(md, 4, dims, tag), "describing a tensor");
 }
 
-static int create_memory(dnnl_memory_t *memory, const dnnl_memory_desc_t *md) {
+static int create_memory(dnnl_memory_t *memory, u2pl_const_md md) {
   return u2pl_failed(dnnl_memory_create(memory, md, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create");
+}
+
+/// The layout of the weight gradient for one sample, to which sums over more samples are held.
+static int layout_for_one_sample(const u2pl_conv_shape *shape, u2pl_md *layout) {
+  u2pl_conv_shape one = *shape;
+  one.samples = 1;
+  u2pl_conv *single = u2pl_conv_create(&one, u2pl_conv_backward_weights);
+  if (!single) return 1;
+  int status = u2pl_failed(u2pl_md_copy(layout, single->packed), "copying a descriptor");
+  u2pl_conv_destroy(single);
+  return status;
 }
 
 u2pl_conv *u2pl_conv_create(const u2pl_conv_shape *s, u2pl_conv_kind kind) {
@@ -27,62 +36,45 @@ u2pl_conv *u2pl_conv_create(const u2pl_conv_shape *s, u2pl_conv_kind kind) {
   u2pl_conv *conv = calloc(1, sizeof *conv);
   if (!conv) return NULL;
   conv->kind = kind;
-  dnnl_memory_desc_t src, any, dst, bias, gradient;
+  u2pl_md src = NULL, any = NULL, dst = NULL, bias = NULL, gradient = NULL;
   dnnl_dims_t bias_dims = {s->out_channels}, strides = {s->stride, s->stride},
               dilates = {s->dilation - 1, s->dilation - 1}, pads = {s->pad, s->pad};
-
   dnnl_primitive_desc_t forward = NULL, pd = NULL;
-  dnnl_convolution_desc_t cd;
   const char *what = "describing a convolution";
+  int is_good = 0;
   if (describe(&src, s->samples, s->in_channels, s->height, s->width, dnnl_nhwc) ||
       describe(&dst, s->samples, s->out_channels, s->out_height, s->out_width, dnnl_nhwc) ||
       describe(&any, s->out_channels, s->in_channels, s->kernel, s->kernel, dnnl_format_tag_any) ||
       describe(&conv->oihw, s->out_channels, s->in_channels, s->kernel, s->kernel, dnnl_oihw) ||
-      u2pl_failed(dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x), what))
-    goto error;
+      u2pl_failed(u2pl_md_by_tag(&bias, 1, bias_dims, dnnl_x), what) ||
+      (kind == u2pl_conv_backward_weights && s->samples > 1 && layout_for_one_sample(s, &gradient)))
+    goto end;
 
-  gradient = any;
-  if (kind == u2pl_conv_backward_weights && s->samples > 1) {
-    // Whatever would suit more samples better: sums over one and over several have to be of one layout.
-    u2pl_conv_shape one = *s;
-    one.samples = 1;
-    u2pl_conv *single = u2pl_conv_create(&one, kind);
-    if (!single) goto error;
-    gradient = single->packed;
-    u2pl_conv_destroy(single);
+  u2pl_conv_parts parts = {src, any, s->bias && kind == u2pl_conv_forward ? bias : NULL, dst, strides, dilates, pads};
+  if (u2pl_failed(u2pl_conv_describe(&forward, u2pl_conv_forward, &parts, NULL), what)) goto end;
+  if (kind != u2pl_conv_forward) {
+    if (gradient) parts.weights = gradient;
+    if (u2pl_failed(u2pl_conv_describe(&pd, kind, &parts, forward), what)) goto end;
   }
-  const dnnl_memory_desc_t *bias_md = s->bias && kind == u2pl_conv_forward ? &bias : NULL;
-  if (u2pl_failed(dnnl_dilated_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct, &src, &any,
-                                                        bias_md, &dst, strides, dilates, pads, pads), what) ||
-      u2pl_failed(dnnl_primitive_desc_create(&forward, &cd, NULL, u2pl_engine, NULL), what))
-    goto error;
-  if (kind == u2pl_conv_forward) {
-    pd = forward;
-    forward = NULL;
-  } else {
-    dnnl_status_t status =
-        kind == u2pl_conv_backward_data
-            ? dnnl_dilated_convolution_backward_data_desc_init(&cd, dnnl_convolution_direct, &src, &any, &dst, strides,
-                                                               dilates, pads, pads)
-            : dnnl_dilated_convolution_backward_weights_desc_init(&cd, dnnl_convolution_direct, &src, &gradient, NULL, &dst,
-                                                                  strides, dilates, pads, pads);
-    if (u2pl_failed(status, what) || u2pl_failed(dnnl_primitive_desc_create(&pd, &cd, NULL, u2pl_engine, forward), what)) goto error;
-  }
-  conv->packed = *dnnl_primitive_desc_query_md(
-      pd, kind == u2pl_conv_backward_weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+  dnnl_primitive_desc_t chosen = pd ? pd : forward;
+  u2pl_const_md packed = dnnl_primitive_desc_query_md(
+      chosen, kind == u2pl_conv_backward_weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
   const char *name = NULL;
-  dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+  dnnl_primitive_desc_query(chosen, dnnl_query_impl_info_str, 0, &name);
   snprintf(conv->implementation, sizeof conv->implementation, "%s", name ? name : "");
-  if (u2pl_failed(dnnl_primitive_create(&conv->primitive, pd), "dnnl_primitive_create") ||
-      create_memory(&conv->activation, &src) || create_memory(&conv->weights, &conv->packed) ||
-      create_memory(&conv->result, &dst) || (bias_md && create_memory(&conv->bias, &bias)))
-    goto error;
-  dnnl_primitive_desc_destroy(pd);
-  if (forward) dnnl_primitive_desc_destroy(forward);
-  return conv;
-error:
+  is_good = !(u2pl_failed(u2pl_md_copy(&conv->packed, packed), what) ||
+              u2pl_failed(dnnl_primitive_create(&conv->primitive, chosen), "dnnl_primitive_create") ||
+              create_memory(&conv->activation, src) || create_memory(&conv->weights, conv->packed) ||
+              create_memory(&conv->result, dst) || (parts.bias && create_memory(&conv->bias, bias)));
+end:
   if (pd) dnnl_primitive_desc_destroy(pd);
   if (forward) dnnl_primitive_desc_destroy(forward);
+  u2pl_md_destroy(src);
+  u2pl_md_destroy(any);
+  u2pl_md_destroy(dst);
+  u2pl_md_destroy(bias);
+  u2pl_md_destroy(gradient);
+  if (is_good) return conv;
   u2pl_conv_destroy(conv);
   return NULL;
 }
@@ -93,28 +85,25 @@ void u2pl_conv_destroy(u2pl_conv *conv) {
   if (conv->weights) dnnl_memory_destroy(conv->weights);
   if (conv->bias) dnnl_memory_destroy(conv->bias);
   if (conv->result) dnnl_memory_destroy(conv->result);
+  u2pl_md_destroy(conv->packed);
+  u2pl_md_destroy(conv->oihw);
   free(conv);
 }
 
-size_t u2pl_conv_packed_floats(const u2pl_conv *conv) { return dnnl_memory_desc_get_size(&conv->packed) / sizeof(float); }
+size_t u2pl_conv_packed_floats(const u2pl_conv *conv) { return dnnl_memory_desc_get_size(conv->packed) / sizeof(float); }
 
 uint64_t u2pl_conv_layout(const u2pl_conv *conv) {
   // FNV-1a of the blocking; the rest of the descriptor is the layer's own shape.
-  const dnnl_blocking_desc_t *b = &conv->packed.format_desc.blocking;
   uint64_t h = 0xcbf29ce484222325u;
-  int64_t words[4 + 2 + 8] = {b->strides[0], b->strides[1], b->strides[2], b->strides[3], b->inner_nblks,
-                              conv->packed.format_kind};
-  for (int i = 0; i < b->inner_nblks && i < 4; i++) {
-    words[6 + 2 * i] = b->inner_blks[i];
-    words[7 + 2 * i] = b->inner_idxs[i];
-  }
+  int64_t words[14];
+  u2pl_md_blocking(conv->packed, words);
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) h = (h ^ (uint64_t)words[i]) * 0x100000001b3u;
   return h;
 }
 
 const char *u2pl_conv_implementation(const u2pl_conv *conv) { return conv->implementation; }
 
-static int reorder(const dnnl_memory_desc_t *from_md, const float *from, const dnnl_memory_desc_t *to_md, float *to) {
+static int reorder(u2pl_const_md from_md, const float *from, u2pl_const_md to_md, float *to) {
   dnnl_primitive_desc_t pd = NULL;
   dnnl_primitive_t primitive = NULL;
   dnnl_memory_t source = NULL, target = NULL;
@@ -135,11 +124,11 @@ static int reorder(const dnnl_memory_desc_t *from_md, const float *from, const d
 }
 
 int u2pl_conv_pack(u2pl_conv *conv, const float *oihw, float *packed) {
-  return reorder(&conv->oihw, oihw, &conv->packed, packed);
+  return reorder(conv->oihw, oihw, conv->packed, packed);
 }
 
 int u2pl_conv_unpack(u2pl_conv *conv, const float *packed, float *oihw) {
-  return reorder(&conv->packed, packed, &conv->oihw, oihw);
+  return reorder(conv->packed, packed, conv->oihw, oihw);
 }
 
 int u2pl_conv_execute(u2pl_conv *conv, float *activation, float *weights, const float *bias, float *result) {

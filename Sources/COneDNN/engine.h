@@ -5,8 +5,11 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
-#if DNNL_VERSION_MAJOR != 2
-#error "this shim speaks oneDNN 2.x (Debian 12's libdnnl-dev); 3.x renames what it calls"
+#if DNNL_VERSION_MAJOR != 2 && DNNL_VERSION_MAJOR != 3
+#error "this shim speaks oneDNN 2.6 to 3.x; descriptors3.c is where a later version belongs"
+#endif
+#if DNNL_VERSION_MAJOR == 2 && DNNL_VERSION_MINOR < 6
+#error "this oneDNN is older than 2.6; install 2.6 or later (Debian: libdnnl-dev, Spack and conda: onednn)"
 #endif
 
 extern dnnl_engine_t u2pl_engine;

@@ -1,5 +1,4 @@
-#include "engine.h"
-#include "onednn.h"
+#include "descriptors.h"
 
 #include <stdlib.h>
 
@@ -13,25 +12,26 @@ u2pl_matmul *u2pl_matmul_create(const u2pl_matmul_shape *s) {
   u2pl_matmul *matmul = calloc(1, sizeof *matmul);
   if (!matmul) return NULL;
   const char *what = "describing a matrix product";
-  dnnl_memory_desc_t a, b, c;
-  dnnl_matmul_desc_t description;
+  u2pl_md a = NULL, b = NULL, c = NULL;
   dnnl_primitive_desc_t pd = NULL;
   dnnl_dims_t a_dims = {s->batch, s->m, s->k}, b_dims = {s->batch, s->k, s->n}, c_dims = {s->batch, s->m, s->n},
               a_strides = {s->a_stride, s->transposed ? 1 : s->a_row, s->transposed ? s->a_row : 1},
               b_strides = {s->b_stride, s->n, 1}, c_strides = {s->c_stride, s->n, 1};
-  if (u2pl_failed(dnnl_memory_desc_init_by_strides(&a, 3, a_dims, dnnl_f32, a_strides), what) ||
-      u2pl_failed(dnnl_memory_desc_init_by_strides(&b, 3, b_dims, dnnl_f32, b_strides), what) ||
-      u2pl_failed(dnnl_memory_desc_init_by_strides(&c, 3, c_dims, dnnl_f32, c_strides), what) ||
-      u2pl_failed(dnnl_matmul_desc_init(&description, &a, &b, NULL, &c), what) ||
-      u2pl_failed(dnnl_primitive_desc_create(&pd, &description, NULL, u2pl_engine, NULL), what) ||
+  if (u2pl_failed(u2pl_md_by_strides(&a, 3, a_dims, a_strides), what) ||
+      u2pl_failed(u2pl_md_by_strides(&b, 3, b_dims, b_strides), what) ||
+      u2pl_failed(u2pl_md_by_strides(&c, 3, c_dims, c_strides), what) ||
+      u2pl_failed(u2pl_matmul_describe(&pd, a, b, c), what) ||
       u2pl_failed(dnnl_primitive_create(&matmul->primitive, pd), "dnnl_primitive_create") ||
-      u2pl_failed(dnnl_memory_create(&matmul->a, &a, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create") ||
-      u2pl_failed(dnnl_memory_create(&matmul->b, &b, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create") ||
-      u2pl_failed(dnnl_memory_create(&matmul->c, &c, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create")) {
+      u2pl_failed(dnnl_memory_create(&matmul->a, a, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create") ||
+      u2pl_failed(dnnl_memory_create(&matmul->b, b, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create") ||
+      u2pl_failed(dnnl_memory_create(&matmul->c, c, u2pl_engine, DNNL_MEMORY_NONE), "dnnl_memory_create")) {
     u2pl_matmul_destroy(matmul);
     matmul = NULL;
   }
   if (pd) dnnl_primitive_desc_destroy(pd);
+  u2pl_md_destroy(a);
+  u2pl_md_destroy(b);
+  u2pl_md_destroy(c);
   return matmul;
 }
 

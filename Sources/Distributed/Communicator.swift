@@ -42,8 +42,8 @@ public final class Communicator {
     guard owned, let handle else { return }
     var finalized: Int32 = 0
     MPI_Finalized(&finalized)
-    var copy: MPI_Comm? = handle
-    if finalized == 0 { MPI_Comm_free(&copy) }
+    var copy = u2pl_comm(value: handle)
+    if finalized == 0 { MPI_Comm_free(&copy.value) }
   }
 
   /// The number of a rank of this group in the world, for messages; nil in a part of the world, where numbers differ.
@@ -55,9 +55,9 @@ public final class Communicator {
   /// The ranks that pass the same `color`, ordered by `key`, then by rank. Corresponds to `MPI_Comm_split`.
   public func split(color: Int, key: Int) throws -> Communicator {
     guard let handle else { return .alone }
-    var part: MPI_Comm?
-    try check(MPI_Comm_split(handle, Int32(color), Int32(key), &part), "MPI_Comm_split")
-    return try Communicator(part!, owned: true)
+    var part = u2pl_comm_null()
+    try check(MPI_Comm_split(handle, Int32(color), Int32(key), &part.value), "MPI_Comm_split")
+    return try Communicator(part.value, owned: true)
   }
 
   /// The ranks that share memory with this one: those on its host, where it can be shared.
@@ -68,11 +68,11 @@ public final class Communicator {
   /// The ranks on this one's host. Corresponds to `MPI_Comm_split_type` with `MPI_COMM_TYPE_SHARED`.
   public func host() throws -> Communicator {
     guard let handle else { return .alone }
-    var part: MPI_Comm?
+    var part = u2pl_comm_null()
     try check(
-      MPI_Comm_split_type(handle, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), u2pl_info_null(), &part),
+      MPI_Comm_split_type(handle, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), u2pl_info_null(), &part.value),
       "MPI_Comm_split_type")
-    return try Communicator(part!, owned: true)
+    return try Communicator(part.value, owned: true)
   }
 
   /// Whether a rank is on this one's host. Collective at the first call, whatever the rank; local after.

@@ -1,8 +1,27 @@
 internal import CMPI
 import Foundation
 
+/// The implementations of MPI whose binary interfaces this program can be compiled for.
+public enum MPIFamily: CustomStringConvertible, Sendable {
+  case openMPI
+  /// MPICH, and those that share its binary interface: Intel MPI, Cray MPICH, MVAPICH.
+  case mpich
+
+  public var description: String { self == .openMPI ? "Open MPI" : "MPICH" }
+}
+
 /// Starting and ending MPI in this process.
 public enum MPIEnvironment {
+  /// What this program is compiled for.
+  public static var family: MPIFamily { u2pl_is_mpich() == 0 ? .openMPI : .mpich }
+
+  /// This process's rank, as the launcher's environment says before MPI has started; nil where it does not.
+  public static var launchedRank: Int? {
+    let environment = ProcessInfo.processInfo.environment
+    let names = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
+    return names.lazy.compactMap { environment[$0] }.first.flatMap { Int($0) }
+  }
+
   /// Whether a launcher (`mpirun`, `srun`) has started this process, by its environment.
   ///
   /// A process started by hand does not start MPI: as a singleton it would fork a daemon to no purpose.

@@ -31,8 +31,7 @@ struct U2PL: ParsableCommand {
     signal(SIGXFSZ, SIG_IGN)
     guard Processor.suffices else {
       let message = "this processor has no AVX2; take a newer host, or build with \"processor\" empty in Package.swift"
-      let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].flatMap { Int($0) }
-      RankedProcess.tellLaunch(message, code: 1, rank: rank ?? 0, step: 0)
+      RankedProcess.tellLaunch(message, code: 1, rank: MPIEnvironment.launchedRank ?? 0, step: 0)
       RankedProcess.show("u2pl: error: \(message)", isError: true)
       Foundation.exit(1)
     }

@@ -21,8 +21,9 @@ package struct LaunchOptions {
   /// Runs side by side, each with an equal part of every host's slots and cores.
   package var sharers = 1
 
-  /// This program.
+  /// This program, and the MPI that it is built for.
   package var program: String
+  package var family = MPIDialect.Family.openMPI
   /// From `train` on, as given.
   package var arguments: [String]
   package var runDirectory: String

@@ -9,6 +9,7 @@ package final class Supervisor {
   private let options: LaunchOptions
   private let allocation: Allocation
   private let environment: [String: String]
+  private let dialect: MPIDialect
   private let shell: RemoteShell
   private let mark: String
   private let log: LaunchLog
@@ -34,9 +35,13 @@ package final class Supervisor {
     for name in [Leftovers.variable, EventChannel.attemptVariable, EventChannel.pathVariable] {
       environment[name] = nil
     }
+    // mpirun starts its daemons as a step of the job. The step of an attempt whose node is lost keeps its CPUs, and the
+    // next one would wait for them for ever.
+    if environment["SLURM_JOB_ID"] != nil, environment["SLURM_OVERLAP"] == nil { environment["SLURM_OVERLAP"] = "1" }
     self.environment = environment
     allocation = try Allocation(hostfile: options.hostfile, environment: environment)
-    shell = RemoteShell(allocation, environment: environment)
+    dialect = try Self.dialect(options, allocation, environment)
+    shell = RemoteShell(allocation, dialect: dialect, environment: environment)
     let directory = RunDirectory(path: options.runDirectory)
     try directory.create()
     lock = try FileLock(launchAt: directory.logsPath + "/launch.lock")
@@ -49,7 +54,8 @@ package final class Supervisor {
   /// Describes what a launch would do: the hosts, and the first command line. Starts nothing and writes nothing.
   package static func preview(_ options: LaunchOptions, environment: [String: String]) throws -> [String] {
     let allocation = try Allocation(hostfile: options.hostfile, environment: environment)
-    let shell = RemoteShell(allocation, environment: environment)
+    let dialect = try dialect(options, allocation, environment)
+    let shell = RemoteShell(allocation, dialect: dialect, environment: environment)
     let names = allocation.hosts.map(\.name)
     let answers = HostTask(HostFacts.script, on: names, shell: shell, seconds: 5, environment: environment).finish()
     let facts = answers.compactMapValues { HostFacts($0.output) }
@@ -66,7 +72,7 @@ package final class Supervisor {
     lines.append(plan.summary)
     lines.append(
       Self.line(
-        options, Placement(plan: plan, facts: facts, instructions: planner.instructions), mark: mark,
+        options, dialect, Placement(plan: plan, facts: facts, instructions: planner.instructions), mark: mark,
         environment: environment, resumeLatest: false
       ).text)
     return lines
@@ -168,7 +174,7 @@ package final class Supervisor {
   private func attempt(_ placement: Placement) throws -> Attempt.Ending {
     let plan = placement.plan
     var line = Self.line(
-      options, placement, mark: mark, environment: environment,
+      options, dialect, placement, mark: mark, environment: environment,
       resumeLatest: history.goesOnFromLatest(options.resume, newestCheckpoint: state.newestCheckpoint))
     let channel = EventChannel(attempt: "\(name)-\(history.count + 1)", directory: state.directory.logsPath)
     line.channel = channel
@@ -222,6 +228,15 @@ package final class Supervisor {
     return attempt.ending!
   }
 
+  /// Of the `mpirun` of this machine, which has to be able to reach the hosts.
+  private static func dialect(
+    _ options: LaunchOptions, _ allocation: Allocation, _ environment: [String: String]
+  ) throws -> MPIDialect {
+    let dialect = try MPIDialect.ask(environment, program: options.family)
+    if let objection = dialect.objection(to: allocation.hosts.map(\.name)) { throw SupervisorError(objection) }
+    return dialect
+  }
+
   private static func planner(
     _ options: LaunchOptions, _ allocation: Allocation, _ facts: [String: HostFacts], _ state: RunState
   ) throws -> Planner {
@@ -234,7 +249,8 @@ package final class Supervisor {
   }
 
   private static func line(
-    _ options: LaunchOptions, _ placement: Placement, mark: String, environment: [String: String], resumeLatest: Bool
+    _ options: LaunchOptions, _ dialect: MPIDialect, _ placement: Placement, mark: String,
+    environment: [String: String], resumeLatest: Bool
   ) -> MPIRunLine {
     let plan = placement.plan
     var program = [options.program] + options.arguments
@@ -243,8 +259,8 @@ package final class Supervisor {
     if !options.namesRun { program += ["--run", options.runDirectory] }
     if resumeLatest, options.resume != .latest { program += ["--resume", "latest"] }
     return MPIRunLine(
-      plan: plan, facts: placement.facts, binding: options.binding, oversubscribe: options.oversubscribe, mark: mark,
-      instructions: placement.instructions,
+      dialect: dialect, plan: plan, facts: placement.facts, binding: options.binding,
+      oversubscribe: options.oversubscribe, mark: mark, instructions: placement.instructions,
       hostfilePath: RunDirectory(path: options.runDirectory).logsPath + "/launch.hosts",
       program: program, environment: environment, passed: options.passed)
   }

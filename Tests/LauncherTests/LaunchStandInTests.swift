@@ -8,7 +8,7 @@ final class LaunchStandInTests: LaunchTestCase {
   ///
   /// Returns the environment that does it.
   private func standIn(_ script: String) throws -> [String: String] {
-    try program("bin/mpirun", Self.talk + script)
+    try program("bin/mpirun", Self.saysVersion + "\n" + Self.talk + script)
     return ["PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"]
   }
 
@@ -39,6 +39,22 @@ final class LaunchStandInTests: LaunchTestCase {
   private func program(_ name: String, _ script: String) throws {
     try write(name, "#!/bin/sh\n\(script)\n")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path(name))
+  }
+
+  /// Ranks that another MPI starts would each be a run of its own, and what is not known cannot be supervised.
+  func testAnMPIRunOfAnotherMPI() throws {
+    for (version, words) in [
+      ("HYDRA build details:", "mpirun is MPICH's, and this program is built for Open MPI: "),
+      ("Other MPI 3.1", "mpirun is of no kind that launch knows (mpirun --version says ‘Other MPI 3.1’): "),
+    ] {
+      try program("bin/mpirun", "[ \"$1\" = --version ] || touch started; echo '\(version)'")
+      let environment = ["PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"]
+      let outcome = try launched(launching("run"), status: 2, environment: environment)
+      XCTAssertTrue(outcome.errors.contains(words), outcome.summary)
+      XCTAssertEqual(outcome.errors.split(separator: "\n").count, 1, outcome.summary)
+      XCTAssertFalse(FileManager.default.fileExists(atPath: path("started")), outcome.summary)
+      XCTAssertFalse(FileManager.default.fileExists(atPath: path("run")), outcome.summary)
+    }
   }
 
   /// A file that cannot be read after a step is a disk or a mount, not the user's input.

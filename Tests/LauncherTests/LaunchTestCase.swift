@@ -9,6 +9,9 @@ class LaunchTestCase: CommandTestCase {
   ]
   let steps = 32
 
+  /// The first line of a script in place of `mpirun`, which `launch` asks whose it is.
+  static let saysVersion = #"[ "$1" != --version ] || { echo "mpirun (Open MPI) 4.1.4"; exit 0; }"#
+
   func launching(
     _ name: String, _ settings: [String]? = nil, options: [String] = [], train: [String] = []
   ) -> [String] {

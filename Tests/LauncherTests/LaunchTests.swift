@@ -283,20 +283,24 @@ final class LaunchTests: LaunchTestCase {
   }
 
   /// Programs that stand in for u2pl and scontrol note what they are asked.
+  /// It goes on after SIGUSR1; after SIGTERM, by which scancel ends a job, it does not.
   func testTheBatchScriptRequeuesAJobThatWasStopped() throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
       .standardizedFileURL
     let script = root.appendingPathComponent("configs/slurm/u2pl.sbatch").path
     try tool("/bin/bash", ["-n", script], package: "bash")
-    for option in ["--signal=B:USR1@120", "--requeue", "--no-kill", "--open-mode=append"] {
+    for option in ["--signal=B:USR1@120", "--requeue", "--open-mode=append"] {
       XCTAssertTrue(try String(contentsOfFile: script, encoding: .utf8).contains("#SBATCH \(option)\n"), option)
     }
     try write("bin/scontrol", "#!/bin/sh\necho \"$@\" > requeued\n")
-    for (name, code, signal) in [
-      ("signalled", 75, true), ("done", 0, false), ("refused", 2, false), ("failed", 1, false),
+    let task = ["SLURM_ARRAY_JOB_ID": "4709", "SLURM_ARRAY_TASK_ID": "3"]
+    for (name, code, signal, more) in [
+      ("signalled", 75, SIGUSR1, [:]), ("cancelled", 75, SIGTERM, [:]), ("done", 0, 0, [:]), ("refused", 2, 0, [:]),
+      ("failed", 1, 0, [:]), ("a task of an array", 75, SIGUSR1, task),
     ] {
-      let waiting = "trap 'exit \(code)' USR1; touch ready; while :; do sleep 0.05; done"
-      try write("bin/u2pl", "#!/bin/sh\necho \"$@\" > asked\n\(signal ? waiting : "exit \(code)")\n")
+      let waiting = "trap 'exit \(code)' USR1 TERM; touch ready; while :; do sleep 0.05; done"
+      try write("bin/u2pl", "#!/bin/sh\necho \"$@\" > asked\n\(signal > 0 ? waiting : "exit \(code)")\n")
+      try? FileManager.default.removeItem(atPath: path("ready"))
       for program in ["scontrol", "u2pl"] {
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path("bin/\(program)"))
       }
@@ -305,18 +309,22 @@ final class LaunchTests: LaunchTestCase {
         environment: [
           "PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")", "U2PL": path("bin/u2pl"),
           "SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "u2pl",
-        ])
+        ].merging(more) { $1 })
       let limit = ProcessInfo.processInfo.systemUptime + patience
-      while signal, !FileManager.default.fileExists(atPath: path("ready")), ProcessInfo.processInfo.systemUptime < limit
+      while signal > 0, !FileManager.default.fileExists(atPath: path("ready")),
+        ProcessInfo.processInfo.systemUptime < limit
       {
         usleep(5000)
       }
-      if signal { command.send(SIGUSR1) }
+      if signal > 0 { command.send(signal) }
       let outcome = command.wait(limit: patience)
       XCTAssertEqual(outcome.status, Int32(code), "\(name): \(outcome.summary)")
+      let job = more.isEmpty ? "4711" : "4709_3"
       XCTAssertEqual(
-        try text("asked"), "launch -- train --config a.yaml --run runs/u2pl-4711 --resume latest --set run.seed=1\n")
-      XCTAssertEqual(try? text("requeued"), code == 75 ? "requeue 4711\n" : nil, name)
+        try text("asked"),
+        "launch -- train --config a.yaml --run runs/u2pl-\(job) --resume latest "
+          + (more.isEmpty ? "" : "--set run.seed=3 ") + "--set run.seed=1\n")
+      XCTAssertEqual(try? text("requeued"), signal == SIGUSR1 ? "requeue \(job)\n" : nil, name)
       try? FileManager.default.removeItem(atPath: path("requeued"))
     }
   }

@@ -5,7 +5,7 @@ import XCTest
 final class SeedRunsTests: LaunchTestCase {
   /// Has launches find a script in place of mpirun, which notes its arguments in `lines`.
   private func standIn(_ script: String) throws -> [String: String] {
-    try write("bin/mpirun", "#!/bin/sh\necho \"$*\" >> lines\n\(script)\n")
+    try write("bin/mpirun", "#!/bin/sh\n\(Self.saysVersion)\necho \"$*\" >> lines\n\(script)\n")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path("bin/mpirun"))
     return ["PATH": "\(path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"]
   }

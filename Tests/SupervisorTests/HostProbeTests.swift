@@ -4,6 +4,24 @@ import XCTest
 
 /// The shell script that asks a host for its cores sees the quotas of control groups.
 final class HostProbeTests: DirectoryTestCase {
+  /// The texts are those of OpenSSH 9.2.
+  func testWhatSSHSaysHasARemedy() {
+    func explain(_ lines: String...) -> String { HostTrouble.explain(lines, host: "node02") ?? "nothing" }
+    let changed = "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @"
+    XCTAssertTrue(
+      explain(changed, "Host key verification failed.").hasSuffix("ssh-keygen -R node02, then ssh node02 once"))
+    let unknown = explain(
+      "No ED25519 host key is known for node02 and you have requested strict checking.", "",
+      "Host key verification failed.")
+    XCTAssertTrue(unknown.hasPrefix("Host key verification failed: its host key is not known here; ssh node02 once"))
+    XCTAssertTrue(explain("root@node02: Permission denied (publickey,password).").contains("ssh-copy-id node02"))
+    XCTAssertTrue(
+      explain("ssh: Could not resolve hostname node02: Name or service not known").contains("getent hosts node02"))
+    XCTAssertTrue(explain("ssh: connect to host node02 port 22: Connection refused").hasSuffix("no sshd listens there"))
+    XCTAssertEqual(explain("bash: no such thing", " "), "bash: no such thing")
+    XCTAssertEqual(explain(" "), "nothing")
+  }
+
   private func write(_ name: String, _ text: String) throws {
     let url = URL(fileURLWithPath: path(name))
     try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)

@@ -14,7 +14,7 @@ final class LeftoversTests: XCTestCase {
   private func run(_ script: String) -> HostTask.Answer? {
     let allocation = Allocation(hosts: [HostSlots(name: "localhost", slots: 1)], source: "")
     let environment = ["PATH": "/usr/bin:/bin"]
-    let shell = RemoteShell(allocation, environment: environment)
+    let shell = RemoteShell(allocation, dialect: .orte, environment: environment)
     return HostTask(script, on: ["localhost"], shell: shell, seconds: 10, environment: environment).finish()[
       "localhost"]
   }
@@ -74,6 +74,30 @@ final class LeftoversTests: XCTestCase {
     }
   }
 
+  func testTheSessionOfOpenMPI5() {
+    XCTAssertEqual(
+      MPIJob(uri: "prterun-node-7.lab-4711@0.0;tcp4://192.0.2.2:42083", process: 7, host: "vm"),
+      MPIJob(session: "prterun-node-7.lab-4711", process: 4711, host: "node-7.lab"))
+  }
+
+  /// Those of a process that runs, and of the last minute, are somebody's.
+  func testTheFilesOfOpenMPI5AreRemoved() throws {
+    // Not the mark, by which the script would find and end itself.
+    let name = "u2pl-\(UUID().uuidString)"
+    let (old, young) = ("/dev/shm/sm_segment.\(name).1.0", "/dev/shm/sm_segment.\(name).2.0")
+    let sessions = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
+    let (dead, alive) = ("\(sessions)/prterun.h.999999999.\(getuid())", "\(sessions)/prte.h.\(getpid()).\(getuid())")
+    for path in [dead, alive] {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+    defer { for path in [old, young, sessions] { try? FileManager.default.removeItem(atPath: path) } }
+    for path in [old, young] { try Data("x".utf8).write(to: URL(fileURLWithPath: path)) }
+    try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -300)], ofItemAtPath: old)
+    let job = MPIJob(session: "prterun-h-999999999", process: 999_999_999, host: "h")
+    _ = run("PRTE_MCA_prte_tmpdir_base=; TMPDIR=\(sessions); " + Leftovers.script(mark: mark, jobs: [job]))
+    XCTAssertEqual([old, young, dead, alive].map(FileManager.default.fileExists), [false, true, false, true])
+  }
+
   func testARunHasOneMark() {
     XCTAssertEqual(Leftovers.mark(of: "/runs/a"), Leftovers.mark(of: "/runs/a"))
     XCTAssertNotEqual(Leftovers.mark(of: "/runs/a"), Leftovers.mark(of: "/runs/b"))
@@ -84,7 +108,7 @@ final class LeftoversTests: XCTestCase {
     let allocation = Allocation(hosts: [HostSlots(name: "nosuch.invalid", slots: 1)], source: "")
     // Takes what an agent is given, and sleeps.
     let environment = ["PATH": "/usr/bin:/bin", "OMPI_MCA_plm_rsh_agent": "/usr/bin/tail --pid=1 -f /dev/null"]
-    let shell = RemoteShell(allocation, environment: environment)
+    let shell = RemoteShell(allocation, dialect: .orte, environment: environment)
     let start = Date()
     let answer = HostTask("true", on: ["nosuch.invalid"], shell: shell, seconds: 0.5, environment: environment).finish()
     XCTAssertLessThan(Date().timeIntervalSince(start), 5)
@@ -98,7 +122,7 @@ final class LeftoversTests: XCTestCase {
       var environment = ["PATH": "/usr/bin:/bin"]
       environment["OMPI_MCA_plm_rsh_agent"] = value
       environment["OMPI_MCA_plm_rsh_args"] = arguments
-      return RemoteShell(allocation, environment: environment).agent
+      return RemoteShell(allocation, dialect: .orte, environment: environment).agent
     }
     XCTAssertEqual(agent("/bin/bash /run/agent"), ["/bin/bash", "/run/agent"])
     XCTAssertEqual(agent("/nonexistent : /bin/sh"), ["/bin/sh"])

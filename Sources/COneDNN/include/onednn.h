@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// What oneDNN's 2.x and 3.x C interfaces express differently is kept behind these few functions. One engine and one
+/// What oneDNN's C interfaces of 2.6 to 3.x express differently is kept behind these few functions. One engine and one
 /// stream serve the process; calls come from one thread.
 
 /// A convolution of NHWC samples, float32, square kernel; `pad` on all four sides, `dilation` 1 = dense.
@@ -62,7 +62,7 @@ int u2pl_matmul_execute(u2pl_matmul *matmul, const float *a, const float *b, flo
 
 /// Text of the last failure.
 const char *u2pl_onednn_error(void);
-/// Version such as "2.6.3".
+/// Version such as "2.6.3" or "3.6.2".
 const char *u2pl_onednn_version(void);
 /// The widest instruction set its kernels may use, such as "avx512_core_bf16".
 const char *u2pl_onednn_isa(void);

@@ -87,12 +87,12 @@ extension Communicator {
   private func withDatatype<Element: BitwiseCopyable, Result>(
     of: Element.Type, _ body: (MPI_Datatype) throws -> Result
   ) throws -> Result {
-    var type: MPI_Datatype?
+    var type = u2pl_type_null()
     try check(
-      MPI_Type_contiguous(Int32(MemoryLayout<Element>.stride), u2pl_type_byte(), &type), "MPI_Type_contiguous")
-    try check(MPI_Type_commit(&type), "MPI_Type_commit")
-    let result = try body(type!)
-    try check(MPI_Type_free(&type), "MPI_Type_free")
+      MPI_Type_contiguous(Int32(MemoryLayout<Element>.stride), u2pl_type_byte(), &type.value), "MPI_Type_contiguous")
+    try check(MPI_Type_commit(&type.value), "MPI_Type_commit")
+    let result = try body(type.value)
+    try check(MPI_Type_free(&type.value), "MPI_Type_free")
     return result
   }
 

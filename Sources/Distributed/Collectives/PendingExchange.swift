@@ -10,7 +10,7 @@ final class PendingExchange {
   /// same connection, while the link is idle. Within a host those cost nothing, and long messages are copied faster.
   private static let messageBetweenHosts = 60 << 10
 
-  private var requests: [MPI_Request?] = []
+  private var requests: [u2pl_request] = []
   /// The partner's rank in the world, where it is known.
   let partner: Int?
 
@@ -25,20 +25,22 @@ final class PendingExchange {
     let most = try message ?? (ranks.sharesMemory(with: partner) ? Int(Int32.max) : Self.messageBetweenHosts)
     self.partner = ranks.worldRank(partner)
     let (type, handle) = (u2pl_type_byte(), ranks.handle!)
-    func messages(_ bytes: Int, _ call: (_ start: Int, _ count: Int32, inout MPI_Request?) throws -> Void) rethrows {
+    func messages(_ bytes: Int, _ call: (_ start: Int, _ count: Int32, inout u2pl_request) throws -> Void) rethrows {
       for start in stride(from: 0, to: bytes, by: most) {
-        var request: MPI_Request? = u2pl_request_null()
+        var request = u2pl_request_null()
         try call(start, Int32(min(most, bytes - start)), &request)
         requests.append(request)
       }
     }
     try messages(receive.count) { start, count, request in
       try check(
-        MPI_Irecv(receive.baseAddress! + start, count, type, Int32(partner), Int32(tag), handle, &request), "MPI_Irecv")
+        MPI_Irecv(receive.baseAddress! + start, count, type, Int32(partner), Int32(tag), handle, &request.value),
+        "MPI_Irecv")
     }
     try messages(send.count) { start, count, request in
       try check(
-        MPI_Isend(send.baseAddress! + start, count, type, Int32(partner), Int32(tag), handle, &request), "MPI_Isend")
+        MPI_Isend(send.baseAddress! + start, count, type, Int32(partner), Int32(tag), handle, &request.value),
+        "MPI_Isend")
     }
     ranks.bytesSent += send.count
   }
@@ -46,14 +48,13 @@ final class PendingExchange {
   /// Whether both have arrived; lets MPI move them on. Corresponds to `MPI_Testall`.
   func isComplete() throws -> Bool {
     var flag: Int32 = 0
-    try check(
-      MPI_Testall(Int32(requests.count), &requests, &flag, u2pl_statuses_ignore()), "MPI_Testall", with: partner)
+    try check(u2pl_testall(Int32(requests.count), &requests, &flag), "MPI_Testall", with: partner)
     return flag != 0
   }
 
   /// Returns when both have arrived. Corresponds to `MPI_Waitall`.
   func wait() throws {
-    try check(MPI_Waitall(Int32(requests.count), &requests, u2pl_statuses_ignore()), "MPI_Waitall", with: partner)
+    try check(u2pl_waitall(Int32(requests.count), &requests), "MPI_Waitall", with: partner)
   }
 
   /// Returns when both have arrived; meanwhile gradients under way make progress.

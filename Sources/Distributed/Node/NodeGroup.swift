@@ -43,7 +43,7 @@ public final class NodeSharedMemory {
   public let base: UnsafeMutableRawPointer
   public let byteCount: Int
   private let node: Communicator
-  private var window: MPI_Win?
+  private var window: u2pl_win?
 
   /// Memory of a process alone.
   public init(byteCount: Int) {
@@ -69,32 +69,34 @@ public final class NodeSharedMemory {
     var own: UnsafeMutableRawPointer?
     // Room to align: the standard promises no alignment.
     let bytes = node.rank == 0 ? byteCount + 64 : 0
+    var window = u2pl_win_null()
     try check(
-      MPI_Win_allocate_shared(bytes, 1, u2pl_info_null(), handle, &own, &window), "MPI_Win_allocate_shared")
-    try check(MPI_Win_set_errhandler(window, u2pl_errors_return()), "MPI_Win_set_errhandler")
+      MPI_Win_allocate_shared(bytes, 1, u2pl_info_null(), handle, &own, &window.value), "MPI_Win_allocate_shared")
+    try check(MPI_Win_set_errhandler(window.value, u2pl_errors_return()), "MPI_Win_set_errhandler")
     var start: UnsafeMutableRawPointer?
     var size = 0
     var unit: Int32 = 0
-    try check(MPI_Win_shared_query(window, 0, &size, &unit, &start), "MPI_Win_shared_query")
+    try check(MPI_Win_shared_query(window.value, 0, &size, &unit, &start), "MPI_Win_shared_query")
     base = start!.alignedUp(toMultipleOf: 64)
-    try check(MPI_Win_lock_all(Int32(MPI_MODE_NOCHECK), window), "MPI_Win_lock_all")
+    try check(MPI_Win_lock_all(Int32(MPI_MODE_NOCHECK), window.value), "MPI_Win_lock_all")
+    self.window = window
   }
 
   /// What any rank of the node has written before is read by all of them after. Collective over the node.
   /// Corresponds to `MPI_Win_sync` around `MPI_Barrier` (MPI 3.1, section 11.5.4, the unified model).
   public func publish() throws {
-    guard window != nil else { return }
-    try check(MPI_Win_sync(window), "MPI_Win_sync")
+    guard let window else { return }
+    try check(MPI_Win_sync(window.value), "MPI_Win_sync")
     try node.barrier()
-    try check(MPI_Win_sync(window), "MPI_Win_sync")
+    try check(MPI_Win_sync(window.value), "MPI_Win_sync")
   }
 
   /// Gives the memory back; the pointers are dangling afterwards. Collective over the node, so it is not left to `deinit`:
   /// a rank that unwinds after an error would wait here for others that wait elsewhere.
   public func close() throws {
-    guard window != nil else { return }
-    try check(MPI_Win_unlock_all(window), "MPI_Win_unlock_all")
-    try check(MPI_Win_free(&window), "MPI_Win_free")
+    guard var open = window else { return }
+    try check(MPI_Win_unlock_all(open.value), "MPI_Win_unlock_all")
+    try check(MPI_Win_free(&open.value), "MPI_Win_free")
     window = nil
   }
 

@@ -21,7 +21,10 @@ enum Crowding {
 
   /// The ranks on this host.
   private static func ranks(_ environment: [String: String]) -> Int? {
-    if let text = environment["OMPI_COMM_WORLD_LOCAL_SIZE"] { return Int(text) }
+    // Of Open MPI's mpirun, and of Hydra.
+    for name in ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"] {
+      if let text = environment[name] { return Int(text) }
+    }
     // Of Slurm: 4, or 4(x2) or 4(x2),3; without PMIx it does not matter.
     guard environment["PMIX_RANK"] != nil else { return nil }
     return environment["SLURM_STEP_TASKS_PER_NODE"].flatMap { Int($0.prefix { $0.isNumber }) }

@@ -1,13 +1,17 @@
+import Distributed
 import Files
 import Foundation
 
-/// Settings of Open MPI that depend on the host, made before it starts. What the user has set goes before.
+/// Settings of Open MPI that depend on the host, made before it starts. What the user has set goes before. MPICH needs none
+/// of them.
 enum MPISettings {
   /// - Parameter threads: of a rank, as configured.
   /// - Returns: whether the ranks of this host can share memory.
   static func apply(threads: Int?, _ numbers: ProcessNumbers) -> Bool {
     let environment = ProcessInfo.processInfo.environment
-    guard environment["OMPI_COMM_WORLD_SIZE"] ?? environment["PMIX_RANK"] != nil else { return true }
+    guard MPIEnvironment.family == .openMPI,
+      environment["OMPI_COMM_WORLD_SIZE"] ?? environment["PMIX_RANK"] != nil
+    else { return true }
     if Crowding.isCrowdedHere(threads: threads) { set("mpi_yield_when_idle", "1") }
     let bridges = NetworkInterfaces.ofContainers
     if !bridges.isEmpty, !["include", "exclude"].contains(where: { isSet("btl_tcp_if_\($0)") }) {

@@ -30,12 +30,13 @@ enum RankedProcess {
     let sharesMemory = MPISettings.apply(threads: threads, numbers)
     do { ranks = try MPIEnvironment.start(sharesMemory: sharesMemory) } catch {
       // MPI cannot tell which rank this is; its launcher can.
-      let rank = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"]
-      tellLaunch("\(error)", code: 1, rank: rank.flatMap { Int($0) } ?? 0)
+      let rank = MPIEnvironment.launchedRank
+      tellLaunch("\(error)", code: 1, rank: rank ?? 0)
       let place = rank.map { "rank \($0) on " } ?? ""
       Communicator.alone.abort("u2pl: error: \(place)\(MPIEnvironment.host): \(error)", code: 1)
     }
-    let started = StartedRanks(ProcessInfo.processInfo.environment, trustsBatchScript: writesRun)
+    let started = StartedRanks(
+      ProcessInfo.processInfo.environment, family: MPIEnvironment.family, trustsBatchScript: writesRun)
     watch.finish()
     numbers.clean()
     if let problem = started?.problem(seen: ranks.size) { leave(ranks, problem, code: 2) }

@@ -18,8 +18,8 @@ final class StartWatch: Sendable {
     let given = environment[Self.variable].flatMap(Double.init).flatMap { $0 > 0 && $0 <= 1e6 ? $0 : nil }
     let end = given ?? Self.patience
     let note = min(60, end / 10)
-    let rank = environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? "0"
-    guard MPIEnvironment.isLaunched, rank == "0" else { return }
+    let rank = MPIEnvironment.launchedRank ?? 0
+    guard MPIEnvironment.isLaunched, rank == 0 else { return }
     if let text = environment[Self.variable], given == nil {
       RankedProcess.show(
         "u2pl: note: \(Self.variable)=\(text) is no number of seconds; it is \(Self.text(end))", isError: true)

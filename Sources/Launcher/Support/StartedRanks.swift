@@ -1,3 +1,5 @@
+import Distributed
+
 /// The number of ranks that a launcher says it has started, to compare with what MPI sees: under another MPI's
 /// `mpirun`, or `srun` without PMIx, each of them is a run of its own.
 struct StartedRanks: Equatable {
@@ -11,22 +13,34 @@ struct StartedRanks: Equatable {
   ///
   /// - Parameters:
   ///   - environment: of this process.
+  ///   - family: the MPI that this program is built for, ``MPIEnvironment/family``.
   ///   - trustsBatchScript: whether a process that may be the batch script itself counts as a task of its job. What
   ///     a script starts by itself has the same variables as the first task.
-  init?(_ environment: [String: String], trustsBatchScript: Bool) {
+  init?(_ environment: [String: String], family: MPIFamily, trustsBatchScript: Bool) {
     func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
+    let own =
+      "mpirun and the library that is loaded (libmpi) are of different installations; take the mpirun of this one, and "
+      + "see LD_LIBRARY_PATH"
+    func foreign(_ launcher: String) -> String {
+      "it is \(launcher), and this program is built for \(family); start them by \(family)'s mpirun (mpirun "
+        + "--version tells whose it is)"
+    }
     // mpirun of Open MPI may run inside any of the others.
     if let count = number("OMPI_COMM_WORLD_SIZE") {
       self.init(
         count: count, words: "mpirun has started \(count) ranks (OMPI_COMM_WORLD_SIZE)",
-        remedy:
-          "mpirun and the library that is loaded (libmpi) are of different installations; take the mpirun of this "
-          + "one, and see LD_LIBRARY_PATH")
+        remedy: family == .openMPI ? own : foreign("Open MPI's"))
       return
     }
+    // Hydra, which may run inside Slurm.
+    if family == .mpich, let count = number("PMI_SIZE"), environment["SLURM_STEP_NUM_TASKS"] == nil {
+      self.init(count: count, words: "mpirun has started \(count) ranks (PMI_SIZE)", remedy: own)
+      return
+    }
+    let (plugin, name) = family == .openMPI ? ("pmix", "PMIx") : ("pmi2", "PMI-2")
     let slurm =
-      "start them with PMIx (srun --mpi=pmix; srun --mpi=list shows what there is), or by Open MPI's mpirun, or by "
-      + "u2pl launch; one rank alone by srun -n 1"
+      "start them with \(name) (srun --mpi=\(plugin); srun --mpi=list shows what there is), or by \(family)'s mpirun, or "
+      + "by u2pl launch; one rank alone by srun -n 1"
     if let count = number("SLURM_STEP_NUM_TASKS") {
       self.init(count: count, words: "Slurm has started \(count) tasks (SLURM_STEP_NUM_TASKS)", remedy: slurm)
       return
@@ -41,15 +55,13 @@ struct StartedRanks: Equatable {
       guard let count = number(name) else { continue }
       self.init(
         count: count, words: "a launcher has started \(count) ranks (\(name))",
-        remedy:
-          "it is not Open MPI's, for which this program is built; start them by Open MPI's mpirun (mpirun --version "
-          + "tells whose it is)")
+        remedy: family == .openMPI ? foreign("not Open MPI's") : own)
       return
     }
     if let rank = number("PMIX_RANK"), rank > 0 {
       self.init(
         count: rank + 1, words: "a launcher has started \(rank + 1) ranks or more (PMIX_RANK)",
-        remedy: "its PMIx and that of the MPI library do not understand each other; start them by Open MPI's mpirun")
+        remedy: "its PMIx and that of the MPI library do not understand each other; start them by \(family)'s mpirun")
       return
     }
     return nil

@@ -109,7 +109,7 @@ final class Attempt {
     do {
       mpirun = try ChildProcess(line.words, environment: line.environment)
     } catch {
-      throw SupervisorError("\(error); is Open MPI installed (openmpi-bin) and mpirun in PATH?")
+      throw SupervisorError("\(error); is mpirun still in PATH?")
     }
     process = mpirun.process
     var lastSign = start, lastProbe = start, lastForwarded = -Double.infinity, failedAt: Double?
@@ -201,7 +201,10 @@ final class Attempt {
     }
     mpirun.poll { _ = take($0, $1) }
     report.finish().forEach(log.passOnError)
-    for event in read(all: true) { _ = takesStep(event) }
+    for event in read(all: true) {
+      if Self.isLast(event) { lastEvent = event.content }
+      _ = takesStep(event)
+    }
     seconds = ProcessInfo.processInfo.systemUptime - start
     ending =
       rankless >= 2 ? .failed(neverStarted) : hang.map(judge) ?? judge(mpirun.end ?? .signal(SIGKILL), lost: lost)
@@ -216,6 +219,11 @@ final class Attempt {
 
   /// Where an attempt has hung, and nobody would have ended it.
   private enum Hang { case start, end }
+
+  private var hasStopped: Bool {
+    if case .stopped? = lastEvent { return true }
+    return false
+  }
 
   private static func isLast(_ event: RunEvent) -> Bool {
     switch event.content {
@@ -296,6 +304,8 @@ final class Attempt {
     switch end {
     case .exit(0): return .finished
     case .exit(75): return .requeue
+    // The ranks have stopped in order, and mpirun, which Slurm may have signalled too, has another word for it.
+    case _ where report.killed == nil && (report.exited?.code == 75 || hasStopped): return .requeue
     // After a step the input is good, and what a rank cannot read is a disk, a mount or /dev/shm of its host.
     case .exit(let code)
     where (code == 2 || code == 64) && !hasComputed && firstStepAt == nil && report.killed == nil
@@ -309,8 +319,9 @@ final class Attempt {
       return .failed(Failure(host: host, text: "mpirun has lost \(host): the connection to its daemon there broke"))
     }
     if let (rank, host, signal) = report.killed {
-      let place = plan.host(ofRank: rank) ?? host
-      let text = "rank \(rank) on \(place) was killed by \(signalName(signal))"
+      let place = rank.flatMap { plan.host(ofRank: $0) } ?? host
+      let who = rank.map { "rank \($0)" } ?? "a rank"
+      let text = "\(who) on \(place) was killed by \(signalName(signal))"
       return .failed(Failure(rank: rank, host: place, signal: signal, text: text))
     }
     if case .signal(let number) = end, report.exited == nil {

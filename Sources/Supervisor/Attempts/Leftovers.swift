@@ -1,10 +1,10 @@
-/// What an attempt may have left on a host: running ranks and daemons of Open MPI, and Open MPI's files.
+/// What an attempt may have left on a host: running ranks and daemons of `mpirun`, and Open MPI's files.
 ///
 /// A rank of an earlier attempt that still runs would write into the same run directory. So all processes carry the
 /// run's mark: ranks in their environment, daemons on their command lines.
 package enum Leftovers {
   package static let variable = "U2PL_LAUNCH"
-  /// A parameter without a meaning in Open MPI. Open MPI hands every parameter on to its daemons.
+  /// A parameter without a meaning. Open MPI hands every parameter on to its daemons.
   static let parameter = "u2pl_launch"
 
   /// Ends the marked processes, removes the files of these attempts that no process uses, and prints `u2pl-left` with
@@ -16,7 +16,7 @@ package enum Leftovers {
     return "n=0; while :; do l=; for f in $(grep -las \(pattern) /proc/[0-9]*/environ /proc/[0-9]*/cmdline); do "
       + "p=${f#/proc/}; p=${p%%/*}; kill -9 $p 2>/dev/null; l=\"$l $p\"; done; "
       + "n=$((n+1)); if [ -z \"$l\" ] || [ $n -ge 50 ]; then break; fi; sleep 0.1; done; "
-      + jobs.map(removal).joined() + "echo u2pl-left $l"
+      + jobs.map(\.removal).joined() + "echo u2pl-left $l"
   }
 
   /// Prints `u2pl-ranks` with the number of marked ranks on a host.
@@ -27,15 +27,6 @@ package enum Leftovers {
   /// What ``rankCount(mark:)`` has printed, nil where the host has not reported.
   package static func parseRankCount(_ output: [String]) -> Int? {
     output.last { $0.hasPrefix("u2pl-ranks ") }.flatMap { Int($0.dropFirst("u2pl-ranks ".count)) }
-  }
-
-  /// Removes what an attempt has left in /dev/shm and /tmp.
-  private static func removal(of job: MPIJob) -> String {
-    let ranks = String(job.family << 16 | 1, radix: 16)
-    return "for f in /dev/shm/vader_segment.*.$(id -u).\(ranks).* /dev/shm/osc_sm.*.\(ranks).*; do "
-      + "[ -O \"$f\" ] && ! grep -qsF \"$f\" /proc/[0-9]*/maps && rm -f \"$f\"; done; "
-      + "t=\"${OMPI_MCA_orte_tmpdir_base:-${TMPDIR:-/tmp}}\"; rm -rf \"$t\"/ompi.*.$(id -u)/jf.\(job.family); "
-      + "[ -d /proc/\(job.process) ] || rm -rf \"$t\"/ompi.\(job.host).$(id -u)/pid.\(job.process); "
   }
 
   /// The processes that could not be ended, nil where the host has not reported.

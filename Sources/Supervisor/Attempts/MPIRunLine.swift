@@ -10,6 +10,8 @@ package struct MPIRunLine {
     case none
   }
 
+  /// Of the `mpirun` that will read it.
+  let dialect: MPIDialect
   let plan: RankPlan
   /// Of the hosts of the plan.
   let facts: [String: HostFacts]
@@ -31,10 +33,11 @@ package struct MPIRunLine {
   package var channel: EventChannel?
 
   package init(
-    plan: RankPlan, facts: [String: HostFacts], binding: Binding, oversubscribe: Bool, mark: String,
-    instructions: HostFacts.Instructions?, hostfilePath: String, program: [String], environment: [String: String],
-    passed: [String]
+    dialect: MPIDialect, plan: RankPlan, facts: [String: HostFacts], binding: Binding, oversubscribe: Bool,
+    mark: String, instructions: HostFacts.Instructions?, hostfilePath: String, program: [String],
+    environment: [String: String], passed: [String]
   ) {
+    self.dialect = dialect
     self.plan = plan
     self.facts = facts
     self.binding = binding
@@ -50,57 +53,20 @@ package struct MPIRunLine {
   /// Whether a host has more threads than cores, so that a waiting rank has to release its core.
   private var isCrowded: Bool { plan.shares.contains { $0.ranks * plan.threads > facts[$0.host]?.cores ?? 0 } }
 
-  private var hasLongAddress: Bool { plan.hosts.contains { $0.contains(":") } }
-
-  /// Whether a host has a name with dots, of which Open MPI would keep what comes before the first.
-  private var hasDottedName: Bool {
-    plan.hosts.contains { host in
-      var address = in_addr()
-      return host.contains(".") && !host.contains(":") && inet_pton(AF_INET, host, &address) != 1
-    }
-  }
-
   /// The contents of the file at ``hostfilePath``, where one is needed.
   package var hostfile: String? {
-    hasLongAddress ? plan.shares.map { "\($0.host) slots=\($0.ranks)\n" }.joined() : nil
+    plan.hosts.contains { $0.contains(":") } ? plan.shares.map { "\($0.host) slots=\($0.ranks)\n" }.joined() : nil
   }
 
   package var words: [String] {
-    var words = ["mpirun"]
-    if geteuid() == 0 { words.append("--allow-run-as-root") }
-    words += ["-n", "\(plan.ranks)"]
-    // An address of IPv6 has colons of its own.
-    words +=
-      hasLongAddress
-      ? ["--hostfile", hostfilePath] : ["--host", plan.shares.map { "\($0.host):\($0.ranks)" }.joined(separator: ",")]
-    if oversubscribe { words.append("--oversubscribe") }
-    // A binding that the site has configured takes precedence.
-    if !environment.keys.contains("OMPI_MCA_hwloc_base_binding_policy") {
-      words +=
-        binding == .core && !isCrowded
-        ? ["--map-by", "slot:PE=\(plan.threads)", "--bind-to", "core"] : ["--map-by", "slot", "--bind-to", "none"]
-    }
-    if hasDottedName, !environment.keys.contains("OMPI_MCA_orte_keep_fqdn_hostnames") {
-      words += parameter("orte_keep_fqdn_hostnames", "1")
-    }
-    if isCrowded { words += parameter("mpi_yield_when_idle", "1") }
-    // A host that has lost its link is noticed on both sides within 20 s, and its ranks end there by themselves.
-    for (name, seconds) in [("time", "10"), ("intvl", "3"), ("probes", "3")] {
-      words += parameter("oob_tcp_keepalive_\(name)", seconds)
-    }
-    // Ranks are to end with the thread that starts them, so that has to be one that lives as long as `mpirun`.
-    words += parameter("odls_base_cutoff", "65536")
-    words += parameter(Leftovers.parameter, mark)
-    // The number of the job, which Open MPI's files are named by.
-    words += ["--report-uri", "-"]
-    for variable in variables { words += ["-x", variable] }
-    return words + program
+    dialect.words(
+      .init(
+        plan: plan, binding: binding, oversubscribe: oversubscribe, isCrowded: isCrowded, hostfilePath: hostfilePath,
+        mark: mark, variables: variables, environment: environment)) + program
   }
 
   /// As one would type it.
   package var text: String { words.map(Self.quoted).joined(separator: " ") }
-
-  private func parameter(_ name: String, _ value: String) -> [String] { ["--mca", name, value] }
 
   /// What the ranks get on every host.
   private var variables: [String] {

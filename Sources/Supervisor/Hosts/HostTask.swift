@@ -46,7 +46,7 @@ package final class HostTask {
       }
       guard running[index].child.end != nil || late && isTooLittle(running[index].output) else { continue }
       let (host, child, output, errors) = running.remove(at: index)
-      let last = errors.last { !$0.trimmingCharacters(in: .whitespaces).isEmpty }?.trimmingCharacters(in: .whitespaces)
+      let last = HostTrouble.explain(errors, host: host)
       let reason: String
       switch child.end {
       case .exit(let code): reason = last ?? "exit code \(code)"

@@ -10,17 +10,19 @@ package struct RemoteShell {
 
   /// - Parameters:
   ///   - allocation: its hosts are searched for this machine.
-  package init(_ allocation: Allocation, environment: [String: String]) {
+  ///   - dialect: of `mpirun`.
+  package init(_ allocation: Allocation, dialect: MPIDialect, environment: [String: String]) {
     let name = ProcessInfo.processInfo.hostName
     let names = ["localhost", name, String(name.prefix { $0 != "." })]
     own = Set(allocation.hosts.map(\.name).filter { names.contains($0) || u2pl_is_own_address($0) != 0 })
-    // Such as `-p 2222`: Open MPI passes them to any agent.
+    func first(_ names: [String]) -> String? { names.lazy.compactMap { environment[$0] }.first }
+    let files = dialect.parameterFiles
+    func parameter(_ name: String?) -> String? { name.flatMap { Self.parameter($0, in: files?.paths ?? []) } }
+    // Such as `-p 2222`, which are passed to any agent.
     let further =
-      (environment["OMPI_MCA_plm_rsh_args"] ?? Self.parameter("plm_rsh_args"))?.split(separator: " ").map(String.init)
+      (first(dialect.agentArgumentVariables) ?? parameter(files?.arguments))?.split(separator: " ").map(String.init)
       ?? []
-    let given =
-      ["OMPI_MCA_plm_rsh_agent", "OMPI_MCA_orte_rsh_agent", "OMPI_MCA_pls_rsh_agent"].lazy
-      .compactMap { environment[$0] }.first ?? Self.parameter("plm_rsh_agent")
+    let given = first(dialect.agentVariables) ?? parameter(files?.agent)
     // Of several agents Open MPI takes the first that is installed.
     let path = environment["PATH"] ?? "/usr/bin:/bin"
     let choices = (given ?? "ssh : rsh").components(separatedBy: ":").map { $0.split(separator: " ").map(String.init) }
@@ -47,8 +49,8 @@ package struct RemoteShell {
   }
 
   /// A parameter of Open MPI, from the user's or the administrator's file.
-  private static func parameter(_ name: String) -> String? {
-    for path in [NSHomeDirectory() + "/.openmpi/mca-params.conf", "/etc/openmpi/openmpi-mca-params.conf"] {
+  private static func parameter(_ name: String, in paths: [String]) -> String? {
+    for path in paths {
       let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
       for line in text.split(separator: "\n") {
         let parts = line.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }

@@ -232,6 +232,7 @@ struct Launch: ParsableCommand {
       resume: training.resume.map { $0 == "latest" ? .latest : .path($0) } ?? .no,
       batch: (configuration.batch.labeled, configuration.u2pl.enabled ? configuration.batch.unlabeled : 0),
       threads: configuration.compute.threads)
+    options.family = MPIEnvironment.family == .openMPI ? .openMPI : .mpich
     options.ranks = nRanks
     options.hostfile = hostfile
     options.maxRestarts = maxRestarts
