@@ -58,6 +58,7 @@ let package = Package(
     .target(name: "Transforms", dependencies: ["Compute"], swiftSettings: numeric),
     .target(name: "Volumes", dependencies: ["CNIfTI", "CTIFF", "Files", "HDF5", "Transforms"]),
     .target(name: "Dataset", dependencies: ["CImageIO", "Compute", "Files", "HDF5", "Transforms", "Volumes"]),
+    .target(name: "Annotations", dependencies: ["Dataset", "Files", "Transforms"]),
     .target(name: "Checkpoint", dependencies: ["Files", "HDF5"]),
     .target(name: "Weights", dependencies: ["Checkpoint", "Files", "HDF5", "Network"]),
     .target(name: "Configuration", dependencies: ["Files", .product(name: "Yams", package: "Yams")]),
@@ -92,6 +93,7 @@ let package = Package(
     .executableTarget(
       name: "Launcher",
       dependencies: [
+        "Annotations",
         "Checkpoint", "Compute", "Configuration", "Dataset", "Distributed", "Files", "HDF5", "Labeling", "Measurement",
         "Method", "Monitor", "Network", "Report", "RunLogs", "Supervisor", "Trainer", "Transforms", "Weights",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -117,6 +119,7 @@ let package = Package(
       resources: [.copy("Files")]),
     .testTarget(
       name: "DatasetTests", dependencies: ["Compute", "Dataset", "HDF5", "Transforms", "TestSupport"]),
+    .testTarget(name: "AnnotationsTests", dependencies: ["Annotations", "Files", "TestSupport"]),
     .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "HDF5", "Weights", "TestSupport"]),
     .testTarget(
       name: "WeightsTests",

@@ -99,7 +99,7 @@ public enum ImageFile {
   public static func readLabels(_ path: String) throws -> LabelMap { try decodeLabels(FileBytes.read(path), path) }
 
   /// The same for a file's bytes; `path` is their name in messages.
-  static func decodeLabels(_ bytes: [UInt8], _ path: String) throws -> LabelMap {
+  package static func decodeLabels(_ bytes: [UInt8], _ path: String) throws -> LabelMap {
     let header = try header(path, bytes).0
     guard header.format == .png else {
       throw FileBytes.problem(path, "a mask must be a PNG; JPEG compression alters class numbers")
