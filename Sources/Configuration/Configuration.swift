@@ -120,6 +120,9 @@ extension Configuration {
     public var palette: Palette?
     /// Channels of every image, 1…32.
     public var channels = 3
+    /// What of an image's values becomes 0–255.
+    public var range = ValueRange.type
+    public var normalize = Normalize.dataset
     /// Mean and standard deviation, in units of 0–255, as many as ``channels``.
     public var mean = Data.standardMean(channels: 3)
     public var std = Data.standardDeviation(channels: 3)
@@ -168,11 +171,27 @@ extension Configuration {
       /// nil for no colour jitter.
       public var color: Color?
       public var colorProbability = 0.8
+      /// Exponents of a change of the values, drawn uniformly; nil for none.
+      public var gamma: ClosedRange<Double>?
+      public var gammaProbability = 0.5
       /// Probability that an image loses its colour.
       public var greyProbability = 0.0
       /// Radius of a Gaussian blur in pixels; nil for none.
       public var blur: Int?
       public var blurProbability = 0.5
+      /// Deviations of noise in units of 0–255, drawn uniformly; nil for none.
+      public var noise: ClosedRange<Double>?
+      public var noiseProbability = 0.5
+    }
+
+    /// An elastic deformation.
+    public struct Elastic: Sendable, Equatable {
+      /// The most that a pixel is moved in each direction.
+      public var amplitude: Double
+      /// Pixels between the places whose movement is drawn.
+      public var spacing: Int
+
+      public init(amplitude: Double, spacing: Int) { (self.amplitude, self.spacing) = (amplitude, spacing) }
     }
 
     /// Strengths of a colour jitter: factors are drawn from 1 ± these, hue shifts from ± its part of the colour circle.
@@ -198,10 +217,23 @@ extension Configuration {
     public var crop: Size? = Size(height: 513, width: 513)
     /// Degrees the image is turned by, counter-clockwise, drawn uniformly; nil for no rotation.
     public var rotate: ClosedRange<Double>?
+    /// nil for no deformation.
+    public var elastic: Elastic?
+    public var elasticProbability = 0.5
+    /// Every other piece is turned upside down, mirrored.
+    public var verticalFlip = false
+    /// Turns by 0, 90, 180 and 270 degrees.
+    public var quarterTurns = false
     /// Radius of a Gaussian blur in pixels; nil for none.
     public var blur: Int?
     /// Probability that an image is blurred.
     public var blurProbability = 0.5
+    /// Deviations of noise in units of 0–255, drawn uniformly; nil for none.
+    public var noise: ClosedRange<Double>?
+    public var noiseProbability = 0.5
+    /// Exponents of a change of the values, drawn uniformly; nil for none.
+    public var gamma: ClosedRange<Double>?
+    public var gammaProbability = 0.5
     /// nil for no colour jitter.
     public var color: Color?
     /// Probability that an image's colours are changed.

@@ -28,9 +28,21 @@ extension Configuration.Data: Section {
       .labelMap,
       .palette,
       .channels,
+      Field(
+        "range", \.range, in: .init(), .valueRange,
+        "Values that become 0 and 255; those beyond become 0 or 255 too. null takes those of the type: 0 and 255 of 8-bit "
+          + "images, 0 and 65535 or −32768 and 32767 of 16-bit ones, 0 and 1 of floats. Percentiles are those of all values "
+          + "of the labeled and unlabeled images, found once at the start. With a range, images of three channels keep "
+          + "their 16 bits too."),
+      Field(
+        "normalize", \.normalize, in: .init(), .choice(),
+        "Whose mean and deviation an image is normalised with: `mean` and `std` below (`dataset`), or those of each image and "
+          + "channel, over all of its pixels (`image`) or those that are not 0 in every channel (`image_nonzero`), of values "
+          + "in `range`, or as they are where that is null."),
       .perChannel(
         "mean", \.mean, "-255 to 255", standard: "[123.675, 116.28, 103.53]",
-        "Taken from each channel, a number for each or one for all; the default where there are not three is 114.495 …"
+        "Taken from each channel after `range`, a number for each or one for all; the default where there are not three is "
+          + "114.495 …"
       ) { (-255...255).contains($0) },
       .perChannel(
         "std", \.std, "0.001 to 1000", standard: "[58.395, 57.12, 57.375]",

@@ -75,13 +75,37 @@ extension Configuration.Augment: Section {
         "Each image is turned about its centre by an angle drawn uniformly between the two, or within ± one number, "
           + "counter-clockwise; the corners this leaves empty are padding."),
       Field(
+        "elastic", \.elastic, in: .init(), .orOff(.elastic), unit: "pixels",
+        "Elastic deformation [a, s] of the piece: places s apart are moved by up to a in each direction, those between "
+          + "smoothly (a cubic B-spline)."),
+      Field(
+        "elastic_probability", \.elasticProbability, in: .init(), .probability, "Probability that a piece is deformed."),
+      Field(
+        "vertical_flip", \.verticalFlip, in: .init(), .toggle,
+        "Each piece is mirrored upside down with probability 0.5, as suits images that have no up."),
+      Field(
+        "quarter_turns", \.quarterTurns, in: .init(), .toggle,
+        "Each piece is turned by 0, 90, 180 or 270 degrees; without a crop, images that are not square by 0 or 180."),
+      Field(
         "blur", \.blur, in: .init(), .orOff(.integer(1...32, example: 2)), unit: "pixels",
         "Radius r of a Gaussian blur; its σ is 0.3 · (r − 1) + 0.8."),
       Field("blur_probability", \.blurProbability, in: .init(), .probability, "Probability that an image is blurred."),
       Field(
+        "noise", \.noise, in: .init(), .orOff(.noise), unit: "0–255",
+        "Deviation of Gaussian noise, drawn uniformly between the two."),
+      Field(
+        "noise_probability", \.noiseProbability, in: .init(), .probability, "Probability that an image gets noise."),
+      Field(
+        "gamma", \.gamma, in: .init(), .orOff(.gamma),
+        "Exponent γ, drawn uniformly between the two, of the values between a channel's smallest and greatest."),
+      Field(
+        "gamma_probability", \.gammaProbability, in: .init(), .probability,
+        "Probability that an image's values are changed by γ."),
+      Field(
         "color", \.color, in: .init(), .orOff(.jitter),
         "Colour jitter [b, c, s, h]: factors on brightness, contrast and saturation drawn from 1 ± b, 1 ± c and 1 ± s, "
-          + "a shift of the hue from ± h turns of the colour circle."),
+          + "a shift of the hue from ± h turns of the colour circle. Images of other channels than three have the first "
+          + "two, [b, c, 0, 0]."),
       Field(
         "color_probability", \.colorProbability, in: .init(), .probability,
         "Probability that an image's colours are changed."),
@@ -115,12 +139,23 @@ extension Configuration.Augment.Strong: Section {
         "color_probability", \.colorProbability, in: .init(), .probability,
         "Probability that an image's colours are changed."),
       Field(
+        "gamma", \.gamma, in: .init(), .orOff(.gamma), "Exponent γ, as `augment.gamma`, of what the student alone sees."
+      ),
+      Field(
+        "gamma_probability", \.gammaProbability, in: .init(), .probability,
+        "Probability that an image's values are changed by γ."),
+      Field(
         "grey_probability", \.greyProbability, in: .init(), .probability,
         "Probability that the student sees an unlabeled image in grey."),
       Field(
         "blur", \.blur, in: .init(), .orOff(.integer(1...32, example: 2)), unit: "pixels",
         "Radius of a Gaussian blur, as `augment.blur`, of what the student alone sees."),
       Field("blur_probability", \.blurProbability, in: .init(), .probability, "Probability that an image is blurred."),
+      Field(
+        "noise", \.noise, in: .init(), .orOff(.noise), unit: "0–255",
+        "Deviation of Gaussian noise, as `augment.noise`, of what the student alone sees."),
+      Field(
+        "noise_probability", \.noiseProbability, in: .init(), .probability, "Probability that an image gets noise."),
     ]
   }
 }

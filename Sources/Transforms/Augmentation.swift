@@ -1,7 +1,7 @@
 public import Compute
 
-/// Random scale, rotation, flip and crop, for which image and mask move together and are resampled once; then colour
-/// jitter and blur of the image. Each part may be off.
+/// Random scale, rotation, flip, crop, deformation and turns, for which image and mask move together and are resampled
+/// once; then colour jitter, gamma, blur and noise of the image. Each part may be off.
 public struct Augmentation: Sendable {
   /// The factor is uniform in this range of positive numbers. The image is resampled bilinearly, the mask to the
   /// nearest pixel, both with pixel centres at half-integers.
@@ -14,21 +14,37 @@ public struct Augmentation: Sendable {
   /// Degrees, counter-clockwise, uniform in this range: the image turns about its centre within its borders; the
   /// corners this leaves empty are padding.
   public var rotate: ClosedRange<Double>?
+  /// Of the piece that is cut out; what it takes from beyond the image is padding.
+  public var elastic: ElasticDeformation?
+  /// Mirrors the piece upside down with probability ½.
+  public var verticalFlip: Bool
+  /// Turns the piece by 0, 90, 180 or 270 degrees, each as often; without ``crop`` an image that is not square by 0 or
+  /// 180.
+  public var quarterTurns: Bool
   public var color: ColorJitter?
+  public var gamma: GammaChange?
   public var blur: GaussianBlur?
+  public var noise: GaussianNoise?
   /// A class of the mask: the window is one that a pixel of it, drawn uniformly, lies in before rotation; nil for any window.
   public var focus: UInt8?
 
   public init(
     scale: ClosedRange<Double>? = nil, flip: Bool = false, crop: (height: Int, width: Int)? = nil,
-    rotate: ClosedRange<Double>? = nil, color: ColorJitter? = nil, blur: GaussianBlur? = nil
+    rotate: ClosedRange<Double>? = nil, elastic: ElasticDeformation? = nil, verticalFlip: Bool = false,
+    quarterTurns: Bool = false, color: ColorJitter? = nil, gamma: GammaChange? = nil, blur: GaussianBlur? = nil,
+    noise: GaussianNoise? = nil
   ) {
     self.scale = scale
     self.flip = flip
     self.crop = crop
     self.rotate = rotate
+    self.elastic = elastic
+    self.verticalFlip = verticalFlip
+    self.quarterTurns = quarterTurns
     self.color = color
+    self.gamma = gamma
     self.blur = blur
+    self.noise = noise
   }
 
   /// Where in Philox's counter the draws of one example lie.
@@ -45,6 +61,12 @@ public struct Augmentation: Sendable {
     public init(_ philox: Philox, _ stream: RandomStream, slot: Int, step: Int) {
       (self.philox, self.stream, self.slot, self.step) = (philox, stream, slot, step)
     }
+
+    /// The four words at an index.
+    func words(_ index: UInt32) -> SIMD4<UInt32> {
+      philox.words(
+        index: index, item: UInt32(truncatingIfNeeded: slot), step: UInt32(truncatingIfNeeded: step), stream: stream)
+    }
   }
 
   /// The example that a slot of a step gets.
@@ -57,31 +79,52 @@ public struct Augmentation: Sendable {
     _ image: Raster, _ labels: LabelMap?, normalization: Normalization, draws: Draws
   ) -> Example {
     precondition(labels.map { $0.height == image.height && $0.width == image.width } ?? true)
-    let draw = { (quantity: Quantity) in
-      draws.philox.words(
-        index: quantity.rawValue, item: UInt32(truncatingIfNeeded: draws.slot),
-        step: UInt32(truncatingIfNeeded: draws.step), stream: draws.stream)[0]
-    }
-    let placement = placement(height: image.height, width: image.width, focus: pixelInFocus(labels, draw), draw)
+    let draw = { (quantity: Quantity) in draws.words(quantity.rawValue)[0] }
+    let chance = { (quantity: Quantity, probability: Double) in draw(quantity).unitInterval < probability }
+    let turns = turns(draw, height: image.height, width: image.width)
+    let placement = placement(
+      height: image.height, width: image.width, focus: pixelInFocus(labels, draw), sideways: turns % 2 == 1, draw)
     let view = View(placement)
-    let turned = rotate.map { RotatedView(placement, degrees: $0.at(draw(.angle))) }
-    var pixels = turned?.pixels(image, normalization) ?? view.pixels(image, normalization)
-    let color = color.flatMap { draw(.color).unitInterval < $0.probability ? $0 : nil }
-    let blur = blur.flatMap { draw(.blur).unitInterval < $0.probability ? $0 : nil }
-    if color != nil || blur != nil {
-      // Padding takes no part in either. The labels of an unlabeled image are 0 where there is one.
-      let covered = (turned?.labels(nil) ?? view.labels(nil)).map { $0 == 0 }
+    let elastic = elastic.flatMap { chance(.elastic, $0.probability) ? $0 : nil }
+    let moved =
+      rotate == nil && elastic == nil
+      ? nil
+      : RotatedView(
+        placement, degrees: rotate?.at(draw(.angle)) ?? 0,
+        shifts: elastic?.shifts(height: placement.height, width: placement.width, draws))
+    let turn = Turn(
+      quarters: turns, isUpsideDown: verticalFlip && chance(.upsideDown, 0.5), height: placement.height,
+      width: placement.width)
+    let own = normalization.of(image), channels = image.channels
+    var pixels = turn.apply(moved?.pixels(image, own) ?? view.pixels(image, own), channels: channels)
+    let color = color.flatMap { chance(.color, $0.probability) ? $0 : nil }
+    let gamma = gamma.flatMap { chance(.gamma, $0.probability) ? $0 : nil }
+    let blur = blur.flatMap { chance(.blur, $0.probability) ? $0 : nil }
+    let noise = noise.flatMap { chance(.noise, $0.probability) ? $0 : nil }
+    if color != nil || gamma != nil || blur != nil || noise != nil {
+      // Padding takes no part in any. The labels of an unlabeled image are 0 where there is one.
+      let covered = turn.apply(moved?.labels(nil) ?? view.labels(nil), channels: 1).map { $0 == 0 }
       color?.apply(&pixels, covered, normalization, draw)
-      blur?.apply(&pixels, covered, width: placement.width, channels: image.channels)
+      gamma?.apply(&pixels, covered, channels: channels, draw)
+      blur?.apply(&pixels, covered, width: turn.turnedWidth, channels: channels)
+      noise?.apply(&pixels, covered, normalization, draws, draw)
     }
     return Example(
-      height: placement.height, width: placement.width, pixels: pixels,
-      labels: turned?.labels(labels) ?? view.labels(labels))
+      height: turn.turnedHeight, width: turn.turnedWidth, pixels: pixels,
+      labels: turn.apply(moved?.labels(labels) ?? view.labels(labels), channels: 1))
+  }
+
+  /// How many quarters of a circle the piece is turned by.
+  private func turns(_ draw: (Quantity) -> UInt32, height: Int, width: Int) -> Int {
+    guard quarterTurns else { return 0 }
+    let turns = Int(draw(.turns) >> 30)
+    return crop == nil && height != width ? turns / 2 * 2 : turns
   }
 
   /// What is drawn; the raw value is the first word of the counter.
   enum Quantity: UInt32 {
     case scale, flip, top, left, angle, blur, color, brightness, contrast, saturation, hue, grey, focus
+    case elastic, upsideDown, turns, gamma, gammaExponent, noise, noiseDeviation
   }
 
   /// The pixel of the mask that the window has to hold.
@@ -93,8 +136,9 @@ public struct Augmentation: Sendable {
     return (pixel / labels.width, pixel % labels.width)
   }
 
+  /// - Parameter sideways: whether the piece will be turned by one or three quarters.
   private func placement(
-    height: Int, width: Int, focus: (y: Int, x: Int)?, _ draw: (Quantity) -> UInt32
+    height: Int, width: Int, focus: (y: Int, x: Int)?, sideways: Bool, _ draw: (Quantity) -> UInt32
   ) -> Placement {
     var scaled = (height: height, width: width)
     if let scale {
@@ -109,7 +153,8 @@ public struct Augmentation: Sendable {
       let first = inside.map { max(0, $0 - length + 1) } ?? 0, last = min(full - length, inside ?? full)
       return first + Int((UInt64(draw(quantity)) &* UInt64(last - first + 1)) >> 32)
     }
-    let size = crop ?? scaled
+    // A piece that is turned on its side has its own sides before.
+    let size = crop.map { sideways ? (height: $0.width, width: $0.height) : $0 } ?? scaled
     // Where the pixel's centre comes to lie.
     let y = focus.map { (2 * $0.y + 1) * scaled.height / (2 * height) }
     let x = focus.map { (2 * $0.x + 1) * scaled.width / (2 * width) }.map { mirrored ? scaled.width - 1 - $0 : $0 }

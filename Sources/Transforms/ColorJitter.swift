@@ -19,7 +19,7 @@ public struct ColorJitter: Sendable, Equatable {
     self.probability = probability
   }
 
-  /// Changes the pixels of the image in place, each result kept within 0–255.
+  /// Changes the pixels of the image in place, each result kept within 0–255, unless images have statistics of their own.
   ///
   /// - Parameters:
   ///   - pixels: normalised, pixels × channels.
@@ -42,18 +42,19 @@ public struct ColorJitter: Sendable, Equatable {
     let mean = SIMD3(normalization.mean[0], normalization.mean[1], normalization.mean[2])
     let std = SIMD3(normalization.std[0], normalization.std[1], normalization.std[2])
 
+    func limited(_ color: SIMD3<Float>) -> SIMD3<Float> { normalization.isLimited ? Self.limited(color) : color }
     var colors = [SIMD3<Float>](repeating: .zero, count: covered.count)
     var grey = 0.0, count = 0.0
     for at in covered.indices where covered[at] {
       let color = SIMD3(pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]) * std + mean
-      colors[at] = Self.limited(color * brightness)
+      colors[at] = limited(color * brightness)
       grey += Double(Self.grey(colors[at]))
       count += 1
     }
     let middle = SIMD3(repeating: Float(grey / max(count, 1)))
     for at in covered.indices where covered[at] {
-      var color = Self.limited(colors[at] * contrast + middle * (1 - contrast))
-      color = Self.limited(color * saturation + SIMD3(repeating: Self.grey(color)) * (1 - saturation))
+      var color = limited(colors[at] * contrast + middle * (1 - contrast))
+      color = limited(color * saturation + SIMD3(repeating: Self.grey(color)) * (1 - saturation))
       color = (Self.turned(color, by: turn) - mean) / std
       for channel in 0..<3 { pixels[3 * at + channel] = color[channel] }
     }
@@ -65,7 +66,7 @@ public struct ColorJitter: Sendable, Equatable {
     _ channel: Int
   ) {
     let channels = normalization.channels, mean = normalization.mean[channel], std = normalization.std[channel]
-    func limited(_ value: Float) -> Float { min(max(value, 0), 255) }
+    func limited(_ value: Float) -> Float { normalization.isLimited ? min(max(value, 0), 255) : value }
     var sum = 0.0, count = 0.0
     for at in covered.indices where covered[at] {
       let value = limited((pixels[at * channels + channel] * std + mean) * brightness)

@@ -1,25 +1,3 @@
-/// How an image's values become the network's input: a range of them becomes 0–255, of which a mean is subtracted and
-/// which a deviation divides, per channel.
-public struct Normalization: Sendable, Equatable {
-  /// In units of 0–255, a number for each channel.
-  public var mean: [Float]
-  public var std: [Float]
-  /// What becomes 0–255; nil for the ``PixelType/range`` of the image's type.
-  public var range: PixelRange?
-
-  /// - Parameters:
-  ///   - mean: a number for each channel.
-  ///   - std: as many, positive.
-  public init(mean: [Float], std: [Float], range: PixelRange? = nil) {
-    precondition(mean.count == std.count)
-    self.mean = mean
-    self.std = std
-    self.range = range
-  }
-
-  public var channels: Int { mean.count }
-}
-
 /// An image as the network's input, with its labels.
 public struct Example: Sendable {
   public let height: Int

@@ -1,21 +1,30 @@
 public import Compute
 
-/// Random changes of an image's look that leave every pixel where it is: colour jitter, loss of all colour, blur, in this
-/// order. Each may be off.
+/// Random changes of an image's look that leave every pixel where it is: colour jitter, gamma, loss of all colour, blur,
+/// noise, in this order. Each may be off.
 public struct PhotometricChange: Sendable, Equatable {
   public var color: ColorJitter?
+  public var gamma: GammaChange?
   /// Probability that an image becomes grey; 0 for images of another number of channels than three.
   public var greyProbability: Double
   public var blur: GaussianBlur?
+  public var noise: GaussianNoise?
 
-  public init(color: ColorJitter? = nil, greyProbability: Double = 0, blur: GaussianBlur? = nil) {
+  public init(
+    color: ColorJitter? = nil, gamma: GammaChange? = nil, greyProbability: Double = 0, blur: GaussianBlur? = nil,
+    noise: GaussianNoise? = nil
+  ) {
     self.color = color
+    self.gamma = gamma
     self.greyProbability = greyProbability
     self.blur = blur
+    self.noise = noise
   }
 
   /// Whether it changes nothing.
-  public var isOff: Bool { color == nil && greyProbability == 0 && blur == nil }
+  public var isOff: Bool {
+    color == nil && gamma == nil && greyProbability == 0 && blur == nil && noise == nil
+  }
 
   /// Changes one image in place: a pure function of its arguments. Draws are Philox's at (quantity, slot, step).
   ///
@@ -27,18 +36,16 @@ public struct PhotometricChange: Sendable, Equatable {
     _ pixels: inout [Float], covered: [Bool], width: Int, normalization: Normalization,
     draws: Augmentation.Draws
   ) {
-    let draw = { (quantity: Augmentation.Quantity) in
-      draws.philox.words(
-        index: quantity.rawValue, item: UInt32(truncatingIfNeeded: draws.slot),
-        step: UInt32(truncatingIfNeeded: draws.step), stream: draws.stream)[0]
+    let draw = { (quantity: Augmentation.Quantity) in draws.words(quantity.rawValue)[0] }
+    let chance = { (quantity: Augmentation.Quantity, probability: Double) in draw(quantity).unitInterval < probability }
+    let channels = normalization.channels
+    if let color, chance(.color, color.probability) { color.apply(&pixels, covered, normalization, draw) }
+    if let gamma, chance(.gamma, gamma.probability) { gamma.apply(&pixels, covered, channels: channels, draw) }
+    if channels == 3, chance(.grey, greyProbability) { Self.makeGrey(&pixels, covered, normalization) }
+    if let blur, chance(.blur, blur.probability) {
+      blur.apply(&pixels, covered, width: width, channels: channels)
     }
-    if let color, draw(.color).unitInterval < color.probability { color.apply(&pixels, covered, normalization, draw) }
-    if normalization.channels == 3, draw(.grey).unitInterval < greyProbability {
-      Self.makeGrey(&pixels, covered, normalization)
-    }
-    if let blur, draw(.blur).unitInterval < blur.probability {
-      blur.apply(&pixels, covered, width: width, channels: normalization.channels)
-    }
+    if let noise, chance(.noise, noise.probability) { noise.apply(&pixels, covered, normalization, draws, draw) }
   }
 
   /// Each channel becomes the pixel's luma.

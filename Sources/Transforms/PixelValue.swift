@@ -61,12 +61,27 @@ extension Raster {
     if case .uint8(let bytes) = values { bytes } else { nil }
   }
 
+  /// What is shown from black to full where nothing else is said: of 8-bit images all values, of others the smallest to
+  /// the greatest of this one.
+  public var shownRange: PixelRange {
+    func extent<Value: PixelValue & Comparable>(_ values: [Value]) -> PixelRange {
+      let (low, high) = (values.min()?.number ?? 0, values.max()?.number ?? 1)
+      return PixelRange(low: low, high: high > low ? high : low + 1)
+    }
+    switch values {
+    case .uint8: return type.range
+    case .uint16(let values): return extent(values)
+    case .int16(let values): return extent(values)
+    case .float32(let values): return extent(values)
+    }
+  }
+
   /// Bytes of 8-bit colour to show the image in, height × width × 3: the first three channels, or one for all three
   /// where there are one or two.
   ///
-  /// - Parameter range: what is shown from black to full; nil for the type's ``PixelType/range``.
+  /// - Parameter range: what is shown from black to full; nil for ``shownRange``.
   public func colors(_ range: PixelRange? = nil) -> [UInt8] {
-    let range = range ?? type.range
+    let range = range ?? shownRange
     if channels == 3, range.isOf8Bits, let bytes { return bytes }
     switch values {
     case .uint8(let values): return colors(of: values, range)

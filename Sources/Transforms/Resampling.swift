@@ -178,7 +178,7 @@ struct ValueScale {
   init(_ normalization: Normalization, _ type: PixelType) {
     let range = normalization.range ?? type.range
     (low, factor) = (range.low, 255 / (range.high - range.low))
-    isIdentity = type == .uint8 && range.isOf8Bits
+    isIdentity = type == .uint8 && range.isOf8Bits || normalization.range == nil && normalization.isUnscaled
   }
 
   @inline(__always) func apply(_ value: Float) -> Float {
@@ -200,10 +200,12 @@ extension Normalization {
   public func pixels(of image: Raster) -> [Float] { pixels(of: image, rows: 0..<image.height) }
 
   /// Some rows of it, rows × width × channels.
+  ///
+  /// Where an image has its own mean and deviation, ``of(_:)`` spares finding them at every call.
   public func pixels(of image: Raster, rows: Range<Int>) -> [Float] {
     func axis(_ length: Int, _ part: Range<Int>) -> Axis {
       Axis(source: length, scaled: length, start: part.lowerBound, length: part.count, mirrored: false)
     }
-    return View(rows: axis(image.height, rows), columns: axis(image.width, 0..<image.width)).pixels(image, self)
+    return View(rows: axis(image.height, rows), columns: axis(image.width, 0..<image.width)).pixels(image, of(image))
   }
 }

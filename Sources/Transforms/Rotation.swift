@@ -1,14 +1,19 @@
 import Foundation
 
-/// As ``View``, for an image that is also rotated about its centre.
+/// As ``View``, for an image that is also rotated about its centre, or deformed.
 struct RotatedView {
   private let placement: Placement
   private let cosine: Double
   private let sine: Double
+  /// How far down and right of each pixel of the example its place is; nil for none.
+  private let shifts: [SIMD2<Double>]?
 
-  /// - Parameter degrees: counter-clockwise as one sees the image; it turns before it is mirrored.
-  init(_ placement: Placement, degrees: Double) {
+  /// - Parameters:
+  ///   - degrees: counter-clockwise as one sees the image; it turns before it is mirrored.
+  ///   - shifts: of the example's pixels, height × width: down and right.
+  init(_ placement: Placement, degrees: Double, shifts: [SIMD2<Double>]? = nil) {
     self.placement = placement
+    self.shifts = shifts
     cosine = cos(degrees * .pi / 180)
     sine = sin(degrees * .pi / 180)
   }
@@ -19,9 +24,12 @@ struct RotatedView {
     let height = Double(placement.scaled.height), width = Double(placement.scaled.width)
     let vertical = Double(placement.source.height) / height, horizontal = Double(placement.source.width) / width
     for y in 0..<min(placement.height, placement.scaled.height - placement.top) {
-      let down = Double(placement.top + y) + 0.5 - height / 2
+      let straightDown = Double(placement.top + y) + 0.5 - height / 2
       for x in 0..<min(placement.width, placement.scaled.width - placement.left) {
-        let right = Double(placement.left + x) + 0.5 - width / 2
+        let shift = shifts?[y * placement.width + x]
+        let down = shift.map { straightDown + $0[0] } ?? straightDown
+        let straightRight = Double(placement.left + x) + 0.5 - width / 2
+        let right = shift.map { straightRight + $0[1] } ?? straightRight
         let across = placement.mirrored ? -right : right
         let sourceX = across * cosine - down * sine + width / 2
         let sourceY = across * sine + down * cosine + height / 2

@@ -110,6 +110,39 @@ final class DataKeysTests: XCTestCase {
     XCTAssertTrue(text.contains("path of a list for data.kind cityscapes, found the number 4"), text)
   }
 
+  func testChannelsRangeAndStatistics() throws {
+    let folder = "kind: folder, root: d, labeled: l, unlabeled: u, classes: 2"
+    func data(_ keys: String, _ rest: String = "") throws -> Configuration.Data {
+      try Configuration(yaml: "data: {\(folder), \(keys)}\n\(rest)", source: "x.yaml").data
+    }
+    XCTAssertEqual(try data("channels: 1").mean, [114.495])
+    XCTAssertEqual(try data("std: 9, channels: 4").std, [9, 9, 9, 9], "whatever the order of the keys")
+    XCTAssertEqual(try data("channels: 2, mean: [1, 2]").mean, [1, 2])
+    XCTAssertEqual(try data("range: [-160, 240]").range, .values(-160...240))
+    XCTAssertEqual(
+      try data("range: {percentiles: [0.5, 99.5]}").range, .percentiles(0.5...99.5, found: nil))
+    let found = "range: {percentiles: [0.5, 99.5], found: [0.5, 99.5, 3, 7]}"
+    XCTAssertEqual(try data(found).knownRange, 3...7)
+    XCTAssertNil(try data(found.replacing("percentiles: [0.5", with: "percentiles: [1")).knownRange, "of others")
+    for (keys, rest, says) in [
+      ("channels: 33", "", "data.channels: 33 is out of range: 1 to 32"),
+      ("channels: 4, mean: [1, 2, 3]", "", "data.mean: a list of 3 for images of 4 channels"),
+      ("std: [1, 2]", "", "data.std: a list of 2 for images of 3 channels"),
+      ("channels: 1", "augment: {color: [0.1, 0.1, 0.1, 0]}", "saturation and hue are those of three channels"),
+      (
+        "channels: 1", "augment: {strong: {grey_probability: 0.2}}",
+        "only images of three channels can lose their colour"
+      ),
+      ("range: [5, 5]", "", "data.range: [5.0, 5.0] is no range; write the lower number first"),
+      ("range: {percentile: [1, 2]}", "", "unknown key 'percentile'"),
+      ("range: {percentiles: [1, 200]}", "", "200 is out of range"),
+    ] {
+      XCTAssertThrowsError(try data(keys, rest), keys) { error in
+        XCTAssertTrue("\(error)".contains(says), "\(error)")
+      }
+    }
+  }
+
   func testLabelMap() throws {
     let map = try data("kind: folder, classes: [sky, tree, '7'], label_map: {0: sky, 255: 1, 9: '7', 4: ignore}")
       .labelMap

@@ -23,12 +23,14 @@ final class RoundTripTests: XCTestCase {
         run: {seed: 18446744073709551615, directory: "null"}
         data: {kind: shapes, root: "a \\"b\\" ü", labeled: 1, unlabeled: 2, validation: 3, classes: [a, "off", "1", "~"],
           palette: [[1, 2, 3], [0, 0, 0], [255, 0, 7], [9, 9, 9]], mean: [0, -1.5, 1e-7], std: [0.1, 1e3, 1], shuffle: off, size: [8, 9], seed: 7, group: 'p[0-9]+',
-          balance: 0.25, verify: off}
+          range: {percentiles: [1, 99], found: [1, 99, -3.5, 1e6]}, normalize: image, balance: 0.25, verify: off}
         batch: {labeled: 1, unlabeled: 2}
         augment: {scale: [0.1, 0.30000000000000004], flip: off, crop: [1, 2], rotate: [-7.5, 30], blur: 3,
           blur_probability: 0.25, color: [0.1, 0.2, 0.3, 0.4], color_probability: 0.75, mix: off, mix_probability: 0.123,
           mix_draw: image, cutmix_area: [0.1, 0.30000000000000004], strong: {color: [0.1, 0.2, 0.3, 0.4],
-          color_probability: 0.7, grey_probability: 0.2, blur: 4, blur_probability: 0.3}}
+          color_probability: 0.7, grey_probability: 0.2, blur: 4, blur_probability: 0.3, gamma: [0.9, 1.25], gamma_probability: 0.1,
+          noise: 3, noise_probability: 0.25}, elastic: [3, 16], elastic_probability: 0.125, vertical_flip: on, quarter_turns: on,
+          noise: [0.5, 4], noise_probability: 0.75, gamma: 2, gamma_probability: 0.625}
         model: {encoder: 34, encoder_width: 0.3, stem: classic, output_stride: 16, multi_grid: off, width: 8, features: 16,
           zero_init_residual: off, dilations: [1, 2, 3], dropout: 0, auxiliary: on, weights: "x: #y", strict: off}
         optimizer: {kind: adamw, learning_rate: 5e-324, head_factor: 3, momentum: 0, second_momentum: 0.5, weight_decay: 0,

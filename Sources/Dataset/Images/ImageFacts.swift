@@ -39,10 +39,8 @@ public struct ImageFacts: Sendable, Equatable {
       let text =
         "\(length - used.trailingZeroBitCount) of 16 bits are in use (values to \(greatest)), of which the high byte, which "
         + "alone is read, keeps \(max(0, length - 8))"
-      guard length < 16 else { return text }
-      return text
-        + ": the brightest pixel becomes \(greatest >> 8) of 255\(length < 14 ? ", nearly black" : ""). Rescale them: "
-        + "convert IN.png -evaluate multiply \(1 << (16 - length)) -depth 8 OUT.png (package imagemagick)"
+      let dark = ": the brightest pixel becomes \(greatest >> 8) of 255\(length < 14 ? ", nearly black" : "")"
+      return text + (length < 16 ? dark : "") + ". data.range: [0, \(greatest)] takes all of them"
     }
   }
 }

@@ -7,7 +7,10 @@ package struct OverlayPicture {
   private let width: Int
   private var pixels: [UInt8]
 
-  package init(_ image: Raster) { (height, width, pixels) = (image.height, image.width, image.colors()) }
+  /// - Parameter range: what is shown from black to full; nil for ``Raster/shownRange``.
+  package init(_ image: Raster, _ range: PixelRange?) {
+    (height, width, pixels) = (image.height, image.width, image.colors(range))
+  }
 
   /// Mixes a colour into a pixel, half and half. Black, the usual colour of a background, leaves the pixel as it is.
   package mutating func mix(_ color: [UInt8], at pixel: Int) {

@@ -8,6 +8,7 @@ import Transforms
 package struct LabelReviewer {
   private let predictor: ImagePredictor
   private let classes: Int
+  private let shownRange: PixelRange?
   private let admit: (Raster, _ path: String) throws -> Void
 
   /// - Parameter admit: throws a ``DatasetError`` for an image that is too large.
@@ -17,6 +18,7 @@ package struct LabelReviewer {
   ) {
     (self.predictor, self.admit) = (predictor, admit)
     classes = configuration.data.classes
+    shownRange = configuration.data.shownRange
   }
 
   /// Collective; rank r takes images r, r + size, …
@@ -72,7 +74,7 @@ package struct LabelReviewer {
   package func overlay(_ set: any ImageSet, _ finding: LabelFinding, colors: [[UInt8]]) throws -> OverlayPicture {
     let (image, labels) = try set.labeledImage(finding.image)
     let prediction = try predictor.predict(image, representation: false)
-    var picture = OverlayPicture(image)
+    var picture = OverlayPicture(image, shownRange)
     for (p, label) in labels.values.enumerated() where label != LabelMap.ignore && prediction.classes[p] != label {
       let color = colors[Int(prediction.classes[p])]
       if color == [0, 0, 0] { picture.stripe(at: p) } else { picture.mix(color, at: p) }

@@ -22,7 +22,7 @@ package struct ImageSummary: Sendable, Equatable {
   package static let cells = 16
 
   /// Of an image without a mask.
-  package init(_ image: Raster, _ prediction: ImagePrediction) {
+  package init(_ image: Raster, _ prediction: ImagePrediction, shown range: PixelRange? = nil) {
     let classes = prediction.classCount, pixels = prediction.pixels
     let entropy = prediction.entropy
     histogram = [Float](repeating: 0, count: Self.bins)
@@ -45,12 +45,12 @@ package struct ImageSummary: Sendable, Equatable {
     self.predicted = predicted.map { Float($0 / Double(pixels)) }
     self.doubt = doubt.map { Float($0 / Double(pixels)) }
     representation = prediction.representation
-    thumbnail = Self.thumbnail(of: image)
+    thumbnail = Self.thumbnail(of: image, range)
   }
 
   /// Of a labeled image, whose mask tells its classes.
-  package init(_ image: Raster, _ prediction: ImagePrediction, labels: LabelMap) {
-    self.init(image, prediction)
+  package init(_ image: Raster, _ prediction: ImagePrediction, labels: LabelMap, shown range: PixelRange? = nil) {
+    self.init(image, prediction, shown: range)
     var counts = [Float](repeating: 0, count: shares.count)
     for value in labels.values where value != LabelMap.ignore { counts[Int(value)] += 1 }
     shares = counts.map { $0 / Float(max(1, labels.values.count)) }
@@ -69,12 +69,12 @@ package struct ImageSummary: Sendable, Equatable {
   }
 
   /// Means over the cells of a grid of 16 × 16; smaller images have cells of one pixel that repeat.
-  package static func thumbnail(of image: Raster) -> [Float] {
+  package static func thumbnail(of image: Raster, _ shown: PixelRange? = nil) -> [Float] {
     func range(_ cell: Int, _ length: Int) -> Range<Int> {
       let low = cell * length / cells
       return low..<max(low + 1, (cell + 1) * length / cells)
     }
-    let pixels = image.colors()
+    let pixels = image.colors(shown)
     var result: [Float] = []
     result.reserveCapacity(cells * cells * 3)
     for row in 0..<cells {

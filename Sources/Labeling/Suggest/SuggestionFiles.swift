@@ -31,12 +31,14 @@ package struct SuggestionFiles {
   private let gamma: Double
   private let values: MaskValues
   private let colors: [[UInt8]]
+  private let shownRange: PixelRange?
 
   /// - Throws: ``DatasetError`` where masks can store no undecided pixel.
   package init(_ directory: String, gamma: Double, _ data: Configuration.Data) throws {
     (self.directory, self.gamma) = (directory, gamma)
     values = try MaskValues(data)
     colors = data.colors
+    shownRange = data.shownRange
   }
 
   package func mask(_ name: String) -> String { "\(directory)/masks/\(name).png" }
@@ -57,7 +59,7 @@ package struct SuggestionFiles {
   @discardableResult
   package func write(_ name: String, _ image: Raster, _ prediction: ImagePrediction) throws -> Double {
     let entropy = prediction.entropy
-    var picture = OverlayPicture(image)
+    var picture = OverlayPicture(image, shownRange)
     var stored = [UInt8](repeating: values.ignore, count: prediction.pixels)
     var undecided = 0
     for (p, c) in prediction.classes.enumerated() {

@@ -122,7 +122,8 @@ struct Predict: ParsableCommand {
       directory: output, classNames: data.classNames ?? (0..<data.classes).map(String.init),
       palette: try palette.map { try Palette.read($0, classes: data.classes) }
         ?? data.colors,
-      writesColor: color, writesOverlay: overlay, writesProbabilities: probabilities, opacity: opacity,
+      writesColor: color, writesOverlay: overlay, writesProbabilities: probabilities, shownRange: data.shownRange,
+      opacity: opacity,
       attributes: [
         "checkpoint": .string(options.checkpoint), "network": .string(network.group),
         "evaluation": .string(inference.description),

@@ -71,13 +71,14 @@ struct NetworkOptions: ParsableArguments {
           + "data.classes is set to \(classes): it cannot tell them. Leave data.classes out, and say by data.label_map which "
           + "of its classes the values in the masks mean: --set 'data.label_map={0: 0, 1: 1, other: ignore}'")
     }
-    let configuration = try Configuration(yaml: yaml, source: source, overrides: settings)
-    guard configuration.data.channels == own.channels else {
+    let key = "data.channels="
+    if let other = settings.last(where: { $0.hasPrefix(key) })?.dropFirst(key.count), Int(other) != own.channels {
       throw ConfigurationFailure(
         description: "\(checkpoint): the network is of images of \(own.channels) "
-          + "\(own.channels == 1 ? "channel" : "channels"), and data.channels is set to "
-          + "\(configuration.data.channels); leave data.channels out")
+          + "\(own.channels == 1 ? "channel" : "channels"), and data.channels is set to \(other); leave data.channels out"
+      )
     }
+    let configuration = try Configuration(yaml: yaml, source: source, overrides: settings)
     let group = network == .auto ? CheckpointFile.evaluatedNetwork(checkpoint) : network.rawValue
     // Momentum and memory bank are many times larger than a network.
     let contents = try CheckpointFile.read(checkpoint, group: group)

@@ -14,6 +14,8 @@ struct PredictOutputs {
   let writesColor: Bool
   let writesOverlay: Bool
   let writesProbabilities: Bool
+  /// What the overlay shows from black to full; nil for ``Raster/shownRange``.
+  let shownRange: PixelRange?
   /// Of the colours in the overlay.
   let opacity: Double
   /// Attributes of files of probabilities: how they were computed.
@@ -135,6 +137,7 @@ final class PredictedImage {
   private let outputs: PredictOutputs
   private let name: String
   private let image: Raster
+  private let shownRange: PixelRange
   private let index: PNGWriter?
   private let color: PNGWriter?
   private let overlay: PNGWriter?
@@ -147,6 +150,7 @@ final class PredictedImage {
 
   fileprivate init(_ outputs: PredictOutputs, _ name: String, _ image: Raster, writesIndex: Bool) throws {
     (self.outputs, self.name, self.image) = (outputs, name, image)
+    shownRange = outputs.shownRange ?? (outputs.writesOverlay ? image.shownRange : image.type.range)
     colors = outputs.palette.flatMap { $0 }
     mixes = outputs.palette.map { color in
       let weight = color == [0, 0, 0] ? 0 : Float(outputs.opacity)
@@ -202,7 +206,7 @@ final class PredictedImage {
   private func overlaid(_ classes: [UInt8]) -> [UInt8] {
     // Whole rows.
     let rows = done / image.width..<(done + classes.count) / image.width
-    var result = image.part(rows: rows, columns: 0..<image.width).colors()
+    var result = image.part(rows: rows, columns: 0..<image.width).colors(shownRange)
     result.withUnsafeMutableBufferPointer { pixels in
       for (at, c) in classes.enumerated() {
         let mix = mixes[Int(c)]

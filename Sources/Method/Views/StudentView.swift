@@ -13,8 +13,10 @@ package struct StudentView {
     let strong = configuration.augment.strong
     change = PhotometricChange(
       color: strong.color.map { ColorJitter($0, probability: strong.colorProbability) },
+      gamma: strong.gamma.map { GammaChange(exponent: $0, probability: strong.gammaProbability) },
       greyProbability: strong.greyProbability,
-      blur: strong.blur.map { GaussianBlur(radius: $0, probability: strong.blurProbability) })
+      blur: strong.blur.map { GaussianBlur(radius: $0, probability: strong.blurProbability) },
+      noise: strong.noise.map { GaussianNoise(deviation: $0, probability: strong.noiseProbability) })
     normalization = Normalization(configuration)
     self.philox = philox
   }

@@ -12,7 +12,25 @@ extension ColorJitter {
 }
 
 extension Normalization {
+  /// Percentiles that have not been found yet count as no range.
   package init(_ configuration: Configuration) {
-    self.init(mean: configuration.data.mean.map { Float($0) }, std: configuration.data.std.map { Float($0) })
+    let data = configuration.data
+    let statistics: Statistics =
+      switch data.normalize {
+      case .dataset: .dataset
+      case .image: .image(nonZero: false)
+      case .imageNonZero: .image(nonZero: true)
+      }
+    self.init(
+      mean: data.mean.map { Float($0) }, std: data.std.map { Float($0) }, range: PixelRange(data),
+      statistics: statistics)
+  }
+}
+
+extension PixelRange {
+  /// What `data.range` says; nil where it says nothing.
+  package init?(_ data: Configuration.Data) {
+    guard let range = data.knownRange else { return nil }
+    self.init(low: Float(range.lowerBound), high: Float(range.upperBound))
   }
 }

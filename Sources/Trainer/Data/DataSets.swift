@@ -166,7 +166,13 @@ extension Augmentation {
     self.init(
       scale: augment.scale, flip: augment.flip, crop: augment.crop.map { ($0.height, $0.width) },
       rotate: augment.rotate,
+      elastic: augment.elastic.map {
+        ElasticDeformation(amplitude: $0.amplitude, spacing: $0.spacing, probability: augment.elasticProbability)
+      },
+      verticalFlip: augment.verticalFlip, quarterTurns: augment.quarterTurns,
       color: augment.color.map { ColorJitter($0, probability: augment.colorProbability) },
-      blur: augment.blur.map { GaussianBlur(radius: $0, probability: augment.blurProbability) })
+      gamma: augment.gamma.map { GammaChange(exponent: $0, probability: augment.gammaProbability) },
+      blur: augment.blur.map { GaussianBlur(radius: $0, probability: augment.blurProbability) },
+      noise: augment.noise.map { GaussianNoise(deviation: $0, probability: augment.noiseProbability) })
   }
 }

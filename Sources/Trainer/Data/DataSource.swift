@@ -1,5 +1,6 @@
 import Configuration
 import Dataset
+import Method
 import Transforms
 
 /// Where a configuration's images and masks are, whatever its kind of data.
@@ -66,7 +67,12 @@ public struct DataSource: Sendable {
 
 extension Configuration.Data {
   /// How images are read.
-  public var imageForm: ImageForm { ImageForm(channels: channels, isWhole: channels != 3) }
+  public var imageForm: ImageForm {
+    ImageForm(channels: channels, isWhole: channels != 3 || range != .type || normalize != .dataset)
+  }
+
+  /// What pictures show from black to full; nil for what the type, or the image, says.
+  public var shownRange: PixelRange? { PixelRange(self) }
 
   /// The colours that classes are shown in: RGB triples, at least one for each class.
   public var colors: [[UInt8]] {

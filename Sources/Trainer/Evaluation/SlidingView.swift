@@ -44,7 +44,7 @@ final class SlidingView {
     _ normalization: Normalization
   ) {
     (self.image, self.mirrored, self.window) = (image, mirrored, window)
-    (self.classes, self.normalization) = (classes, normalization)
+    (self.classes, self.normalization) = (classes, normalization.of(image))
     height = Inference.scaled(image.height, scale)
     width = Inference.scaled(image.width, scale)
     viewRows = BilinearAxis(source: image.height, target: height)

@@ -125,7 +125,7 @@ struct EvaluationPictures {
     let answer = try inference.answer(trainer.evaluated, image, knowing: job.worst?.logits)
     let student =
       trainer.evaluatesTeacher ? try inference.classes(trainer.student, image) : answer.classes
-    let frames = PictureFrames(image)
+    let frames = PictureFrames(image, trainer.configuration.data.shownRange)
     let palette = trainer.configuration.data.colors
     var written: [String] = []
     func path(_ kind: String) -> String {

@@ -15,8 +15,9 @@ struct PictureFrames {
   private let rows: [Int]
   private let columns: [Int]
 
-  init(_ image: Raster) {
-    source = (image.height, image.width, image.colors())
+  /// - Parameter range: what is shown from black to full; nil for ``Raster/shownRange``.
+  init(_ image: Raster, _ range: PixelRange?) {
+    source = (image.height, image.width, image.colors(range))
     let scale = min(1, Double(Self.largest) / Double(max(image.height, image.width)))
     height = max(1, Int((Double(image.height) * scale).rounded()))
     width = max(1, Int((Double(image.width) * scale).rounded()))

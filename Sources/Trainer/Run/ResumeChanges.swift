@@ -108,6 +108,8 @@ struct ResumeChanges {
     "data.shuffle": "the images would come in another order",
     "data.group": "other images would be held out together",
     "data.channels": "the network has learned from images of other channels",
+    "data.range": "the network would see images of another range than those it has learned from",
+    "data.normalize": "the network would see images of another range than those it has learned from",
     "data.mean": "the network would see images of another range than those it has learned from",
     "data.std": "the network would see images of another range than those it has learned from",
     "batch.labeled":

@@ -16,10 +16,25 @@ final class ResumePoint {
   /// The threads of a rank that it was computed with, on all ranks; nil where they were unequal or are not known.
   let threads: Int?
 
+  /// `data.range` of its run, on all ranks, where that is of percentiles.
+  private let range: Configuration.Data.ValueRange?
+
   private init(
-    path: String, contents: CheckpointContents?, skipped: [(path: String, line: String)], threads: Int?
+    path: String, contents: CheckpointContents?, skipped: [(path: String, line: String)], threads: Int?,
+    range: Configuration.Data.ValueRange?
   ) {
     (self.path, self.contents, self.skipped, self.threads) = (path, contents, skipped, threads)
+    self.range = range
+  }
+
+  /// A configuration whose percentiles are those that the run has found when it began, where they are the same ones.
+  func knowingRange(_ configuration: Configuration) -> Configuration {
+    guard case .percentiles(let percentiles, found: nil) = configuration.data.range,
+      case .percentiles(percentiles, let found?)? = range
+    else { return configuration }
+    var configuration = configuration
+    configuration.data.range = .percentiles(percentiles, found: found)
+    return configuration
   }
 
   /// What rank 0 has read, once: it is as large as the run's state.
@@ -64,8 +79,10 @@ final class ResumePoint {
     let path = try ranks.broadcast(found?.path ?? "", from: 0)
     guard !path.isEmpty else { return nil }
     let threads = try ranks.broadcast([found?.contents.threads ?? 0], from: 0)[0]
+    let range = try ranks.broadcast(found?.contents.range ?? [0, 0, 0, 0], from: 0)
     return ResumePoint(
-      path: path, contents: found?.contents, skipped: skipped, threads: threads > 0 ? threads : nil)
+      path: path, contents: found?.contents, skipped: skipped, threads: threads > 0 ? threads : nil,
+      range: range[0] < range[1] ? .percentiles(range[0]...range[1], found: range[2]...range[3]) : nil)
   }
 }
 
@@ -128,5 +145,14 @@ struct NumericFacts: Equatable {
 extension CheckpointContents {
   fileprivate var threads: Int? {
     if case .int(let threads)? = attributes["threads"] { Int(threads) } else { nil }
+  }
+
+  /// Percentiles of `data.range`, and what they were found to be; nil where there are none.
+  fileprivate var range: [Double]? {
+    guard case .string(let yaml)? = attributes["config"],
+      let range = try? Configuration(yaml: yaml, source: "config").data.range,
+      case .percentiles(let percentiles, let found?) = range
+    else { return nil }
+    return [percentiles.lowerBound, percentiles.upperBound, found.lowerBound, found.upperBound]
   }
 }

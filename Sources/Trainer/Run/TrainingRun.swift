@@ -86,10 +86,9 @@ public final class TrainingRun {
   ///   - say: shows a line to the user; called on rank 0 only.
   /// - Throws: ``CollectiveFailure`` on every rank when any finds something wrong.
   public init(
-    _ configuration: Configuration, directory: RunDirectory, resume: Resume?, ranks: Communicator,
+    _ given: Configuration, directory: RunDirectory, resume: Resume?, ranks: Communicator,
     provenance: Provenance, say: @escaping (String) -> Void
   ) throws {
-    self.configuration = configuration
     self.ranks = ranks
     self.directory = directory
     self.say = ranks.rank == 0 ? say : { _ in }
@@ -97,7 +96,7 @@ public final class TrainingRun {
     self.events = events
     Activity.begin("start-up", step: 0, patience: TrainingRun.longPatience)
     watchdog = try Watchdog(
-      seconds: configuration.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
+      seconds: given.watchdog.seconds, directory: "\(directory.path)/status", ranks: ranks)
     let (flippedBit, fault) = try ranks.together { (try FlippedBit.ordered(), try InjectedFault.ordered()) }
     self.flippedBit = flippedBit
     // What is read is to be the newest: whoever is at the run has to be at its end.
@@ -109,8 +108,10 @@ public final class TrainingRun {
     let point = try resume.flatMap { try ResumePoint.find($0.source, in: directory, ranks: ranks) }
     let facts = try provenance.start(point?.threads)
     numericFacts = try NumericFacts(facts, ranks)
-    sets = try ranks.together { try DataSets(configuration) }
+    sets = try ranks.together { try DataSets(given) }
     let sets = self.sets
+    let configuration = try sets.findingRange(point?.knowingRange(given) ?? given, ranks: ranks)
+    self.configuration = configuration
     lists = ranks.rank == 0 ? ListDigests(sets) : ListDigests()
     var attributes = provenance.attributes.merging(numericFacts.attributes) { own, _ in own }
     for (key, list) in lists.lists { attributes[ListDigests.attributes[key]!] = .string(list.text) }
@@ -141,6 +142,13 @@ public final class TrainingRun {
     log = try ranks.together { try RankLog(directory: directory.logsPath, rank: ranks.rank) }
     watchdog.attach(log)
     log.start(facts)
+    if case .percentiles(let percentiles, let found?) = configuration.data.range {
+      let text =
+        "data.range: percentiles \(percentiles.lowerBound) and \(percentiles.upperBound) of the training images are "
+        + "\(found.lowerBound) and \(found.upperBound)"
+      say(text)
+      log.info(text)
+    }
     CrashNote.listen(log)
     if let weakness = lock?.weakness {
       let note = "the file system \(weakness): another train in \(directory.path) might not be noticed"

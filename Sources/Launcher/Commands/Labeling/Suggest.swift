@@ -64,7 +64,8 @@ struct Suggest: ParsableCommand {
       let (labeled, labeledFailures) = try labeledSummaries(applied, ranks)
       let survey = try applied.survey(candidates.images.count, "suggest", ranks) { index in
         let image = try applied.read(candidates.images[index])
-        return ImageSummary(image, try applied.predictor.predict(image, representation: true))
+        return ImageSummary(
+          image, try applied.predictor.predict(image, representation: true), shown: data.shownRange)
       }
       try ranks.together {
         guard !survey.images.isEmpty else { throw ConfigurationFailure(description: "none of the images can be read") }
@@ -167,7 +168,9 @@ struct Suggest: ParsableCommand {
     let survey = try applied.survey(set.count, "labeled", ranks) { index in
       let (image, labels) = try set.namingOrigin(of: index) { try set.labeledImage(index) }
       try applied.admit(image, set.source(index).image)
-      return ImageSummary(image, try applied.predictor.predict(image, representation: true), labels: labels)
+      return ImageSummary(
+        image, try applied.predictor.predict(image, representation: true), labels: labels,
+        shown: applied.configuration.data.shownRange)
     }
     return (survey.images.map(\.summary), survey.failures)
   }

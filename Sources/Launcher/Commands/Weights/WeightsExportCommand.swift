@@ -59,6 +59,8 @@ extension CheckpointContents {
       let data = try? Configuration(yaml: yaml, source: "config").data
     else { return metadata }
     (metadata["mean"], metadata["std"]) = ("\(data.mean)", "\(data.std)")
+    if let range = data.knownRange { metadata["range"] = "\([range.lowerBound, range.upperBound])" }
+    if data.normalize != .dataset { metadata["normalize"] = data.normalize.rawValue }
     let names = data.classNames.flatMap { try? JSONEncoder().encode($0) }
     metadata["classes"] = names.map { String(decoding: $0, as: UTF8.self) } ?? "\(data.classes)"
     return metadata
