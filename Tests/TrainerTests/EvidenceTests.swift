@@ -46,6 +46,10 @@ final class EvidenceTests: XCTestCase {
   }
 
   func testStartsAtTheLatestStep() {
+    // Not while the learning rate rises.
+    var early = Evidence(folds: 4, latestStart: 10_000, startsByItself: true, earliestStart: 90)
+    for window in 0..<8 { XCTAssertEqual(early.observe(fold(0.5), window: window, step: 10 * window + 10), .none) }
+    XCTAssertEqual(early.observe(fold(0.5), window: 8, step: 90), .started)
     var evidence = Evidence(folds: 4, latestStart: 80, startsByItself: true)
     _ = weights(&evidence, (0..<12).map { 0.4 + 0.04 * Double($0) })
     XCTAssertEqual(evidence.start?.step, 80)

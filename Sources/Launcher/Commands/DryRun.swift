@@ -15,6 +15,7 @@ struct DryRun {
   ///
   /// - Throws: ``CollectiveFailure`` on every rank where a file is wrong or memory will not suffice.
   func run() throws {
+    try ranks.together { try configuration.requireWeights() }
     say(configuration.yaml().trimmingCharacters(in: .newlines))
     say("")
     let sets = try ranks.together { try DataSets(configuration) }
@@ -27,7 +28,7 @@ struct DryRun {
         + "\(sets.validation?.count ?? 0) validation images, all there")
     for warning in configuration.warnings(review, sets) { say("warning: \(warning)") }
     let size = configuration.augment.crop.map { ($0.height, $0.width) } ?? review.first
-    say("          calibrating: some steps on small images …")
+    say("          calibrating: some steps on small images; a large network takes minutes …")
     let estimate = try RunEstimate(configuration, height: size.0, width: size.1, ranks: ranks)
     show(estimate, schedule)
     try ranks.together { try estimate.requireMemory(on: MPIEnvironment.host) }

@@ -1,5 +1,6 @@
 import Configuration
 import Dataset
+import Foundation
 import Method
 
 // What a configuration says that is allowed, but cannot work, or not as meant.
@@ -27,6 +28,18 @@ extension Configuration {
         + (u2pl.enabled ? ", or start without a supervised step: --set schedule.supervised_epochs=0" : ""))
   }
 
+  /// Whether the file of the first weights is there, so that a run need not read its data before it says so.
+  ///
+  /// - Throws: ``TrainingError`` where there is none.
+  package func requireWeights() throws {
+    guard let path = model.weights, access(path, F_OK) != 0, errno == ENOENT else { return }
+    let folder = path.hasPrefix("/") ? "" : " in \(FileManager.default.currentDirectoryPath)"
+    throw TrainingError(
+      description:
+        "model.weights: there is no file \(path)\(folder); docs/weights.md says how to make it. To start from random weights, "
+        + "extend configs/recipe-scratch.yaml, or --set model.weights=null")
+  }
+
   /// What to tell the user at the start of a run.
   ///
   /// - Parameter seen: what looking the lists over has found, the labeled one first.
@@ -39,6 +52,20 @@ extension Configuration {
         "loss.ohem keeps all pixels, as if it were off: loss.ohem.min_kept is \(ohem.minKept), and a step has \(pixels) "
           + "labeled pixels, batch.labeled times the crop; a sixteenth of them is --set loss.ohem.min_kept="
           + "\(max(1, pixels / 16))")
+    }
+    let factor = augment.scale?.upperBound ?? 1
+    let (height, width) = (Double(seen.first.0) * factor, Double(seen.first.1) * factor)
+    if let crop = augment.crop, Double(crop.height) > height, Double(crop.width) > width {
+      warnings.append(
+        "augment.crop \(crop.height)×\(crop.width) is larger than the first labeled image, \(seen.first.0)×\(seen.first.1), however "
+          + "augment.scale enlarges it: the rest of the crop is padding, which takes time and teaches nothing")
+    }
+    let steps = Method.Schedule(self, labeledCount: sets.labeled.count, unlabeledCount: sets.unlabeled?.count ?? 0)
+      .totalSteps
+    if optimizer.warmupSteps * 3 > steps {
+      warnings.append(
+        "optimizer.warmup_steps: the learning rate rises for \(optimizer.warmupSteps) of the run's \(steps) steps; a trial takes "
+          + "--set optimizer.warmup_steps=\(steps / 20)")
     }
     guard u2pl.enabled else { return warnings }
     let labeledCount = sets.labeled.count, groups = sets.labeledGroups

@@ -3,7 +3,8 @@
 ///
 /// At the end of each window of steps the teacher is measured on the fold that the window held out. The measures of the
 /// last F windows together cover every labeled image once: q is their mIoU, d their mean Dice. Pseudo-labels start when
-/// q has grown by less than 2 % over F windows, at the latest after 3/10 of the run. From then on L_u and L_c count by
+/// q has grown by less than 2 % over F windows, at the latest after 3/10 of the run, but not while the learning rate
+/// still rises. From then on L_u and L_c count by
 ///
 ///     weight = ramp · min(1, 2 d) · max(0, 1 − 5 (best q − q) / best q)
 ///
@@ -15,7 +16,9 @@ package struct Evidence: Equatable {
 
   /// The latest step that pseudo-labels start at.
   let latestStart: Int
-  /// Whether they may start earlier.
+  /// The step before which they do not start by themselves: the learning rate still rises.
+  let earliestStart: Int
+  /// Whether they may start earlier than ``latestStart``.
   let startsByItself: Bool
   /// Of the last window that held out each fold.
   package internal(set) var measured: [ConfusionMatrix?]
@@ -36,9 +39,10 @@ package struct Evidence: Equatable {
   /// The mean Dice from which pseudo-labels count in full.
   static let fullTrust = 0.5
 
-  package init(folds: Int, latestStart: Int, startsByItself: Bool) {
+  package init(folds: Int, latestStart: Int, startsByItself: Bool, earliestStart: Int = 0) {
     measured = [ConfusionMatrix?](repeating: nil, count: folds)
     self.latestStart = latestStart
+    self.earliestStart = earliestStart
     self.startsByItself = startsByItself
   }
 
@@ -74,7 +78,8 @@ package struct Evidence: Equatable {
     if score > progress.score * (1 + Self.growth) || progress.score == 0 { progress = (window, score) }
     best = max(best, score)
     var event = Event.none
-    if start == nil, step >= latestStart || startsByItself && window - progress.window >= folds {
+    if start == nil, step >= latestStart || startsByItself && step >= earliestStart && window - progress.window >= folds
+    {
       start = (window, step)
       event = .started
     }

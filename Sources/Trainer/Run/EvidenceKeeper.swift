@@ -21,7 +21,8 @@ final class EvidenceKeeper {
       count: sets.labeled.count, totalSteps: trainer.schedule.totalSteps, groups: sets.labeledGroups)
     evidence = Evidence(
       folds: folds.folds, latestStart: trainer.schedule.firstSemiSupervisedStep,
-      startsByItself: trainer.configuration.schedule.supervisedEpochs == nil)
+      startsByItself: trainer.configuration.schedule.supervisedEpochs == nil,
+      earliestStart: trainer.configuration.optimizer.warmupSteps)
     tellTrainer()
   }
 

@@ -108,6 +108,8 @@ public final class TrainingRun {
     let point = try resume.flatMap { try ResumePoint.find($0.source, in: directory, ranks: ranks) }
     let facts = try provenance.start(point?.threads)
     numericFacts = try NumericFacts(facts, ranks)
+    // A resumed run has its weights from the checkpoint.
+    if point == nil { try ranks.together { try given.requireWeights() } }
     sets = try ranks.together { try DataSets(given) }
     let sets = self.sets
     let configuration = try sets.findingRange(point?.knowingRange(given) ?? given, ranks: ranks)
@@ -222,7 +224,7 @@ public final class TrainingRun {
   private func train() throws {
     if trainer.step == trainer.schedule.totalSteps, !owesEvaluation {
       say(
-        "the run is finished: \(trainer.step) of \(trainer.schedule.totalSteps) steps; more schedule.epochs go on"
+        "the run is finished: \(trainer.step) of \(trainer.schedule.totalSteps) steps; to train longer, raise schedule.epochs"
       )
     }
     let folds = evidence?.folds
@@ -234,6 +236,7 @@ public final class TrainingRun {
     defer { loader.stop() }
     var progress = Progress(trainer)
     var void = VoidSteps()
+    var jumps = LossJumps(classes: configuration.data.classes)
     if owesEvaluation { try evaluateAndSave(evenSo: true) }
     while trainer.step < trainer.schedule.totalSteps {
       instruments.startClock()
@@ -244,6 +247,7 @@ public final class TrainingRun {
       log.step(report.step, times)
       records?.append(report.metrics(seconds: times.seconds))
       if let warning = void.warning(report) { warn(warning) }
+      if let warning = jumps.warning(report) { warn(warning) }
       outputs?.step(report, seconds: times.seconds)
       lastReport = report
       events?.tell(stepsDone: trainer.step)

@@ -113,5 +113,11 @@ struct Review: ParsableCommand {
       "\(suspicious) of \(findings.count) masks are contradicted in places"
         + (shown.count < suspicious ? ", of which the first \(shown.count) are shown" : "")
         + (output.map { "  \($0)" } ?? "; -o DIR writes the whole table, and pictures"))
+    if findings.count >= 10, suspicious * 3 > findings.count {
+      RankedProcess.say(
+        "warning: more than a third of the masks are contradicted, which is too many for single errors: either the network is "
+          + "too weak to judge masks (u2pl evaluate shows its mIoU), or masks and classes do not fit throughout (u2pl data "
+          + "check, the confusion matrix of u2pl report)")
+    }
   }
 }
