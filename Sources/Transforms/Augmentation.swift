@@ -78,12 +78,42 @@ public struct Augmentation: Sendable {
   public func apply(
     _ image: Raster, _ labels: LabelMap?, normalization: Normalization, draws: Draws
   ) -> Example {
-    precondition(labels.map { $0.height == image.height && $0.width == image.width } ?? true)
+    apply(
+      height: image.height, width: image.width, labels, normalization: normalization.of(image),
+      look: normalization, draws: draws
+    ) { _ in (image, 0) }
+  }
+
+  /// The same of an image of which only the rows are read that the example needs.
+  ///
+  /// - Parameters:
+  ///   - height, width: the whole image's.
+  ///   - normalization: with no image's own statistics.
+  ///   - read: some rows of the image, all columns.
+  public func apply(
+    height: Int, width: Int, _ labels: LabelMap?, normalization: Normalization, draws: Draws,
+    read: (Range<Int>) throws -> Raster
+  ) rethrows -> Example {
+    precondition(normalization.statistics == .dataset)
+    return try apply(
+      height: height, width: width, labels, normalization: normalization, look: normalization, draws: draws
+    ) { (try read($0), $0.lowerBound) }
+  }
+
+  /// - Parameters:
+  ///   - own: with the image's own statistics, where it has any.
+  ///   - normalization: what changes of the image's look see it by.
+  ///   - read: a part of the image that has these rows, all columns, and its first row.
+  private func apply(
+    height: Int, width: Int, _ labels: LabelMap?, normalization own: Normalization, look normalization: Normalization,
+    draws: Draws, read: (Range<Int>) throws -> (part: Raster, firstRow: Int)
+  ) rethrows -> Example {
+    precondition(labels.map { $0.height == height && $0.width == width } ?? true)
     let draw = { (quantity: Quantity) in draws.words(quantity.rawValue)[0] }
     let chance = { (quantity: Quantity, probability: Double) in draw(quantity).unitInterval < probability }
-    let turns = turns(draw, height: image.height, width: image.width)
+    let turns = turns(draw, height: height, width: width)
     let placement = placement(
-      height: image.height, width: image.width, focus: pixelInFocus(labels, draw), sideways: turns % 2 == 1, draw)
+      height: height, width: width, focus: pixelInFocus(labels, draw), sideways: turns % 2 == 1, draw)
     let view = View(placement)
     let elastic = elastic.flatMap { chance(.elastic, $0.probability) ? $0 : nil }
     let moved =
@@ -95,8 +125,9 @@ public struct Augmentation: Sendable {
     let turn = Turn(
       quarters: turns, isUpsideDown: verticalFlip && chance(.upsideDown, 0.5), height: placement.height,
       width: placement.width)
-    let own = normalization.of(image), channels = image.channels
-    var pixels = turn.apply(moved?.pixels(image, own) ?? view.pixels(image, own), channels: channels)
+    let (image, first) = try read(moved?.sourceRows ?? view.sourceRows), channels = own.channels
+    var pixels = turn.apply(
+      moved?.pixels(image, firstRow: first, own) ?? view.pixels(image, firstRow: first, own), channels: channels)
     let color = color.flatMap { chance(.color, $0.probability) ? $0 : nil }
     let gamma = gamma.flatMap { chance(.gamma, $0.probability) ? $0 : nil }
     let blur = blur.flatMap { chance(.blur, $0.probability) ? $0 : nil }

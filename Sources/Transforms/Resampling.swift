@@ -54,18 +54,26 @@ struct View {
       mirrored: placement.mirrored)
   }
 
+  /// Rows of the image as stored whose pixels are looked at.
+  var sourceRows: Range<Int> {
+    let first = min(rows.low.min() ?? 0, rows.nearest.min() ?? 0)
+    return first..<max(rows.high.max() ?? 0, rows.nearest.max() ?? 0, first) + 1
+  }
+
   /// rows.length × columns.length × channels, normalised, padding 0.
-  func pixels(_ image: Raster, _ normalization: Normalization) -> [Float] {
+  ///
+  /// - Parameter firstRow: of the image that `image` is a part of, as wide; it has to have ``sourceRows``.
+  func pixels(_ image: Raster, firstRow: Int = 0, _ normalization: Normalization) -> [Float] {
     switch image.values {
-    case .uint8(let values): pixels(values, image, normalization)
-    case .uint16(let values): pixels(values, image, normalization)
-    case .int16(let values): pixels(values, image, normalization)
-    case .float32(let values): pixels(values, image, normalization)
+    case .uint8(let values): pixels(values, image, firstRow, normalization)
+    case .uint16(let values): pixels(values, image, firstRow, normalization)
+    case .int16(let values): pixels(values, image, firstRow, normalization)
+    case .float32(let values): pixels(values, image, firstRow, normalization)
     }
   }
 
   private func pixels<Value: PixelValue>(
-    _ values: [Value], _ image: Raster, _ normalization: Normalization
+    _ values: [Value], _ image: Raster, _ firstRow: Int, _ normalization: Normalization
   ) -> [Float] {
     precondition(normalization.channels == image.channels)
     let count = rows.length * columns.length * image.channels
@@ -77,9 +85,9 @@ struct View {
       let scale = ValueScale(normalization, image.type)
       values.withUnsafeBufferPointer { values in
         if rows.exact && columns.exact {
-          copy(values.baseAddress!, image, normalization, scale, out)
+          copy(values.baseAddress!, image, firstRow, normalization, scale, out)
         } else {
-          interpolate(values.baseAddress!, image, normalization, scale, out)
+          interpolate(values.baseAddress!, image, firstRow, normalization, scale, out)
         }
       }
       initialized = count
@@ -107,13 +115,13 @@ struct View {
 
   /// Pixels as stored. Of 8-bit ones normalisation is a table of 256 entries a channel.
   private func copy<Value: PixelValue>(
-    _ source: UnsafePointer<Value>, _ image: Raster, _ normalization: Normalization, _ scale: ValueScale,
-    _ out: UnsafeMutablePointer<Float>
+    _ source: UnsafePointer<Value>, _ image: Raster, _ firstRow: Int, _ normalization: Normalization,
+    _ scale: ValueScale, _ out: UnsafeMutablePointer<Float>
   ) {
     let channels = image.channels
     func forEachPixel(_ body: (_ from: UnsafePointer<Value>, _ to: UnsafeMutablePointer<Float>) -> Void) {
       for y in 0..<rows.covered {
-        let from = source + rows.nearest[y] * image.width * channels
+        let from = source + (rows.nearest[y] - firstRow) * image.width * channels
         let to = out + y * columns.length * channels
         for x in 0..<columns.covered { body(from + columns.nearest[x] * channels, to + x * channels) }
       }
@@ -139,8 +147,8 @@ struct View {
   }
 
   private func interpolate<Value: PixelValue>(
-    _ source: UnsafePointer<Value>, _ image: Raster, _ normalization: Normalization, _ scale: ValueScale,
-    _ out: UnsafeMutablePointer<Float>
+    _ source: UnsafePointer<Value>, _ image: Raster, _ firstRow: Int, _ normalization: Normalization,
+    _ scale: ValueScale, _ out: UnsafeMutablePointer<Float>
   ) {
     let channels = image.channels, line = image.width * channels
     normalization.withPointers { mean, std in
@@ -148,7 +156,7 @@ struct View {
         columns.high.withUnsafeBufferPointer { high in
           columns.fraction.withUnsafeBufferPointer { fraction in
             for y in 0..<rows.covered {
-              let above = source + rows.low[y] * line, below = source + rows.high[y] * line
+              let above = source + (rows.low[y] - firstRow) * line, below = source + (rows.high[y] - firstRow) * line
               let down = rows.fraction[y]
               let to = out + y * columns.length * channels
               for x in 0..<columns.covered {

@@ -39,18 +39,31 @@ struct RotatedView {
     }
   }
 
+  /// Rows of the image as stored whose pixels are looked at; at least one.
+  var sourceRows: Range<Int> {
+    var first = placement.source.height - 1, last = 0
+    forEachPixel { _, y, _ in
+      let (top, bottom, _) = Self.neighbours(y, placement.source.height)
+      first = min(first, top)
+      last = max(last, bottom)
+    }
+    return first..<max(first, last) + 1
+  }
+
   /// height × width × channels, normalised, padding 0.
-  func pixels(_ image: Raster, _ normalization: Normalization) -> [Float] {
+  ///
+  /// - Parameter firstRow: of the image that `image` is a part of, as wide; it has to have ``sourceRows``.
+  func pixels(_ image: Raster, firstRow: Int = 0, _ normalization: Normalization) -> [Float] {
     switch image.values {
-    case .uint8(let values): pixels(values, image, normalization)
-    case .uint16(let values): pixels(values, image, normalization)
-    case .int16(let values): pixels(values, image, normalization)
-    case .float32(let values): pixels(values, image, normalization)
+    case .uint8(let values): pixels(values, image, firstRow, normalization)
+    case .uint16(let values): pixels(values, image, firstRow, normalization)
+    case .int16(let values): pixels(values, image, firstRow, normalization)
+    case .float32(let values): pixels(values, image, firstRow, normalization)
     }
   }
 
   private func pixels<Value: PixelValue>(
-    _ values: [Value], _ image: Raster, _ normalization: Normalization
+    _ values: [Value], _ image: Raster, _ firstRow: Int, _ normalization: Normalization
   ) -> [Float] {
     precondition(normalization.channels == image.channels)
     let channels = image.channels, scale = ValueScale(normalization, image.type)
@@ -58,11 +71,11 @@ struct RotatedView {
     out.withUnsafeMutableBufferPointer { out in
       values.withUnsafeBufferPointer { source in
         forEachPixel { at, y, x in
-          let (top, bottom, down) = Self.neighbours(y, image.height)
+          let (top, bottom, down) = Self.neighbours(y, placement.source.height)
           let (left, right, across) = Self.neighbours(x, image.width)
           for channel in 0..<channels {
             func value(_ row: Int, _ column: Int) -> Float {
-              scale.apply(source[(row * image.width + column) * channels + channel].number)
+              scale.apply(source[((row - firstRow) * image.width + column) * channels + channel].number)
             }
             let above = value(top, left) + (value(top, right) - value(top, left)) * across
             let below = value(bottom, left) + (value(bottom, right) - value(bottom, left)) * across

@@ -35,14 +35,16 @@ public struct ImageForm: Sendable, Equatable {
 
   /// An image as it is stored in this form's channels.
   ///
-  /// - Parameter path: names it in messages.
+  /// - Parameters:
+  ///   - firstRow: of the image that `image` is a part of.
+  ///   - path: names it in messages.
   /// - Throws: ``DatasetError`` where it has other channels, or a value that is no finite number.
-  func fit(_ image: Raster, hasAlpha: Bool, _ path: String) throws -> Raster {
+  func fit(_ image: Raster, hasAlpha: Bool, firstRow: Int = 0, _ path: String) throws -> Raster {
     try require(image.channels, hasAlpha: hasAlpha, path)
     if let bad = image.firstNonFinite {
       throw FileBytes.problem(
         path,
-        "the value at pixel (x \(bad.column), y \(bad.row)), channel \(bad.channel), is \(bad.value), which is no finite "
+        "the value at pixel (x \(bad.column), y \(firstRow + bad.row)), channel \(bad.channel), is \(bad.value), which is no finite "
           + "number; replace such values, as with numpy.nan_to_num")
     }
     return image.channels == channels ? image : image.taking(channels)

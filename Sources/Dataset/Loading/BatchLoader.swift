@@ -67,21 +67,18 @@ public final class BatchLoader: Sendable {
     let first = try labeled.loadedSlots(step: step).map { slot in
       let drawn = labeled.balance?.draw(step: step, slot: slot)
       let index = drawn?.index ?? labeled.sampler.index(step: step, slot: slot)
-      let (image, labels) = try labeled.images.namingOrigin(of: index) { try labeled.images.labeledImage(index) }
       var augmentation = labeled.augmentation
       augmentation.focus = drawn?.label
-      let example = augmentation.apply(
-        image, labels, normalization: normalization,
-        draws: .init(philox, .labeledAugmentation, slot: slot, step: step))
+      let example = try labeled.images.example(
+        index, labeled: true, augmentation, normalization, .init(philox, .labeledAugmentation, slot: slot, step: step))
       return (example, labeled.images.source(index).image)
     }
     let second = try unlabeled.map { unlabeled in
       try unlabeled.loadedSlots(step: step).map { slot in
         let index = unlabeled.sampler.index(step: step, slot: slot)
-        let image = try unlabeled.images.namingOrigin(of: index) { try unlabeled.images.image(index) }
-        let example = unlabeled.augmentation.apply(
-          image, nil, normalization: normalization,
-          draws: .init(philox, .unlabeledAugmentation, slot: slot, step: step))
+        let example = try unlabeled.images.example(
+          index, labeled: false, unlabeled.augmentation, normalization,
+          .init(philox, .unlabeledAugmentation, slot: slot, step: step))
         return (example, unlabeled.images.source(index).image)
       }
     }
@@ -113,6 +110,29 @@ public final class BatchLoader: Sendable {
   public func stop() { queue.stop() }
 
   deinit { queue.stop() }
+}
+
+extension ImageSet {
+  /// What a slot gets of an image: of a large one that can be read by rows, those alone that the piece needs are read.
+  fileprivate func example(
+    _ index: Int, labeled: Bool, _ augmentation: Augmentation, _ normalization: Normalization,
+    _ draws: Augmentation.Draws
+  ) throws -> Example {
+    try namingOrigin(of: index) {
+      guard let size = sizeByRows(index), normalization.statistics == .dataset else {
+        guard labeled else {
+          return augmentation.apply(try image(index), nil, normalization: normalization, draws: draws)
+        }
+        let (image, labels) = try labeledImage(index)
+        return augmentation.apply(image, labels, normalization: normalization, draws: draws)
+      }
+      let labels = try labeled ? labels(index) : nil
+      if let labels { try requireSameSize(index, image: size, labels) }
+      return try augmentation.apply(
+        height: size.height, width: size.width, labels, normalization: normalization, draws: draws
+      ) { try image(index, rows: $0) }
+    }
+  }
 }
 
 /// A bounded queue between the loading thread and the training thread.

@@ -38,6 +38,14 @@ public protocol ImageSet: Sendable {
   /// - Throws: ``DatasetError`` naming the file.
   func decoded(_ index: Int) throws -> (image: Raster, facts: ImageFacts?)
 
+  /// The size of an image of which some rows can be read without the others; nil where all of it has to be.
+  func sizeByRows(_ index: Int) -> (height: Int, width: Int)?
+
+  /// Some rows of it, all columns.
+  ///
+  /// - Throws: ``DatasetError`` naming the file.
+  func image(_ index: Int, rows: Range<Int>) throws -> Raster
+
   /// Tells the image's bytes from others, without reading them: a digest of where they lie, their number, and when they
   /// were last changed. nil for an image that is not decoded from a file, and where the system does not say.
   func stamp(_ index: Int) -> UInt64?
@@ -78,6 +86,13 @@ extension ImageSet {
   public func decoded(_ index: Int) throws -> (image: Raster, facts: ImageFacts?) { (try image(index), nil) }
 
   public func stamp(_ index: Int) -> UInt64? { nil }
+
+  public func sizeByRows(_ index: Int) -> (height: Int, width: Int)? { nil }
+
+  public func image(_ index: Int, rows: Range<Int>) throws -> Raster {
+    let image = try image(index)
+    return image.part(rows: rows, columns: 0..<image.width)
+  }
 
   public func labeledImage(_ index: Int) throws -> (image: Raster, labels: LabelMap) {
     let image = try image(index)

@@ -163,8 +163,18 @@ public final class PackedFile: Sendable {
       let (image, facts) = try ImageFile.decode(bytes(item), name, form)
       return (image, facts)
     }
-    let image = try item.offset == nil ? array.image(values(item), name) : array.image(.uint8(bytes(item)), name)
+    let image =
+      try item.offset == nil ? array.image(values(item), name) : array.image(array.stored(bytes(item)), name)
     return (try form.fit(image, hasAlpha: !array.isWhole && array.channels == 4, name), nil)
+  }
+
+  /// Some rows of an image that is ``PackedItem/rowwise``, all columns, as they are.
+  func rows(_ rows: Range<Int>, of item: PackedItem, _ array: PixelArray, _ form: ImageForm) throws -> Raster {
+    let name = place(item), line = array.width * array.channels * array.memoryType.size
+    let bytes = try FileBytes.read(
+      descriptor, at: (item.offset ?? 0) + rows.lowerBound * line, count: rows.count * line, name)
+    let part = try array.part(height: rows.count).image(array.stored(bytes), name)
+    return try form.fit(part, hasAlpha: false, firstRow: rows.lowerBound, name)
   }
 
   /// A mask's stored values.

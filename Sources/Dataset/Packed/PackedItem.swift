@@ -21,12 +21,25 @@ struct PackedItem: Sendable {
   let checksum: UInt64?
 
   /// Bytes at `offset`.
-  var count: Int {
+  var count: Int { Self.count(of: form) }
+
+  private static func count(of form: Form) -> Int {
     switch form {
     case .file(let count): count
-    case .pixels(let array): array.height * array.width * array.channels
+    case .pixels(let array): array.height * array.width * array.channels * array.memoryType.size
     }
   }
+
+  /// The array whose rows stand one behind the other in the file, so that some can be read without the others; nil where
+  /// they do not, or where the image is so small that all of it is read, and compared with its checksum.
+  var rowwise: PixelArray? {
+    guard case .pixels(let array) = form, offset != nil, array.isWhole, !array.isChannelsFirst,
+      count >= Self.leastBytesByRows
+    else { return nil }
+    return array
+  }
+
+  private static let leastBytesByRows = 4 << 20
 
   /// The name in messages, without the file's.
   var name: String { row.map { "\(dataset)[\($0)]" } ?? dataset }
@@ -54,15 +67,17 @@ struct PackedItem: Sendable {
     } else {
       self.form = .pixels(try PixelArray(kind, form, type, extents, place))
     }
-    guard type == .integer(bits: 8, signed: false), let start = try handle.offset(place) else {
+    // Of this program's files the order of bytes is known too.
+    var isAsInMemory = type == .integer(bits: 8, signed: false)
+    if case .pixels(let array) = self.form, checksum != nil, array.isWhole {
+      let stored = try handle.elementType(place)
+      isAsInMemory = stored == array.memoryType && [.uint8, .uint16, .int16, .float32].contains(array.memoryType)
+    }
+    guard isAsInMemory, let start = try handle.offset(place) else {
       offset = nil
       return
     }
-    var bytes = 0
-    switch self.form {
-    case .file(let count): bytes = count
-    case .pixels(let array): bytes = array.height * array.width * array.channels
-    }
+    let bytes = Self.count(of: self.form)
     let (before, overflow) = (row ?? 0).multipliedReportingOverflow(by: bytes)
     guard !overflow, start <= reader.size, before <= reader.size - start, bytes <= reader.size - start - before else {
       throw place.error("lies past the end of the file, which is damaged")

@@ -113,6 +113,19 @@ public struct PackedSet: ImageSet {
     try file.decoded(entries[index].image, form)
   }
 
+  public func sizeByRows(_ index: Int) -> (height: Int, width: Int)? {
+    entries[index].image.rowwise.map { ($0.height, $0.width) }
+  }
+
+  public func image(_ index: Int, rows: Range<Int>) throws -> Raster {
+    let item = entries[index].image
+    guard let array = item.rowwise else {
+      let image = try image(index)
+      return image.part(rows: rows, columns: 0..<image.width)
+    }
+    return try file.rows(rows, of: item, array, form)
+  }
+
   public func stamp(_ index: Int) -> UInt64? { FileBytes.stamp(file.path, part: entries[index].image.name) }
 
   public func labels(_ index: Int) throws -> LabelMap {

@@ -104,6 +104,31 @@ struct PixelArray: Sendable, Equatable {
 
   // MARK: Values
 
+  /// As many rows as given, of the same width, type and channels.
+  func part(height: Int) -> PixelArray { PixelArray(self, height: height) }
+
+  private init(_ whole: PixelArray, height: Int) {
+    (kind, type, isWhole, self.height) = (whole.kind, whole.type, whole.isWhole, height)
+    (width, channels, isChannelsFirst) = (whole.width, whole.channels, whole.isChannelsFirst)
+  }
+
+  /// Bytes in this machine's order as values of ``memoryType``.
+  func stored(_ bytes: [UInt8]) -> DatasetValues {
+    func values<Value: BitwiseCopyable>() -> [Value] {
+      let count = bytes.count / MemoryLayout<Value>.size
+      return [Value](unsafeUninitializedCapacity: count) { values, initialized in
+        _ = UnsafeMutableRawBufferPointer(values).copyBytes(from: bytes)
+        initialized = count
+      }
+    }
+    return switch memoryType {
+    case .uint16: .uint16(values())
+    case .int16: .int16(values())
+    case .float32: .float32(values())
+    default: .uint8(bytes)
+    }
+  }
+
   /// The values as bytes, in their order.
   ///
   /// - Parameter name: the dataset's name in messages.

@@ -101,7 +101,7 @@ public struct ImagePlace: Sendable, Hashable {
       throw FileBytes.problem(
         file,
         "holds values of type \(header.storedType), and images of 3 channels are read as 8-bit colour; save it with 8 "
-          + "bits, or set data.channels to another number where it has as many channels")
+          + "bits, or set data.range, with which they are read whole")
     }
     return volume
   }
