@@ -16,7 +16,7 @@ extension Configuration {
       throw ConfigurationError(
         place("data.unlabeled", "data"),
         "data.unlabeled is missing; give the unlabeled samples as --set data.unlabeled=\(listExample), or set "
-          + "u2pl.enabled to off to train on labels alone")
+          + "u2pl.enabled to off for supervised training only")
     }
     guard u2pl.lowRank < u2pl.highRank else {
       throw ConfigurationError(

@@ -48,7 +48,7 @@ package final class FileLock: Sendable {
     // nfs(5), mount.cifs(8), mount.lustre(8).
     let local = ["nolock", "local_lock=all", "local_lock=flock", "localflock", "nobrl"]
     return local.first(where: mount.options.contains).map {
-      "at \(mount.point) (\(mount.kind), \($0)) has locks of one host alone"
+      "at \(mount.point) (\(mount.kind), \($0)) has locks within one host only"
     }
   }
 

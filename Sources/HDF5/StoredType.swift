@@ -67,7 +67,7 @@ extension DatasetHandle {
       let shown =
         sources.prefix(3).joined(separator: ", ") + (sources.count > 3 ? " and \(sources.count - 3) more" : "")
       return place.error(
-        "\(what)\(shown.isEmpty ? "" : " (\(shown))"); values are read from the file itself alone. Where these files "
+        "\(what)\(shown.isEmpty ? "" : " (\(shown))"); only values in the file itself are read. Where these files "
           + "are there, h5repack -l CONTI IN OUT copies the values into one")
     }
     var names: [String] = []

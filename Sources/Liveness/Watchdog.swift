@@ -147,7 +147,7 @@ private final class WatchdogThread: @unchecked Sendable {
       } else if quiet >= limit * Double(status.patience) + Watchdog.grace {
         let state = ProcessState.of(getpid())
         end(
-          "\(status.place) (pid \(status.pid)) has not gone on for \(Int(quiet)) s and is "
+          "\(status.place) (pid \(status.pid)) has made no progress for \(Int(quiet)) s and is "
             + "\(state.description(pid: status.pid)), in \(status.position)", speaks: true)
       }
     }
@@ -189,7 +189,7 @@ private final class WatchdogThread: @unchecked Sendable {
 
   /// - Parameter speaks: whether this rank tells the user. The others do so too where its end has not ended them.
   private func end(_ message: String, speaks: Bool) -> Never {
-    let message = "no progress: \(message). The run ends; --resume latest goes on from its newest checkpoint"
+    let message = "no progress: \(message). The run ends; --resume latest continues from its newest checkpoint"
     // The log may lie on the file system that hangs.
     let written = DispatchSemaphore(value: 0)
     let (log, step) = (log.withLock { $0 }, own.step)

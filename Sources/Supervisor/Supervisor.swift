@@ -207,7 +207,7 @@ package final class Supervisor {
         log.keep(record)
       }
       if let pause, let stepsBefore, steps > stepsBefore, !history.hasCaughtUp {
-        log.say("the lost steps are made up for, \(Self.seconds(pause)) after that step")
+        log.say("recovered to step \(stepsBefore), \(Self.seconds(pause)) after the last step before the failure")
         history.hasCaughtUp = true
       }
       history.lastStepAt = ProcessInfo.processInfo.systemUptime
@@ -287,7 +287,8 @@ package final class Supervisor {
       if HostFacts(answer.output) == nil {
         log.say("\(name) does not answer: \(answer.reason)")
       } else if Leftovers.parse(answer.output) == nil {
-        log.say("\(name) has not said that nothing is left of earlier attempts, so it is not used: \(answer.reason)")
+        log.say(
+          "\(name) has not confirmed that nothing is left of earlier attempts, so it is not used: \(answer.reason)")
       }
       warn(ofLeft: answer, on: name)
     }
@@ -351,7 +352,7 @@ package final class Supervisor {
     }
     if history.repeatsItself { return "it has failed twice in the same way at the same step; it would again" }
     if history.fruitlessRestarts >= options.maxRestarts {
-      guard options.maxRestarts > 0 else { return "it is not to be restarted (--max-restarts 0)" }
+      guard options.maxRestarts > 0 else { return "restarts are switched off (--max-restarts 0)" }
       return
         "\(history.withoutProgress) attempts in a row without a new checkpoint (--max-restarts \(options.maxRestarts))"
     }
@@ -362,7 +363,7 @@ package final class Supervisor {
     log.say("given up: \(reason)")
     for line in history.summary { log.say("  " + line) }
     log.say(
-      "\(lastCheckpoint); when the cause is mended, --resume latest goes on; what the ranks and "
+      "\(lastCheckpoint); when the cause is fixed, --resume latest continues; what the ranks and "
         + "mpirun said is in \(state.directory.logsPath)")
     return 1
   }

@@ -93,7 +93,7 @@ public enum WeightsFormat: Sendable {
     } else {
       throw CheckpointError(
         description:
-          "\(path): is neither safetensors nor HDF5, or its beginning is damaged; docs/weights.md tells what "
+          "\(path): is neither safetensors nor HDF5, or its beginning is damaged; docs/weights.md says what "
           + "can be read")
     }
   }

@@ -86,7 +86,7 @@ public struct SafetensorsFile: ~Copyable {
   /// What is wrong at a place in a file, and what can be done about files that are damaged.
   static func error(_ path: String, _ place: String, _ what: String) -> CheckpointError {
     CheckpointError(
-      description: "\(path): \(place.isEmpty ? "" : "\(place): ")\(what); fetch the file again or convert it anew")
+      description: "\(path): \(place.isEmpty ? "" : "\(place): ")\(what); fetch the file again or convert it again")
   }
 }
 

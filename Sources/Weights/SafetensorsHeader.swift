@@ -78,7 +78,7 @@ struct SafetensorsHeader: Sendable {
     let dataEnd = document.tensors.values.compactMap { $0.data_offsets.last }.max() ?? 0
     guard dataEnd <= dataBytes else {
       throw SafetensorsFile.error(
-        file, "", "is cut short: its header tells of \(dataEnd) bytes of data, of which \(dataBytes) are there")
+        file, "", "is cut short: its header describes \(dataEnd) bytes of data, of which \(dataBytes) are there")
     }
     var tensors: [SafetensorsTensor] = []
     for (name, entry) in document.tensors {

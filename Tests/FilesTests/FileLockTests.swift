@@ -30,8 +30,8 @@ final class FileLockTests: DirectoryTestCase {
     XCTAssertNoThrow(
       try FileManager.default.createDirectory(atPath: path("my runs"), withIntermediateDirectories: true))
     XCTAssertEqual(
-      FileLock.weakness(of: path("my runs"), table), "at \(directory)/my runs (nfs, nolock) has locks of one host alone"
-    )
+      FileLock.weakness(of: path("my runs"), table),
+      "at \(directory)/my runs (nfs, nolock) has locks within one host only")
     XCTAssertEqual(table.mount(of: "/etc/passwd")?.kind, "ext4")
   }
 }

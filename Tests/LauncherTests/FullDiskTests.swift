@@ -120,7 +120,7 @@ final class FullDiskTests: CommandTestCase {
     let outcome = command.wait(limit: 120)
     XCTAssertEqual(outcome.status, 0, outcome.summary)
     for words in [
-      "No space left on device", "metrics.jsonl: what waited has been written",
+      "No space left on device", "metrics.jsonl: the waiting lines have been written",
       "checkpoints could not be written;",
     ] {
       XCTAssertTrue(outcome.output.contains(words), "“\(words)” is not said: \(outcome.summary)")

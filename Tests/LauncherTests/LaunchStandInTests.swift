@@ -298,7 +298,7 @@ final class LaunchStandInTests: LaunchTestCase {
     XCTAssertEqual(ends[1]["how"] as? String, "rank 1 on localhost ended with exit code 1: the end")
     let firsts = records.filter { $0["event"] as? String == "first step" }
     XCTAssertEqual(firsts.map { $0["step"] as? Int }, [1, 3], outcome.summary)
-    XCTAssertTrue(outcome.output.contains("launch: the lost steps are made up for, "), outcome.summary)
+    XCTAssertTrue(outcome.output.contains("launch: recovered to step "), outcome.summary)
   }
 
   /// A disk that takes no events: exit codes tell what they can.
@@ -330,7 +330,7 @@ final class LaunchStandInTests: LaunchTestCase {
     let outcome = try launched(launching("run"), environment: environment)
     XCTAssertEqual(
       outcome.output.split(separator: "\n").filter { $0.contains(" in version ") }.map { $0.prefix(97) },
-      ["launch: the ranks tell what happens in version 2 of its format, and this program reads 1; is anoth"].map {
+      ["launch: the ranks report events in version 2 of its format, and this program reads 1; is anoth"].map {
         $0.prefix(97)
       }, outcome.summary)
   }

@@ -104,7 +104,7 @@ final class LaunchTests: LaunchTestCase {
               + "SIGKILL \\(no new checkpoint\\)")), outcome.summary)
     }
     XCTAssertTrue(
-      outcome.output.contains("launch: there is no checkpoint yet; when the cause is mended"), outcome.summary)
+      outcome.output.contains("launch: there is no checkpoint yet; when the cause is fixed"), outcome.summary)
     assertNothingIsLeft()
   }
 
@@ -190,7 +190,7 @@ final class LaunchTests: LaunchTestCase {
 
   func testARunIsNotStartedOver() throws {
     try train("run", settings)
-    try assertRefused(launching("run"), at: [nil], saying: "run already holds a run; --resume latest goes on with it")
+    try assertRefused(launching("run"), at: [nil], saying: "run already holds a run; --resume latest continues it")
     // Finished: nothing is left to do.
     let outcome = try launched(launching("run", train: ["--resume", "latest"]))
     XCTAssertTrue(outcome.output.contains("step-00000032.h5 at step 32"), outcome.summary)

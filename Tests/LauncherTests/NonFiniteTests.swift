@@ -47,7 +47,8 @@ final class NonFiniteTests: CommandTestCase {
       "image:5:2", step: 5, checkpoint: 4,
       saying: [
         "the supervised loss is nan", "encoder.conv1.1 of the student: the moments of what encoder.conv1.0 puts out",
-        "Not finite as they came: shapes-00000", "(labeled slot 2, rank 1)", "run/nonfinite-step-00000005.json",
+        "Images with numbers that are not finite: shapes-00000", "(labeled slot 2, rank 1)",
+        "run/nonfinite-step-00000005.json",
         "--resume run/checkpoints/step-00000004.h5",
       ])
     let images = try XCTUnwrap(record["images"] as? [[String: Any]])

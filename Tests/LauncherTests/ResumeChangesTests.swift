@@ -138,7 +138,7 @@ final class ResumeChangesTests: CommandTestCase {
     let line = [try Command.program()] + resume(["schedule.epochs=4"])
     let outcome = try Command(line: line, in: directory, environment: ["OPENBLAS_CORETYPE": "Sandybridge"]).wait(
       limit: 60)
-    assertSays(["  OpenBLAS ", " Sandybridge: its products may round otherwise"], outcome)
+    assertSays(["  OpenBLAS ", " Sandybridge: its products may round differently"], outcome)
   }
 
   func testTheFlagAlone() throws {

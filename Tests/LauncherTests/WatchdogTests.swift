@@ -95,7 +95,7 @@ final class WatchdogTests: CommandTestCase {
     let outcome = command.wait(limit: 60)
     XCTAssertEqual(outcome.status, 1, outcome.summary)
     XCTAssertLessThan(outcome.seconds, 30, outcome.summary)
-    XCTAssertTrue(outcome.errors.contains("has not gone on for 7 s and is idle"), outcome.summary)
+    XCTAssertTrue(outcome.errors.contains("has made no progress for 7 s and is idle"), outcome.summary)
     XCTAssertTrue(outcome.errors.contains("in data of step 3"), outcome.summary)
   }
 

@@ -219,7 +219,7 @@ final class WeightsCommandTests: CommandTestCase {
       ("nowhere.safetensors", ["nowhere.safetensors: cannot be read: No such file"]),
       ("model.pth", ["model.pth: is a file of torch.save", "docs/weights.md"]),
       ("text.txt", ["text.txt: is neither safetensors nor HDF5"]),
-      ("short.safetensors", ["short.safetensors: is cut short: its header tells of ", "bytes of data, of which "]),
+      ("short.safetensors", ["short.safetensors: is cut short: its header describes ", "bytes of data, of which "]),
     ]
     for (file, says) in cases {
       try assertRefused(["weights", "import", file, "-o", "out.h5"], at: [nil], saying: says)

@@ -7,7 +7,7 @@ import TestSupport
 import Transforms
 import XCTest
 
-/// When the teacher starts to follow, in steps that learn from labels alone.
+/// When the teacher starts to follow, in supervised steps.
 final class TeacherStartTests: XCTestCase {
   private let (size, classes) = (33, 4)
 

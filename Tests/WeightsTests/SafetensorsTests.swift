@@ -103,7 +103,7 @@ final class SafetensorsTests: DirectoryTestCase {
       ("{" + entry("a", "F32", "[2]", "[-8,0]") + "}", 8, "data_offsets [-8, 0]"),
       (
         "{" + entry("a", "F32", "[2]", "[0,8]") + "}", 7,
-        "is cut short: its header tells of 8 bytes of data, of which 7 are there"
+        "is cut short: its header describes 8 bytes of data, of which 7 are there"
       ),
       ("{" + entry("a", "F32", "[2]", "[0,8]") + "}", 9, "describes 8 bytes of data, the file has 9"),
       ("{" + good + "," + entry("b", "F32", "[2]", "[4,12]") + "}", 12, "tensor 'b': overlaps another's bytes"),

@@ -25,7 +25,7 @@ extension Selection {
         facts.append(String(format: "IoU %.0f %%", 100 * iou))
         if let other = need.takenFor[c], iou < 0.5 { facts.append("taken for \(name(other))") }
       } else {
-        facts.append(String(format: "%.0f %% in doubt", 100 * need.values[c]))
+        facts.append(String(format: "%.0f %% uncertain", 100 * need.values[c]))
       }
       return "\(name(c)) (\(facts.joined(separator: ", ")))"
     }

@@ -46,7 +46,7 @@ struct Train: ParsableCommand {
 
   func validate() throws {
     if resumeChanged, resume == nil {
-      throw ValidationError("--resume-changed is for a run that goes on: give --resume latest, or --resume PATH")
+      throw ValidationError("--resume-changed is for a resumed run: give --resume latest, or --resume PATH")
     }
   }
 

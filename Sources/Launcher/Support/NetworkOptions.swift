@@ -68,8 +68,9 @@ struct NetworkOptions: ParsableArguments {
       throw ConfigurationFailure(
         description:
           "\(checkpoint): the network has \(own.classes) classes (\(own.names(of: Array(0..<own.classes)))), and "
-          + "data.classes is set to \(classes): it cannot tell them. Leave data.classes out, and say by data.label_map which "
-          + "of its classes the values in the masks mean: --set 'data.label_map={0: 0, 1: 1, other: ignore}'")
+          + "data.classes is set to \(classes): it cannot distinguish them. Leave data.classes out, and say by "
+          + "data.label_map which of its classes the values in the masks mean: --set 'data.label_map={0: 0, 1: 1, other: ignore}'"
+      )
     }
     let key = "data.channels="
     if let other = settings.last(where: { $0.hasPrefix(key) })?.dropFirst(key.count), Int(other) != own.channels {

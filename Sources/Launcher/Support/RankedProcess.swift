@@ -129,7 +129,7 @@ enum RankedProcess {
     if cores.ranks * threads > cores.shared {
       warnings.append(
         "warning: \(cores.ranks) ranks × \(threads) threads\(isResumed ? ", as the run had," : "") on \(cores.shared) "
-          + "cores: they will get in each other's way; "
+          + "cores: more threads than cores slow each other down; "
           + (threads > cores.threadsPerRank
             ? "--set compute.threads=\(cores.threadsPerRank)"
               + (isResumed ? " takes fewer, with other bits; fewer ranks keep the bits" : "")

@@ -14,7 +14,7 @@ enum RunDirectoryChoice {
     if let given = given ?? configuration.run.directory ?? resumed {
       guard resume != nil || !holdsRun(given) else {
         throw CheckpointError(
-          description: "\(given) already holds a run; --resume latest goes on with it, another --run leaves it alone")
+          description: "\(given) already holds a run; --resume latest continues it, another --run starts a new one")
       }
       return given
     }

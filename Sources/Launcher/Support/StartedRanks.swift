@@ -40,7 +40,7 @@ struct StartedRanks: Equatable {
     let (plugin, name) = family == .openMPI ? ("pmix", "PMIx") : ("pmi2", "PMI-2")
     let slurm =
       "start them with \(name) (srun --mpi=\(plugin); srun --mpi=list shows what there is), or by \(family)'s mpirun, or "
-      + "by u2pl launch; one rank alone by srun -n 1"
+      + "by u2pl launch; a single rank: srun -n 1"
     if let count = number("SLURM_STEP_NUM_TASKS") {
       self.init(count: count, words: "Slurm has started \(count) tasks (SLURM_STEP_NUM_TASKS)", remedy: slurm)
       return

@@ -11,7 +11,7 @@ public enum StepPhase: String, CaseIterable, Sendable {
   case gradientExchange = "gradient exchange"
   case update = "update"
 
-  /// Those of a step on labeled images alone.
+  /// Those of a supervised step.
   public static let supervised: [StepPhase] = [
     .data, .studentForward, .pixelLosses, .backward, .gradientExchange, .update,
   ]

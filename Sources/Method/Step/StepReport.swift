@@ -11,7 +11,7 @@ public struct StepLosses: Sendable, Equatable {
   /// L = L_s + λ_u L_u + λ_c L_c, the last times the trust in pseudo-labels.
   public let total: Double
 
-  /// Of a step on labeled images alone.
+  /// Of a supervised step.
   package init(supervised: (loss: Double, pixels: Int)) {
     self.init(supervised: supervised, unsupervised: 0, contrastive: 0, lambdaC: 0)
   }

@@ -18,7 +18,7 @@ struct Failure: Equatable {
   /// What its signal mostly means.
   var hint: String {
     switch signal {
-    case SIGKILL where rank != nil: " (by somebody, or by the kernel for want of memory: dmesg tells)"
+    case SIGKILL where rank != nil: " (by a user, or by the kernel because memory ran out: dmesg says which)"
     case SIGBUS: " (shared memory or a mapped file has no room, or its disk fails)"
     case SIGILL: " (an instruction that this CPU does not have)"
     case SIGXFSZ: " (a file may grow no further: ulimit -f)"
@@ -235,7 +235,7 @@ final class Attempt {
   private func judge(_ hang: Hang) -> Ending {
     switch (hang, lastEvent) {
     case (.end, .finished?):
-      log.say("the run is finished, and mpirun, which did not come to its end, is ended")
+      log.say("the run is finished; mpirun did not end by itself and was killed")
       return .finished
     case (.end, .stopped?): return .requeue
     case (.end, .failed(let words)?):
@@ -270,7 +270,7 @@ final class Attempt {
     let found = events.read(all: all)
     for version in events.otherVersions.subtracting(toldVersions).sorted() {
       log.say(
-        "the ranks tell what happens in version \(version) of its format, and this program reads \(RunEvent.version); "
+        "the ranks report events in version \(version) of its format, and this program reads \(RunEvent.version); "
           + "is another version of u2pl installed on a host?")
       toldVersions.insert(version)
     }

@@ -93,12 +93,12 @@ package final class ReplicaGuard {
         "\(odd) \(largest.count == holders.count - 1 ? "holds" : "hold") other bits of it than the other \(largest.count)"
     } else {
       who =
-        "\(holders.map(place).joined(separator: " and ")) hold different bits of it, and which are right cannot be told"
+        "\(holders.map(place).joined(separator: " and ")) hold different bits of it, and it is unknown which are right"
     }
     return TrainingError(
       description: "step \(trainer.step - 1): the ranks' copies of \(name) differ: \(who)"
         + (count > 1 ? "; so do \(count - 1) more tensors" : "")
-        + ". Memory or a message has been corrupted, or a host computes otherwise. Checkpoints are compared before they are "
-        + "written: resume from the latest, without a host that does this again")
+        + ". Memory or a message has been corrupted, or a host computes other numbers. Checkpoints are compared before "
+        + "they are written: resume from the latest, without a host that does this again")
   }
 }

@@ -37,7 +37,7 @@ package struct NonFiniteNumber: Error, CustomStringConvertible {
     let named = bad.prefix(4).map { "\($0.image) (\($0.kind) slot \($0.slot), rank \($0.rank))" }
     let rest = bad.count > 4 ? " and \(bad.count - 4) more" : ""
     return "step \(step): \(term); stopped before the update on all ranks. \(layer)"
-      + (bad.isEmpty ? "" : ". Not finite as they came: \(named.joined(separator: ", "))\(rest)")
+      + (bad.isEmpty ? "" : ". Images with numbers that are not finite: \(named.joined(separator: ", "))\(rest)")
   }
 }
 

@@ -44,8 +44,8 @@ extension TrainingRun {
         ? "To get past it, resume with a lower optimizer.learning_rate, or with optimizer.clip_norm"
         : "Files hold no such numbers: the memory of the host of rank \(images[0].rank) is suspect"
       text +=
-        ". \(checkpoint.map { "The checkpoint before it is \($0)" } ?? "There is no checkpoint before it"); to see it again, "
-        + "digit for digit: \(replay). \(advice)"
+        ". \(checkpoint.map { "The checkpoint before it is \($0)" } ?? "There is no checkpoint before it"); to replay it "
+        + "bit-identically: \(replay). \(advice)"
     }
     return try ranks.broadcast(text, from: 0)
   }

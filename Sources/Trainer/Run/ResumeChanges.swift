@@ -149,11 +149,11 @@ struct ResumeChanges {
     case "data.validation": append(key, from, to, Self.otherValidation)
     case "data.palette": append(key, from, to, "for pictures of predictions alone")
     case "reduction": append(key, from, to, "sums over ranks are formed in another way, so bits differ from here on")
-    case "checkpoint.keep": append(key, from, to, "older ones go when the next checkpoint is written")
+    case "checkpoint.keep": append(key, from, to, "older checkpoints are removed when the next one is written")
     case _ where key.hasPrefix("evaluate."):
       append(key, from, to, "for evaluations from here on, which do not compare with those before")
     case _ where ["checkpoint.", "integrity.", "watchdog."].contains { key.hasPrefix($0) }:
-      append(key, from, to, "from here on; nothing is computed otherwise")
+      append(key, from, to, "from here on; results stay the same")
     default: append(key, from, to, "from step \(point.step) on")
     }
   }
@@ -177,7 +177,7 @@ struct ResumeChanges {
 
   // MARK: Effects
 
-  /// Whether steps to come would use labels alone, though pseudo-labels have been used: the teacher would follow a
+  /// Whether steps to come would be supervised only, though pseudo-labels have been used: the teacher would follow a
   /// student that it no longer teaches, and later go on from there.
   private var undoesSwitch: Bool {
     point.semiSupervisedSteps > 0 && after.firstSemiSupervisedStep > point.step && point.step < totalSteps

@@ -61,7 +61,7 @@ final class ResumePoint {
         if found == nil, !skipped.isEmpty {
           throw CheckpointError(
             description: (skipped.map(\.line) + [
-              "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run begins anew"
+              "no checkpoint of \(directory.path) can be read; --resume PATH takes a copy, another --run starts from the beginning"
             ]).joined(separator: "\n"))
         }
       }
@@ -126,17 +126,18 @@ struct NumericFacts: Equatable {
     var lines: [String] = []
     switch (old.threads, threads) {
     case (let then?, let now?) where then != now:
-      lines.append("threads of a rank \(then) → \(now): some sums are split by threads and round otherwise, so \(bits)")
+      lines.append(
+        "threads of a rank \(then) → \(now): some sums are split by threads and round differently, so \(bits)")
     case (nil, let now?):
       lines.append("threads of a rank differed from rank to rank, and are \(now) for all: \(bits)")
     case (let then?, nil): lines.append("threads of a rank were \(then), and now differ from rank to rank: \(bits)")
     default: break
     }
     if oneDNN != old.oneDNN {
-      lines.append("oneDNN \(old.oneDNN) → \(oneDNN): its convolutions may round otherwise, so \(bits)")
+      lines.append("oneDNN \(old.oneDNN) → \(oneDNN): its convolutions may round differently, so \(bits)")
     }
     if openBLAS != old.openBLAS {
-      lines.append("OpenBLAS \(old.openBLAS) → \(openBLAS): its products may round otherwise, so \(bits)")
+      lines.append("OpenBLAS \(old.openBLAS) → \(openBLAS): its products may round differently, so \(bits)")
     }
     return lines
   }

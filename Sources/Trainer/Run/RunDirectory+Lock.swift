@@ -19,7 +19,7 @@ extension RunDirectory {
         guard !begins || !FileManager.default.fileExists(atPath: metricsPath) else {
           throw CheckpointError(
             description:
-              "\(self.path) holds a run by now; --resume latest goes on with it, another --run leaves it alone")
+              "\(self.path) holds a run by now; --resume latest continues it, another --run starts a new one")
         }
         return lock
       } catch let held as FileLock.Held {

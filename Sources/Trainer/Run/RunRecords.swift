@@ -48,7 +48,7 @@ final class RunRecords {
   func append(_ line: JSONLine) {
     do {
       try metrics.append(line.text)
-      if linesWait { tell("\(directory.metricsPath): what waited has been written") }
+      if linesWait { tell("\(directory.metricsPath): the waiting lines have been written") }
       linesWait = false
     } catch {
       if !linesWait { warn("\(error). Training goes on; the lines wait in memory and are written when there is room") }
@@ -86,7 +86,7 @@ final class RunRecords {
   func finishAfterFailure() {
     guard !isClosed else { return }
     if !writer.wait(seconds: Self.patience) {
-      warn("a checkpoint has not got to the disk in \(Int(Self.patience)) s; it is not waited for any longer")
+      warn("a checkpoint has not got to the disk in \(Int(Self.patience)) s; it is no longer waited for")
     }
     if let missing = close() { warn(missing) }
   }
@@ -105,7 +105,7 @@ final class RunRecords {
       let newest = (try? directory.checkpoints())?.first
       missing.append(
         "the state after step \(step - 1) is not on the disk: its checkpoint could not be written. "
-          + (newest.map { "The newest there is \($0.path); make room, then --resume latest goes on from it" }
+          + (newest.map { "The newest there is \($0.path); make room, then --resume latest continues from it" }
             ?? "There is none in \(directory.checkpointsPath) yet"))
     }
     if lines > 0 { missing.append("\(lines) lines of \(directory.metricsPath) could not be written and are lost") }

@@ -48,7 +48,7 @@ extension TrainingRun {
       let refused = changes.refused(unless: allowed)
       guard refused.isEmpty else {
         throw CheckpointError(
-          description: "\(path) is of a run with another configuration, and these cannot change on the way:\n"
+          description: "\(path) is of a run with another configuration, and these keys cannot change within a run:\n"
             + refused.map { "  \($0.text)\n" }.joined()
             + "set them back (u2pl inspect --config shows what they were), begin another run with these weights "
             + "(--set model.weights=\(path) and another --run), or, where it is meant, give each by --set with "

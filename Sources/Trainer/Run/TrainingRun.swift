@@ -132,7 +132,7 @@ public final class TrainingRun {
       path: resume != nil && configuration.data.verify ? directory.verifiedPath : nil, ranks: ranks)
     let images = [sets.labeled, sets.unlabeled, sets.validation].reduce(0) { $0 + ($1?.count ?? 0) }
     if configuration.data.verify, configuration.data.kind != .shapes, images > TrainingRun.fewImages {
-      self.say("looking \(images) images over once; a resume leaves out those that have not changed (data.verify)")
+      self.say("checking \(images) images once; a resume leaves out those that have not changed (data.verify)")
     }
     let review = try sets.check(configuration, verified: verified, ranks: ranks)
     verified.insert(review.stamps)
@@ -290,7 +290,7 @@ public final class TrainingRun {
     throw RunStopped(
       description: "\(request): stopped after step \(trainer.step - 1), "
         + (missing
-          ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest goes on from it"
+          ?? "whose end is in \(directory.checkpointPath(step: trainer.step)); --resume latest continues from it"
           + (owesEvaluation ? ", with the evaluation that is due" : "")))
   }
 

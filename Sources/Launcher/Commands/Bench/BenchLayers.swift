@@ -44,7 +44,7 @@ extension Bench {
         guard let cost = line.cost[direction] else { return String(repeating: " ", count: 18) }
         return String(
           format: "%9.2f ms %4.0f %%", cost.seconds / Double(cost.samples) * 1e3,
-          cost.operations / cost.seconds / measured.roof * 100)
+          cost.operations / cost.seconds / measured.measuredPeak * 100)
       }
       let steps = Double(measured.result.times.count)
       let head =
@@ -57,9 +57,9 @@ extension Bench {
           + String(format: "%12.4f", line.cost.values.reduce(0) { $0 + $1.seconds } / steps)
       }
       let total = String(
-        format: "all: %.3f s of the step's %.3f s, %.1f GFLOP/s; sgemm roof %.1f GFLOP/s on %d threads",
+        format: "all: %.3f s of the step's %.3f s, %.1f GFLOP/s; measured peak %.1f GFLOP/s on %d threads",
         measured.convolutionSeconds, measured.seconds, measured.operations / measured.convolutionSeconds * 1e-9,
-        measured.roof * 1e-9, measured.threads)
+        measured.measuredPeak * 1e-9, measured.threads)
       return ([head] + rows + [total]).joined(separator: "\n")
     }
   }

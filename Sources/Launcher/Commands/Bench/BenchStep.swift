@@ -95,7 +95,7 @@ extension Bench {
         crop's size. Without, they are of generated images and of the network that the options describe, with neither scaling
         nor crop. Under mpirun, the batch is the global one. Medians over the timed steps, on rank 0. Convolutions are counted
         by their plain definition, 2 · kernel² · inputs · outputs operations an output pixel, so that work saved shows as
-        speed beyond the roof. For example:
+        speed beyond the measured peak. For example:
 
           u2pl bench step --encoder resnet50 --crop 257 --labeled 2 --unlabeled 2
           u2pl bench step --config configs/camvid.yaml --set data.root=PATH --set augment.strong.blur=2
@@ -132,7 +132,7 @@ extension Bench {
     let note: String?
     let result: StepBenchmark.Result
     /// Operations per second of one rank's matrix products, all ranks at it at once: the least of them.
-    let roof: Double
+    let measuredPeak: Double
     /// Peak resident memory of each rank in bytes.
     let peaks: [Int]
     let threads: Int
@@ -142,12 +142,12 @@ extension Bench {
       try ranks.together { try BLAS.load() }
       _ = try RankedProcess.setThreads(configuration.compute.threads, ranks: ranks)
       threads = ThreadPool.threads
-      let before = try ComputeRoof.measure()
+      let before = try MeasuredPeak.measure()
       result = try StepBenchmark(configuration, ranks: ranks).run(
         steps: options.steps, warmup: options.warmup, exchange: exchange)
       // The machine may be shared: what it can do is what it did before or after, whichever is more.
-      let own = max(before, try ComputeRoof.measure())
-      roof = try ranks.allGather([own]).elements.min()!
+      let own = max(before, try MeasuredPeak.measure())
+      measuredPeak = try ranks.allGather([own]).elements.min()!
       peaks = try ranks.allGather([ProcessMemory.peak]).elements
     }
 
@@ -191,8 +191,8 @@ extension Bench {
           format: "everything else     %9.4f  %5.1f %%", seconds - convolutionSeconds,
           100 - convolutionSeconds * share),
         String(
-          format: "sgemm roof          %9.1f  GFLOP/s on %d thread%@ of a rank; convolutions at %.1f %% of it",
-          roof * 1e-9, threads, threads == 1 ? "" : "s", operations / convolutionSeconds / roof * 100),
+          format: "measured peak       %9.1f  GFLOP/s on %d thread%@ of a rank; convolutions at %.1f %% of it",
+          measuredPeak * 1e-9, threads, threads == 1 ? "" : "s", operations / convolutionSeconds / measuredPeak * 100),
         String(
           format: "peak memory         %9.2f  GiB on rank 0, %.2f GiB on all %d ranks", gibibytes(peaks[0]),
           gibibytes(peaks.reduce(0, +)), peaks.count),
@@ -227,7 +227,7 @@ extension Bench {
       line.add("phases", parts)
       line.add("convolution_seconds", convolutionSeconds)
       line.add("convolution_operations", operations)
-      line.add("roof", roof)
+      line.add("measured_peak", measuredPeak)
       line.add("threads", threads)
       line.add("ranks", peaks.count)
       line.add("peak_bytes", peaks)

@@ -10,7 +10,7 @@ import Trainer
 /// `u2pl plan`: what a step would cost on many ranks.
 struct Plan: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tells what a training step would cost on many ranks.",
+    abstract: "Predicts what a training step costs on many ranks.",
     discussion: """
       Counts what the ranks send each other in a step, and the time that takes on links of the given latency and \
       bandwidth, beside the time of the computation, which is measured here in a few steps unless it is given. Each rank \

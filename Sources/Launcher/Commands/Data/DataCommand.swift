@@ -4,6 +4,6 @@ import ArgumentParser
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data",
-    abstract: "Data sets: looks them over, packs and splits them, imports annotations, makes one up.",
+    abstract: "Checks, packs and splits data sets; imports annotations; draws generated images.",
     subcommands: [Check.self, Pack.self, Split.self, Import.self, Shapes.self])
 }

@@ -44,7 +44,7 @@ extension DataCommand {
         switch begun {
         case .images(let count):
           RankedProcess.say("\(PackWriter.partialPath(output)) has \(count) of \(plan.count) images already: going on")
-        case .other(let problem): RankedProcess.say("starting anew: \(problem)")
+        case .other(let problem): RankedProcess.say("starting from the beginning: \(problem)")
         case nil: break
         }
         // What rank 0 sees counts: another host may still have an older look at the file.
@@ -118,7 +118,7 @@ extension DataCommand {
         guard problems.isEmpty else {
           throw ConfigurationFailure(
             description: "\(output): not packed: \(problems.count) \(problems.count == 1 ? "problem" : "problems"), "
-              + "listed above; mend them and run the command again, it goes on where it was")
+              + "listed above; correct them and run the command again: it continues where it stopped")
         }
       }
     }

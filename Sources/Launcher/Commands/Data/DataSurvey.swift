@@ -34,7 +34,7 @@ struct DataSurvey {
   private(set) var problems: [String] = []
   /// What can be trained on, but not to a good end.
   private(set) var warnings: [String] = []
-  /// What can be trained on, but is hardly meant.
+  /// What can be trained on, but is probably a mistake.
   private(set) var remarks: [String] = []
   /// How many images were read: one that several lists name is read once.
   private(set) var filesRead = 0

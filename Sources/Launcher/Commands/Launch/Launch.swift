@@ -6,7 +6,7 @@ import Supervisor
 
 struct Launch: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Runs train on many ranks, and goes on when a rank, a host or mpirun fails.",
+    abstract: "Runs train on many ranks, and restarts it when a rank, a host or mpirun fails.",
     usage: "u2pl launch [-n <ranks>] [--hostfile <file>] [<options>] -- train --config <file> …",
     discussion: """
       Builds the mpirun line, prints it, and supervises it. When a rank or a host dies, the run goes on from its \

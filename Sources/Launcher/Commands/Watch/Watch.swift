@@ -5,7 +5,7 @@ import RunLogs
 
 struct Watch: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Shows a run as it goes: progress, curves, what each rank waits for, warnings.",
+    abstract: "Shows a run while it trains: progress, curves, what each rank waits for, warnings.",
     discussion: """
       Reads only the files of the run's directory, so that it can be started and ended at any time, on any host that \
       sees them, also for a run that is over. On a terminal it redraws a view that fits the terminal's size; anywhere \
@@ -91,7 +91,7 @@ struct Watch: ParsableCommand {
     case .gone:
       RankedProcess.say(
         "no process works on this run, and its log does not say how it ended: it was killed, or has not begun; u2pl "
-          + "train --resume latest goes on from its last checkpoint")
+          + "train --resume latest continues from its last checkpoint")
     case .running, .finished: break
     }
   }

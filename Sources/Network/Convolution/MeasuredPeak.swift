@@ -1,7 +1,7 @@
 import Compute
 
 /// What this machine's matrix multiplication reaches, against which everything else is measured.
-public enum ComputeRoof {
+public enum MeasuredPeak {
   /// Operations per second of products of 1024 × 1024 matrices, one for each thread of the pool: the best of several
   /// runs.
   public static func measure(runs: Int = 8) throws -> Double {
