@@ -61,7 +61,7 @@ package enum CrashNote {
       put(",\"level\":\"error\",\"message\":\"")
       message(number)
       put("\",\"step\":")
-      put(Activity.slot[.step], digits: 1)
+      put(Activity.record[.step], digits: 1)
       put("}\n")
       _ = write(json, line.baseAddress, length)
     }
@@ -80,9 +80,9 @@ package enum CrashNote {
     for signal in signals where signal.number == number { name = signal.name }
     put(name)
     put(" in ")
-    Activity.slot.withPhaseBytes(put)
+    Activity.record.withPhaseBytes(put)
     put(" of step ")
-    put(Activity.slot[.step], digits: 1)
+    put(Activity.record[.step], digits: 1)
   }
 
   /// Local time as everywhere in the logs; days to a date by Howard Hinnant's `civil_from_days`.

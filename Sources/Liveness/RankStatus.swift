@@ -1,7 +1,7 @@
 import Distributed
 import Foundation
 
-/// The published status of a rank: ranks of its node read it from its slot, others from its file.
+/// The published status of a rank: ranks of its node read it from its record, others from its file.
 package struct RankStatus: Codable, Equatable {
   package var rank: Int
   package var host: String
@@ -34,13 +34,13 @@ package struct RankStatus: Codable, Equatable {
 }
 
 extension RankStatus {
-  package init(_ slot: StatusSlot, rank: Int, _ place: StatusBoard.Place) {
-    let partner = slot[.partner]
-    let isWaiting = slot[.isWaiting] != 0
+  package init(_ record: StatusRecord, rank: Int, _ place: StatusBoard.Place) {
+    let partner = record[.partner]
+    let isWaiting = record[.isWaiting] != 0
     self.init(
-      rank: rank, host: place.host, pid: place.pid, heartbeat: slot[.heartbeat], step: slot[.step],
-      phase: slot.phase, call: isWaiting ? slot.call : nil, partner: isWaiting && partner >= 0 ? partner : nil,
-      since: Double(slot[.since]) * 1e-9, quiet: Double(slot[.quiet]) * 1e-3, patience: max(1, slot[.patience]))
+      rank: rank, host: place.host, pid: place.pid, heartbeat: record[.heartbeat], step: record[.step],
+      phase: record.phase, call: isWaiting ? record.call : nil, partner: isWaiting && partner >= 0 ? partner : nil,
+      since: Double(record[.since]) * 1e-9, quiet: Double(record[.quiet]) * 1e-3, patience: max(1, record[.patience]))
   }
 
   /// The file's content; nil where there is none, or one of another process or half written.

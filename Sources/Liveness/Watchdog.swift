@@ -41,7 +41,7 @@ private final class WatchdogThread: @unchecked Sendable {
   private let tick: Double
   private let board: StatusBoard
   private let rank: Int
-  private let slot: StatusSlot
+  private let record: StatusRecord
   private let directory: String
   private let log = Mutex<RankLog?>(nil)
   private let condition = NSCondition()
@@ -60,16 +60,16 @@ private final class WatchdogThread: @unchecked Sendable {
     tick = min(1, self.limit / 10)
     self.board = board
     self.rank = rank
-    slot = board.slots[rank]!
+    record = board.records[rank]!
     self.directory = directory
   }
 
-  private var own: RankStatus { RankStatus(slot, rank: rank, board.places[rank]) }
+  private var own: RankStatus { RankStatus(record, rank: rank, board.places[rank]) }
 
   private func file(_ rank: Int) -> String { "\(directory)/rank-\(String(format: "%04d", rank))" }
 
   /// Ranks of other nodes, whose memory this one cannot read.
-  private var remoteRanks: [Int] { board.places.indices.filter { board.slots[$0] == nil } }
+  private var remoteRanks: [Int] { board.places.indices.filter { board.records[$0] == nil } }
 
   func start() {
     spawn("watchdog", watch)
@@ -130,11 +130,11 @@ private final class WatchdogThread: @unchecked Sendable {
       let now = ProcessInfo.processInfo.systemUptime
       let elapsed = min(now - last, 3 * tick)
       last = now
-      slot[.heartbeat] += 1
-      let progress = slot[.progress]
+      record[.heartbeat] += 1
+      let progress = record[.progress]
       quiet = progress == self.progress ? quiet + elapsed : 0
       self.progress = progress
-      slot[.quiet] = Int(quiet * 1000)
+      record[.quiet] = Int(quiet * 1000)
       isObserving.store(quiet >= limit / 2, ordering: .relaxed)
       guard quiet >= limit / 2 else {
         heard = [:]
@@ -154,7 +154,7 @@ private final class WatchdogThread: @unchecked Sendable {
   }
 
   private func view(_ rank: Int) -> RankStatus? {
-    if let slot = board.slots[rank] { return RankStatus(slot, rank: rank, board.places[rank]) }
+    if let record = board.records[rank] { return RankStatus(record, rank: rank, board.places[rank]) }
     return remote.withLock { $0[rank] }
   }
 

@@ -107,7 +107,7 @@ public struct CollectiveBenchmark {
     // Every rank reads all of it, as it would in a step.
     var sum: Float = 0
     for queue in bank.queues {
-      for i in 0..<queue.count { sum += bank.vector(slot: queue[i])[0] }
+      for i in 0..<queue.count { sum += bank.vector(cell: queue[i])[0] }
     }
     precondition(sum == Float(classes * capacity))
     let growth = try memoryOfNode() - before

@@ -15,27 +15,27 @@ final class ActivityTests: XCTestCase {
     XCTAssertEqual(board.places[ranks.rank].pid, getpid())
     XCTAssertEqual(Set(board.places.map(\.pid)).count, ranks.size)
     // All of this test's ranks are on one node.
-    XCTAssertEqual(board.slots.keys.sorted(), Array(0..<ranks.size))
+    XCTAssertEqual(board.records.keys.sorted(), Array(0..<ranks.size))
 
     Activity.begin("phase of \(ranks.rank)", step: 40 + ranks.rank, patience: 1 + ranks.rank)
-    let before = Activity.slot[.progress]
+    let before = Activity.record[.progress]
     Activity.advance()
-    XCTAssertEqual(Activity.slot[.progress], before + 1)
+    XCTAssertEqual(Activity.record[.progress], before + 1)
     try ranks.barrier()
     for rank in 0..<ranks.size {
-      let slot = try XCTUnwrap(board.slots[rank])
-      XCTAssertEqual(slot.phase, "phase of \(rank)")
-      XCTAssertEqual(slot[.step], 40 + rank)
-      XCTAssertEqual(slot[.patience], 1 + rank)
-      XCTAssertGreaterThan(slot[.progress], 0)
-      XCTAssertLessThan(abs(Double(slot[.since]) * 1e-9 - Date().timeIntervalSince1970), 5)
+      let record = try XCTUnwrap(board.records[rank])
+      XCTAssertEqual(record.phase, "phase of \(rank)")
+      XCTAssertEqual(record[.step], 40 + rank)
+      XCTAssertEqual(record[.patience], 1 + rank)
+      XCTAssertGreaterThan(record[.progress], 0)
+      XCTAssertLessThan(abs(Double(record[.since]) * 1e-9 - Date().timeIntervalSince1970), 5)
     }
-    XCTAssertEqual(Activity.slot[.isWaiting], 0)
+    XCTAssertEqual(Activity.record[.isWaiting], 0)
     try ranks.barrier()
     // Longer than there is room for.
     Activity.begin(String(repeating: "ä", count: 40))
-    XCTAssertTrue(Activity.slot.phase.hasPrefix("äääääääääääääää"))
-    XCTAssertLessThanOrEqual(Activity.slot.phase.utf8.count, 34)
+    XCTAssertTrue(Activity.record.phase.hasPrefix("äääääääääääääää"))
+    XCTAssertLessThanOrEqual(Activity.record.phase.utf8.count, 34)
   }
 
   func testTimeInCallsIsCounted() throws {
@@ -45,7 +45,7 @@ final class ActivityTests: XCTestCase {
     if ranks.rank == 0 { usleep(500_000) }
     try ranks.barrier()
     let waits = Activity.takeWaits()
-    XCTAssertEqual(Activity.slot.call, "MPI_Barrier")
+    XCTAssertEqual(Activity.record.call, "MPI_Barrier")
     let barrier = waits.filter { $0.call == "MPI_Barrier" }.reduce(0) { $0 + $1.seconds }
     if ranks.rank == 0 {
       XCTAssertLessThan(barrier, 0.45)
@@ -59,8 +59,8 @@ final class ActivityTests: XCTestCase {
     guard ranks.size > 1, ranks.isPowerOfTwo else { throw XCTSkip("SKIPPED: nobody to wait for") }
     var sum = [Double(ranks.rank)]
     try ranks.orderedSum(&sum)
-    XCTAssertEqual(Activity.slot.call, "MPI_Sendrecv")
-    XCTAssertEqual(Activity.slot[.partner], ranks.rank ^ (ranks.size / 2))
+    XCTAssertEqual(Activity.record.call, "MPI_Sendrecv")
+    XCTAssertEqual(Activity.record[.partner], ranks.rank ^ (ranks.size / 2))
   }
   /// A rank that waits for another one looks as if it waited, however often it asks meanwhile for gradients under way.
   func testGradientsUnderWayAreNoProgressOfTheWait() throws {
@@ -74,11 +74,11 @@ final class ActivityTests: XCTestCase {
       if ranks.rank == 0 { usleep(500_000) }
       try exchange.ready(100..<1_000)
       _ = Activity.takeWaits()
-      let before = Activity.slot[.progress]
+      let before = Activity.record[.progress]
       var sum = [1.0]
       try ranks.orderedReduce(&sum, movingOn: exchange) { $0[0] += $1[0] }
       if ranks.rank == 1 {
-        XCTAssertLessThan(Activity.slot[.progress] - before, 20)
+        XCTAssertLessThan(Activity.record[.progress] - before, 20)
         XCTAssertGreaterThan(Activity.takeWaits().first { $0.call == "MPI_Waitall" }?.seconds ?? 0, 0.3)
       }
       try exchange.finish()

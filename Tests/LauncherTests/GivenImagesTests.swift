@@ -133,10 +133,10 @@ final class GivenImagesTests: CommandTestCase {
   func testLayersAdvanceTheSignOfLife() throws {
     let trainer = try trainer()
     let image = Raster(height: side, width: side, pixels: pixels("a"))
-    let before = Activity.slot[.progress]
+    let before = Activity.record[.progress]
     _ = try Inference(trainer.configuration).classes(trainer.evaluated, image)
     // A ResNet-18, ASPP and heads have more than twenty convolutions.
-    XCTAssertGreaterThan(Activity.slot[.progress] - before, 20)
+    XCTAssertGreaterThan(Activity.record[.progress] - before, 20)
   }
 
   /// Slot i of step k is line (k · B + i) mod n: a list is the same as itself written twice.

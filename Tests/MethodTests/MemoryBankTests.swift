@@ -34,7 +34,7 @@ final class MemoryBankTests: XCTestCase {
       let wrong = expected.indices.filter { i in
         let vector = expected[i].vector
         let norm = vector.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-        let got = UnsafeBufferPointer(start: bank.vector(slot: queue[i]), count: bank.features)
+        let got = UnsafeBufferPointer(start: bank.vector(cell: queue[i]), count: bank.features)
         return Array(got) != vector || !agree(Double(bank.norms[queue[i]]), max(norm, 1e-8), 1e-6)
       }
       XCTAssertEqual(wrong, [], "\(message), entries of queue \(c)")

@@ -2,13 +2,13 @@ import Foundation
 
 /// What this process is doing, published for the watchdogs, and the time it spends in MPI.
 ///
-/// Written by the one thread that talks to MPI; ``slot`` may be read by others.
+/// Written by the one thread that talks to MPI; ``record`` may be read by others.
 package enum Activity {
   /// Where it is published.
-  package private(set) nonisolated(unsafe) static var slot: StatusSlot = {
-    let base = UnsafeMutableRawPointer.allocate(byteCount: StatusSlot.byteCount, alignment: 64)
-    base.initializeMemory(as: UInt8.self, repeating: 0, count: StatusSlot.byteCount)
-    return StatusSlot(base)
+  package private(set) nonisolated(unsafe) static var record: StatusRecord = {
+    let base = UnsafeMutableRawPointer.allocate(byteCount: StatusRecord.byteCount, alignment: 64)
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: StatusRecord.byteCount)
+    return StatusRecord(base)
   }()
 
   /// Nanoseconds in MPI calls since the last ``takeWaits()``, by call.
@@ -18,9 +18,9 @@ package enum Activity {
   ///
   /// - Parameter patience: the watchdog allows so many times its limit without progress.
   package static func begin(_ phase: String, step: Int? = nil, patience: Int = 1) {
-    slot.phase = phase
-    if let step { slot[.step] = step }
-    slot[.patience] = patience
+    record.phase = phase
+    if let step { record[.step] = step }
+    record[.patience] = patience
     advance()
   }
 
@@ -28,8 +28,8 @@ package enum Activity {
   package static func advance() {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
-    slot[.since] = now.tv_sec * 1_000_000_000 + now.tv_nsec
-    slot[.progress] += 1
+    record[.since] = now.tv_sec * 1_000_000_000 + now.tv_nsec
+    record[.progress] += 1
   }
 
   /// Seconds in MPI calls since the last call of this function, by MPI call.
@@ -40,14 +40,14 @@ package enum Activity {
 
   /// Makes an MPI call, during which the process counts as waiting. Nested calls are part of the outer one.
   static func call(_ name: StaticString, with partner: Int?, _ body: () -> Int32) -> Int32 {
-    guard slot[.isWaiting] == 0 else { return body() }
-    slot.setCall(name)
-    slot[.partner] = partner ?? -1
-    slot[.isWaiting] = 1
+    guard record[.isWaiting] == 0 else { return body() }
+    record.setCall(name)
+    record[.partner] = partner ?? -1
+    record[.isWaiting] = 1
     let start = DispatchTime.now().uptimeNanoseconds
     let code = body()
     let elapsed = DispatchTime.now().uptimeNanoseconds - start
-    slot[.isWaiting] = 0
+    record[.isWaiting] = 0
     // Calls are compared by address: a literal has only one.
     if let i = waits.firstIndex(where: { $0.call.utf8Start == name.utf8Start }) {
       waits[i].nanoseconds += elapsed
@@ -58,8 +58,8 @@ package enum Activity {
     return code
   }
 
-  static func move(to other: StatusSlot) {
-    slot.copy(to: other)
-    slot = other
+  static func move(to other: StatusRecord) {
+    record.copy(to: other)
+    record = other
   }
 }

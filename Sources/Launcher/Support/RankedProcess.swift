@@ -80,7 +80,7 @@ enum RankedProcess {
   /// Tells the reason for this process's end to the launch that has started it, if there is one.
   ///
   /// - Parameter step: the steps that were done.
-  static func tellLaunch(_ message: String, code: Int32, rank: Int, step: Int = Activity.slot[.step]) {
+  static func tellLaunch(_ message: String, code: Int32, rank: Int, step: Int = Activity.record[.step]) {
     guard let events = EventWriter(rank: rank) else { return }
     let host = ProcessInfo.processInfo.hostName
     events.tell(.failed(.init(host: host, step: step, message: message, code: code)))

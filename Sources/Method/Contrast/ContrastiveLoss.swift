@@ -173,9 +173,9 @@ package struct ContrastiveLoss {
         let entry = context.philox.index(
           below: queue.count, index: UInt32(negatives.anchor * n + j), item: UInt32(negatives.classNumber),
           step: UInt32(context.step), stream: .negatives)
-        let slot = queue[entry]
-        (block + (j + 1) * d).update(from: bank.vector(slot: slot), count: d)
-        inverseNorms[j + 1] = 1 / bank.norms[slot]
+        let cell = queue[entry]
+        (block + (j + 1) * d).update(from: bank.vector(cell: cell), count: d)
+        inverseNorms[j + 1] = 1 / bank.norms[cell]
       }
       let inverseNorm = 1 / norm(z, d)
       BLAS.multiply(block, rows: n + 1, columns: d, z, into: cosines)

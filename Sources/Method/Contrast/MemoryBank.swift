@@ -2,7 +2,7 @@ import Distributed
 
 /// The memory bank: per class, a first-in first-out queue of negative vectors, one copy a node.
 ///
-/// A vector that is negative for several classes is stored once; the queues hold numbers of slots, and a slot is free again
+/// A vector that is negative for several classes is stored once; the queues hold numbers of cells, and a cell is free again
 /// when no queue holds it. Vectors, their norms and the queues lie in memory that the ranks of a node share; the node's
 /// leader changes them, and every rank keeps the queues' lengths. All nodes apply the same changes in the same order, so
 /// all banks are equal.
@@ -10,34 +10,34 @@ package final class MemoryBank {
   package let features: Int
   package let capacities: [Int]
   package private(set) var queues: [Queue]
-  /// Euclidean norm of each slot's vector, clamped below at 1e-8.
+  /// Euclidean norm of each cell's vector, clamped below at 1e-8.
   package let norms: UnsafeMutablePointer<Float>
 
-  /// Slots of `features` floats; pages are touched only as slots come into use.
+  /// Cells of `features` floats; pages are touched only as cells come into use.
   private let vectors: UnsafeMutablePointer<Float>
   private let memory: NodeSharedMemory
   package let nodes: NodeGroup?
 
-  // Kept by the leader: how many queue entries name each slot, and the slots that none does.
+  // Kept by the leader: how many queue entries name each cell, and the cells that none does.
   private var references: [Int32] = []
   private var free: [Int32] = []
 
-  /// A ring of slot numbers in the node's memory.
+  /// A ring of cell numbers in the node's memory.
   package struct Queue {
-    fileprivate let slots: UnsafeMutablePointer<Int32>
+    fileprivate let cells: UnsafeMutablePointer<Int32>
     fileprivate let capacity: Int
     fileprivate var head = 0
     package fileprivate(set) var count = 0
 
-    fileprivate init(_ slots: UnsafeMutablePointer<Int32>, capacity: Int) {
-      self.slots = slots
+    fileprivate init(_ cells: UnsafeMutablePointer<Int32>, capacity: Int) {
+      self.cells = cells
       self.capacity = capacity
     }
 
-    /// The slot of the i-th oldest entry.
+    /// The cell of the i-th oldest entry.
     package subscript(i: Int) -> Int {
       let at = head + i
-      return Int(slots[at < capacity ? at : at - capacity])
+      return Int(cells[at < capacity ? at : at - capacity])
     }
 
     /// Room for the next entry: its place in the ring, and whether the oldest leaves it.
@@ -63,13 +63,13 @@ package final class MemoryBank {
     self.features = features
     self.nodes = nodes
     // A new vector is stored before the one it drives out is given up.
-    let entries = capacities.reduce(0, +), slots = entries + 1
+    let entries = capacities.reduce(0, +), cells = entries + 1
     func aligned(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
-    let rings = aligned(slots * 4), first = rings + aligned(entries * 4)
-    let bytes = first + slots * features * 4
+    let rings = aligned(cells * 4), first = rings + aligned(entries * 4)
+    let bytes = first + cells * features * 4
     memory = try nodes.map { try NodeSharedMemory(byteCount: bytes, nodes: $0) } ?? NodeSharedMemory(byteCount: bytes)
-    norms = memory.base.bindMemory(to: Float.self, capacity: slots)
-    vectors = (memory.base + first).bindMemory(to: Float.self, capacity: slots * features)
+    norms = memory.base.bindMemory(to: Float.self, capacity: cells)
+    vectors = (memory.base + first).bindMemory(to: Float.self, capacity: cells * features)
     var ring = (memory.base + rings).bindMemory(to: Int32.self, capacity: entries)
     queues = capacities.map { capacity in
       defer { ring += capacity }
@@ -78,15 +78,15 @@ package final class MemoryBank {
   }
 
   package var isLeader: Bool { nodes?.isLeader ?? true }
-  /// Slots in use or once used; known to the leader.
-  private var usedSlots: Int { references.count }
+  /// Cells in use or once used; known to the leader.
+  private var usedCells: Int { references.count }
 
   /// Bytes a node sets aside for the bank, whatever the number of its ranks.
   package var bytesPerNode: Int { memory.byteCount }
   /// Vectors stored, each counted once; known to the leader.
-  package var storedVectors: Int { usedSlots - free.count }
+  package var storedVectors: Int { usedCells - free.count }
 
-  package func vector(slot: Int) -> UnsafePointer<Float> { UnsafePointer(vectors + slot * features) }
+  package func vector(cell: Int) -> UnsafePointer<Float> { UnsafePointer(vectors + cell * features) }
 
   /// New vectors, and which of them enter which class's queue.
   package struct NewKeys {
@@ -119,68 +119,68 @@ package final class MemoryBank {
   }
 
   private func store(_ new: NewKeys) {
-    var slots = [Int32](repeating: -1, count: new.vectors.count / max(features, 1))
+    var cells = [Int32](repeating: -1, count: new.vectors.count / max(features, 1))
     for c in new.numbers.indices {
       for key in new.numbers[c] {
-        if slots[key] < 0 { slots[key] = store(new.vectors, key) }
-        references[Int(slots[key])] += 1
+        if cells[key] < 0 { cells[key] = store(new.vectors, key) }
+        references[Int(cells[key])] += 1
         let (place, isFull) = queues[c].push()
-        if isFull { release(queues[c].slots[place]) }
-        queues[c].slots[place] = slots[key]
+        if isFull { release(queues[c].cells[place]) }
+        queues[c].cells[place] = cells[key]
       }
     }
   }
 
-  private func release(_ slot: Int32) {
-    references[Int(slot)] -= 1
-    if references[Int(slot)] == 0 { free.append(slot) }
+  private func release(_ cell: Int32) {
+    references[Int(cell)] -= 1
+    if references[Int(cell)] == 0 { free.append(cell) }
   }
 
   private func store(_ new: [Float], _ key: Int) -> Int32 {
-    let slot: Int32
+    let cell: Int32
     if let reused = free.popLast() {
-      slot = reused
+      cell = reused
     } else {
-      slot = Int32(usedSlots)
+      cell = Int32(usedCells)
       references.append(0)
     }
-    let target = vectors + Int(slot) * features
+    let target = vectors + Int(cell) * features
     var squares = 0.0
     for i in 0..<features {
       let value = new[key * features + i]
       target[i] = value
       squares += Double(value) * Double(value)
     }
-    norms[Int(slot)] = max(Float(squares.squareRoot()), 1e-8)
-    return slot
+    norms[Int(cell)] = max(Float(squares.squareRoot()), 1e-8)
+    return cell
   }
 
   /// The bytes of everything the node's ranks share, as far as it is in use; to be called on a leader. Equal on all
   /// leaders, which make the same changes in the same order.
   package func withSharedBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
-    body(UnsafeRawBufferPointer(start: norms, count: usedSlots * 4))
-    body(UnsafeRawBufferPointer(start: vectors, count: usedSlots * features * 4))
-    for queue in queues { body(UnsafeRawBufferPointer(start: queue.slots, count: queue.count * 4)) }
+    body(UnsafeRawBufferPointer(start: norms, count: usedCells * 4))
+    body(UnsafeRawBufferPointer(start: vectors, count: usedCells * features * 4))
+    for queue in queues { body(UnsafeRawBufferPointer(start: queue.cells, count: queue.count * 4)) }
   }
 
   // MARK: Saving
 
-  /// Contents that do not depend on which slots are in use: the vectors in the order in which the queues, class by class
+  /// Contents that do not depend on which cells are in use: the vectors in the order in which the queues, class by class
   /// and oldest first, name them, and each queue as numbers of these. To be called on a leader.
   package func snapshot() -> (vectors: [Float], queues: [[Int32]]) {
-    var number = [Int32](repeating: -1, count: usedSlots)
+    var number = [Int32](repeating: -1, count: usedCells)
     var out: [Float] = []
     out.reserveCapacity(storedVectors * features)
     var next: Int32 = 0
     let lists = queues.map { queue in
       (0..<queue.count).map { i in
-        let slot = queue[i]
-        if number[slot] < 0 {
-          number[slot] = next
+        let cell = queue[i]
+        if number[cell] < 0 {
+          number[cell] = next
           next += 1
-          out.append(contentsOf: UnsafeBufferPointer(start: vectors + slot * features, count: features))
+          out.append(contentsOf: UnsafeBufferPointer(start: vectors + cell * features, count: features))
         }
-        return number[slot]
+        return number[cell]
       }
     }
     return (out, lists)

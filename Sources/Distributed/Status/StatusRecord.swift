@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// The thread that talks to MPI writes all fields but `heartbeat` and `quiet`, which the watchdog's thread writes.
 /// A name that is read while it changes may be torn; names are read only when nothing has changed for long.
-package struct StatusSlot: @unchecked Sendable {
+package struct StatusRecord: @unchecked Sendable {
   package static let byteCount = 128
   private static let nameBytes = 32
 
@@ -62,7 +62,7 @@ package struct StatusSlot: @unchecked Sendable {
     write(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount), at: 64 + Self.nameBytes)
   }
 
-  package func copy(to other: StatusSlot) { other.base.copyMemory(from: base, byteCount: Self.byteCount) }
+  package func copy(to other: StatusRecord) { other.base.copyMemory(from: base, byteCount: Self.byteCount) }
 
   private var numbers: UnsafeMutablePointer<Atomic<Int>> { base.assumingMemoryBound(to: Atomic<Int>.self) }
 
@@ -78,7 +78,7 @@ package struct StatusSlot: @unchecked Sendable {
   }
 }
 
-/// The slots of all ranks of a node, in memory that they share, and where every rank runs.
+/// The records of all ranks of a node, in memory that they share, and where every rank runs.
 ///
 /// The memory is no MPI window: it has to be there until the process ends, whatever becomes of MPI before.
 package struct StatusBoard: Sendable {
@@ -88,25 +88,25 @@ package struct StatusBoard: Sendable {
   }
 
   /// By rank; of the ranks of this node, or of this one alone where memory cannot be shared.
-  package let slots: [Int: StatusSlot]
+  package let records: [Int: StatusRecord]
   /// Of every rank.
   package let places: [Place]
 
-  /// Collective. From here on ``Activity`` writes into this rank's slot.
+  /// Collective. From here on ``Activity`` writes into this rank's record.
   package init(_ ranks: Communicator) throws {
     let node = try ranks.node()
     let members = try node.allGather([Int32(ranks.rank)]).elements.map(Int.init)
     let pids = try ranks.allGather([getpid()]).elements
     places = zip(try ranks.allGather(MPIEnvironment.host), pids).map { Place(host: $0, pid: $1) }
-    let base = try Self.share(members.count * StatusSlot.byteCount, node)
-    var slots: [Int: StatusSlot] = [:]
+    let base = try Self.share(members.count * StatusRecord.byteCount, node)
+    var records: [Int: StatusRecord] = [:]
     if let base {
-      for (i, rank) in members.enumerated() { slots[rank] = StatusSlot(base + i * StatusSlot.byteCount) }
-      Activity.move(to: slots[ranks.rank]!)
+      for (i, rank) in members.enumerated() { records[rank] = StatusRecord(base + i * StatusRecord.byteCount) }
+      Activity.move(to: records[ranks.rank]!)
     } else {
-      slots[ranks.rank] = Activity.slot
+      records[ranks.rank] = Activity.record
     }
-    self.slots = slots
+    self.records = records
   }
 
   /// Memory of a node, mapped until the process ends; nil on all of its ranks where any cannot have it. Collective.
