@@ -14,7 +14,7 @@ struct U2PL: ParsableCommand {
       Runs by itself as one rank, or as many ranks under mpirun:
 
         mpirun -n 2 --hostfile hostfiles/localhost u2pl train --config configs/shapes-demo.yaml
-        u2pl launch -n 2 -- train --config configs/shapes-demo.yaml      the same, and goes on after failures
+        u2pl launch -n 2 -- train --config configs/shapes-demo.yaml      the same, restarted after failures
 
       Exit codes: 0 done; 1 the run failed; 2 bad input (a message says which file, where, and what to do); 3 some \
       images could not be read, the others are done; 64 bad usage; 75 stopped by a signal after a checkpoint, to be \

@@ -10,38 +10,38 @@ import Trainer
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Trains: alone as one rank, or under mpirun; u2pl launch restarts it when something fails.",
+    abstract: "Trains a network: as one process, or on several ranks under mpirun or u2pl launch.",
     discussion: """
       A run directory holds config.yaml (every default written out), metrics.jsonl (a line a step), checkpoints/ and a \
-      log for each rank in logs/. Without --run and run.directory it is runs/NAME after the configuration's file, or \
-      runs/NAME-2 … where that is taken.
+      log for each rank in logs/. Without --run and run.directory it is runs/NAME, after the name of the configuration's \
+      file, or runs/NAME-2 … if runs/NAME exists.
 
-      The number of ranks must divide both batch sizes. At 1, 2, 4, 8 … ranks the run computes the same bits, so it \
-      can be resumed on another number.
+      The number of ranks must divide both batch sizes. Runs on 1, 2, 4, 8 … ranks are bit-identical, so a run \
+      can be resumed on another number of ranks.
 
       SIGTERM, SIGINT, SIGUSR1 and SIGHUP, to any rank, end the run after its current step and a checkpoint, with exit \
-      code 75 (SIGHUP not under nohup); an evaluation that is due or running is left to the resumed run. A second SIGINT \
-      ends it at once. mpirun passes SIGUSR1 on; at SIGTERM and SIGINT it gives ranks only a second.
+      code 75 (except SIGHUP under nohup). The resumed run makes an evaluation that was due or running. A second SIGINT \
+      ends the run at once. mpirun passes SIGUSR1 on; at SIGTERM and SIGINT it gives ranks only a second.
       """)
 
   @OptionGroup var options: ConfigurationOptions
 
   @Option(
     help: ArgumentHelp(
-      "Go on from the newest good checkpoint of the run directory, from a file, or from another run's directory.",
+      "Continue from the newest good checkpoint of the run directory, from a file, or from another run's directory.",
       valueName: "latest|path"))
   var resume: String?
 
   @Flag(
     help:
-      "Resume although keys that --set names make the rest no continuation: seed, lists, batch sizes and the like."
+      "Resume although keys that --set names change the run: seed, lists, batch sizes and the like."
   )
   var resumeChanged = false
 
   @Option(name: .customLong("run"), help: ArgumentHelp("The run directory.", valueName: "dir"))
   var runPath: String?
 
-  @Flag(help: "Check files and estimate memory and time by a short calibration; write nothing.")
+  @Flag(help: "Check all inputs and estimate memory and time by a short calibration; write nothing.")
   var dryRun = false
 
   func validate() throws {

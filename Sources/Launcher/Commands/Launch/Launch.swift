@@ -9,10 +9,10 @@ struct Launch: ParsableCommand {
     abstract: "Runs train on many ranks, and restarts it when a rank, a host or mpirun fails.",
     usage: "u2pl launch [-n <ranks>] [--hostfile <file>] [<options>] -- train --config <file> …",
     discussion: """
-      Builds the mpirun line, prints it, and supervises it. When a rank or a host dies, the run goes on from its \
+      Builds the mpirun line, prints it, and supervises it. When a rank or a host dies, the run restarts from its \
       newest good checkpoint on the hosts that still answer, with as many ranks as before if there is room for them, \
-      else with the largest power of two that fits and divides the batch: the same bits either way. What is lost is \
-      the steps since the checkpoint. docs/operations.md shows what it prints and what to do.
+      else with the largest power of two that fits and divides the batch: the result is bit-identical. Only the \
+      steps since the checkpoint are lost. docs/operations.md shows what it prints and what to do.
 
       Hosts are those of --hostfile, in Open MPI's format; inside a Slurm job those of the job; those of Open MPI's \
       default hostfile; or this machine. Other hosts are reached as mpirun reaches them: by ssh without a password, or \
@@ -20,7 +20,7 @@ struct Launch: ParsableCommand {
       threads of the fullest host, for the whole run. Ranks are spread over the hosts evenly and bound to their cores.
 
       --seeds 0,1,2 makes a run for each seed, one after the other, or with --side-by-side 3 three at the same time on \
-      an equal part of the cores each; the same command with --resume latest at its end goes on where it was \
+      an equal part of the cores each; the same command with --resume latest at its end continues where it was \
       interrupted. u2pl compare compares such runs with others, and u2pl report shows them in one \
       page.
 
