@@ -139,7 +139,7 @@ final class LaunchStandInTests: LaunchTestCase {
     let done = try standIn(#"start 0; step 0; tell '"finished","step":1'; exec sleep 600"#)
     let finished = try launched(launching("run", options: options), limit: 30, environment: done)
     XCTAssertTrue(
-      finished.output.contains("launch: the run is finished, and mpirun, which did not come to"), finished.summary)
+      finished.output.contains("launch: the run is finished; mpirun did not end by itself"), finished.summary)
     let stopping = try standIn(
       #"start 0; step 0; tell '"stopped","step":1,"message":"rank 0 received SIGTERM"'; exec sleep 600"#)
     _ = try launched(launching("other", options: options), status: 75, limit: 30, environment: stopping)

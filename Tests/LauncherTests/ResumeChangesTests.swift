@@ -144,6 +144,6 @@ final class ResumeChangesTests: CommandTestCase {
   func testTheFlagAlone() throws {
     let outcome = try run(training("run") + ["--resume-changed"])
     XCTAssertEqual(outcome.status, 64, outcome.summary)
-    XCTAssertTrue(outcome.errors.contains("--resume-changed is for a run that goes on"), outcome.summary)
+    XCTAssertTrue(outcome.errors.contains("--resume-changed is for a resumed run"), outcome.summary)
   }
 }

@@ -75,7 +75,7 @@ final class SignalTests: CommandTestCase {
       command.send(SIGUSR1)
       let outcome = command.wait(limit: 60)
       XCTAssertEqual(outcome.status, 75, outcome.summary)
-      XCTAssertTrue(outcome.output.contains("goes on from it, with the evaluation that is due"), outcome.summary)
+      XCTAssertTrue(outcome.output.contains("continues from it, with the evaluation that is due"), outcome.summary)
       let line = try XCTUnwrap(try metrics(run).last)
       XCTAssertEqual(try json(line)["step"] as? Int, last, "a step more than the one it was in: \(line)")
       XCTAssertFalse(line.contains("evaluation"), line)
