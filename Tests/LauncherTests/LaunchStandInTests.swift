@@ -330,7 +330,7 @@ final class LaunchStandInTests: LaunchTestCase {
     let outcome = try launched(launching("run"), environment: environment)
     XCTAssertEqual(
       outcome.output.split(separator: "\n").filter { $0.contains(" in version ") }.map { $0.prefix(97) },
-      ["launch: the ranks report events in version 2 of its format, and this program reads 1; is anoth"].map {
+      ["launch: the ranks report events in version 2 of its format, and this program reads 1; is another "].map {
         $0.prefix(97)
       }, outcome.summary)
   }
