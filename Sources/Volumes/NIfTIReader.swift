@@ -88,10 +88,20 @@ struct NIfTIReader: SliceReader {
     var bytes = [UInt8](repeating: 0, count: header.height * header.width * pixel)
     let file = try GzipFile(path)
     let planes = layout.sliceAxis == 2 ? index..<index + 1 : 0..<layout.extent[2]
+    let end = layout.dataOffset + layout.planeBytes * layout.extent[2] * layout.volumes
+    let whole =
+      file.isCompressed && end <= DecompressedVolumes.most / 2
+      ? try DecompressedVolumes.bytes(file.open) {
+        let bytes = try file.take(end)
+        // What follows the last voxel is the checksum.
+        try file.finish()
+        return bytes
+      } : nil
     for volume in 0..<layout.volumes {
       for plane in planes {
-        try file.seek(layout.dataOffset + (volume * layout.extent[2] + plane) * layout.planeBytes)
-        let part = try file.take(layout.planeBytes)
+        let start = layout.dataOffset + (volume * layout.extent[2] + plane) * layout.planeBytes
+        let part =
+          try whole.map { Array($0[start..<start + layout.planeBytes]) } ?? file.plane(at: start, layout.planeBytes)
         // The voxels of this plane that belong to the slice: rows × columns of them, and where they go.
         let rows = layout.rowAxis == 2 ? plane..<plane + 1 : 0..<header.height
         for row in rows {
@@ -107,8 +117,7 @@ struct NIfTIReader: SliceReader {
         }
       }
     }
-    // What follows the last voxel is the checksum of a compressed file.
-    if file.isCompressed, planes.upperBound == layout.extent[2] { try file.finish() }
+    if whole == nil, file.isCompressed, planes.upperBound == layout.extent[2] { try file.finish() }
     return StoredPixels(
       height: header.height, width: header.width, channels: channels, number: layout.number,
       isSwapped: layout.isSwapped,
@@ -152,7 +161,7 @@ enum NIfTIHeader {
 
 /// A file that zlib decompresses, or passes on where it is not compressed.
 final class GzipFile {
-  private let open: OpenFile
+  let open: OpenFile
   private let file: OpaquePointer
   let isCompressed: Bool
 
@@ -168,8 +177,10 @@ final class GzipFile {
 
   deinit { u2pl_gzip_close(file) }
 
-  func seek(_ offset: Int) throws {
+  /// Bytes at a place of the decompressed file.
+  func plane(at offset: Int, _ count: Int) throws -> [UInt8] {
     guard u2pl_gzip_seek(file, Int64(offset)) == 0 else { throw damaged() }
+    return try take(count)
   }
 
   /// As many bytes as there are, and no more than `count`.

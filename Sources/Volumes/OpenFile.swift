@@ -6,6 +6,8 @@ final class OpenFile {
   let path: String
   let descriptor: Int32
   let size: Int
+  /// Tells the file from others and from itself at other times: number, size, and time of the last change.
+  let stamp: [Int]
 
   /// - Throws: ``FileError`` with the system's reason.
   init(_ path: String) throws {
@@ -13,12 +15,15 @@ final class OpenFile {
     descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     self.path = path
     guard descriptor >= 0 else {
-      size = 0
+      (size, stamp) = (0, [])
       throw FileError.system("cannot be opened", path)
     }
     var status = stat()
     let failed = fstat(descriptor, &status) != 0
     size = failed ? 0 : Int(status.st_size)
+    stamp = [
+      Int(status.st_dev), Int(status.st_ino), size, Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec),
+    ]
     guard !failed, status.st_mode & S_IFMT == S_IFREG else {
       throw FileError(description: "\(path): is not a file; correct the path")
     }

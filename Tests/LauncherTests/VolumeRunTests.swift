@@ -19,7 +19,7 @@ final class VolumeRunTests: CommandTestCase {
   private func configuration(_ root: String, channels: Int = 1) -> String {
     tinyConfiguration(
       data: "{kind: folder, root: \(root), labeled: labeled.txt, unlabeled: unlabeled.txt, validation: val.txt, "
-        + "channels: \(channels), mean: 0, std: 500}"
+        + "channels: \(channels), range: [-1000, 1300]}"
     )
     .replacing("{labeled: 2, unlabeled: 2}", with: "{labeled: 4, unlabeled: 4}")
     .replacing("color: [0.3, 0.3, 0.3, 0.1]", with: "color: [0.3, 0.3, 0, 0]")

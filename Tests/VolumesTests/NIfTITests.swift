@@ -120,6 +120,27 @@ final class NIfTITests: VolumesTestCase {
       """)
   }
 
+  /// Decompressed volumes are kept; one that is replaced is read anew.
+  func testAReplacedFileIsReadAnew() throws {
+    let shape = (slices: 2, rows: 2, columns: 3), spacing = VolumeHeader.Spacing(slice: 1, row: 1, column: 1)
+    let volume = path("a.nii.gz")
+    try NIfTIWriter.write(.int16((0..<12).map { Int16($0) }), shape, spacing, to: volume)
+    let file = try VolumeFile(volume)
+    XCTAssertEqual(try file.slice(1).values, .int16([6, 7, 8, 9, 10, 11]))
+    XCTAssertEqual(try file.slice(0).values, .int16([0, 1, 2, 3, 4, 5]))
+    try NIfTIWriter.write(.int16((0..<12).map { Int16(-$0) }), shape, spacing, to: volume)
+    XCTAssertEqual(try file.slice(0).values, .int16([0, -1, -2, -3, -4, -5]))
+    try python(
+      modules: "nibabel",
+      """
+      import nibabel as nib
+      image = nib.load('a.nii.gz')
+      assert image.get_data_dtype() == np.int16 and image.shape == (3, 2, 2)
+      assert np.array_equal(np.asanyarray(image.dataobj).transpose(2, 1, 0).ravel(), -np.arange(12))
+      assert nib.aff2axcodes(image.affine) == ('L', 'P', 'S')
+      """)
+  }
+
   func testWhatIsNotReadIsRefusedInOneSentence() throws {
     try python(
       modules: "nibabel",
