@@ -4,6 +4,8 @@
 # make test    every test, on 1 to 4 ranks, in both builds; ends with "N passed, N failed"
 #              (one suite, one test, one number of ranks: Scripts/test --help)
 # make build   the optimised program, .build/release/u2pl
+# make bundle      one folder with the program and the libraries that it needs, but for MPI: .build/bundle/u2pl-VERSION, and its archive
+# make install PREFIX=DIR   the same into DIR/bin, DIR/lib/u2pl and DIR/share; no root needed where DIR is yours
 # make same-bits   train a few steps on 1, 2 and 4 ranks, kill a run and resume it, and compare what they compute, bit for bit
 #              (make same-bits CAMVID=PATH: also with every part of the method on, on CamVid)
 # make chaos   kill a run under `u2pl launch` a hundred times, and see whether it ends as if nothing had happened
@@ -18,7 +20,7 @@
 
 PACKAGES = libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev hdf5-tools libdnnl-dev \
   libjpeg-dev libpng-dev libtiff-dev libniftiio-dev libnifti2-dev libznz-dev zlib1g-dev pkg-config
-TEST_PACKAGES = python3-h5py python3-prometheus-client python3-venv iproute2
+TEST_PACKAGES = patchelf python3-h5py python3-prometheus-client python3-venv iproute2
 
 # Containers run as root, which Open MPI asks to be told twice.
 export OMPI_ALLOW_RUN_AS_ROOT = 1
@@ -26,7 +28,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 
 U2PL = .build/release/u2pl
 
-.PHONY: help demo check test build same-bits digest-packages chaos bench results format lint packages test-packages
+.PHONY: help demo check test build bundle install same-bits digest-packages chaos bench results format lint packages test-packages
 
 help:
 	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
@@ -43,6 +45,19 @@ digest-packages:
 
 build:
 	@Scripts/build -c release
+
+bundle: build
+	@Scripts/bundle
+	@cd .build/bundle && tar -czf "$$(ls -td u2pl-*/ | head -n 1 | tr -d /)-linux-x86_64.tar.gz" "$$(ls -td u2pl-*/ | head -n 1)"
+	@ls -lh .build/bundle/*.tar.gz
+
+PREFIX =
+
+install: build
+	@[ -n "$(PREFIX)" ] || { echo "make install PREFIX=DIR: say where, such as PREFIX=\$$HOME/.local" >&2; exit 2; }
+	@Scripts/bundle .build/bundle/install
+	@mkdir -p "$(PREFIX)" && cp -r .build/bundle/install/. "$(PREFIX)/"
+	@"$(PREFIX)/bin/u2pl" --version
 
 SEED = 0
 

@@ -45,6 +45,10 @@ package enum HDF5 {
       return String(cString: start)
     }
     if text.isEmpty { return "HDF5 gives no reason" }
+    // HDF5 1.14 no longer says which filter it was, and why.
+    if text.hasPrefix("filter returned failure during read") {
+      return "\(text): a checksum (Fletcher32) does not match, or what is compressed is damaged"
+    }
     // A failed read or write lists descriptors, addresses and the time around the system's own message: keep that.
     guard let start = text.range(of: "error message = '"),
       let end = text.range(of: "'", range: start.upperBound..<text.endIndex)

@@ -288,6 +288,12 @@ final class MPIRunTests: XCTestCase {
     XCTAssertEqual(killed.0.killed?.host, "node02")
     XCTAssertEqual(killed.0.killed?.signal, 9)
     XCTAssertEqual(killed.shown, ["u2pl: a line of a rank"])
+    // It prints that box among the ranks' output.
+    var output = MPIRunReport()
+    XCTAssertTrue(output.takes(output: "=   PID 13374 RUNNING AT node02"))
+    XCTAssertTrue(output.takes(output: "YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)"))
+    XCTAssertFalse(output.takes(output: "epoch 1/2  step 2/12  loss 4.0  = 1"))
+    XCTAssertEqual(output.killed?.host, "node02")
     let exited = report(
       "u2pl: error: x.png\nAbort(2) on node 1 (rank 1 in comm 0): application called MPI_Abort(MPI_COMM_WORLD, 2) - process 1"
     )

@@ -261,6 +261,10 @@ final class Attempt {
       log.keep(text)
       return false
     }
+    if line.dialect == .hydra, report.takes(output: text) {
+      log.keep(text)
+      return false
+    }
     log.passOn(text)
     return true
   }

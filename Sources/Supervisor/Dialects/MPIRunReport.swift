@@ -50,6 +50,9 @@ package struct MPIRunReport {
     return [line]
   }
 
+  /// Whether a line of the output is a message of Hydra's, which prints some of them there; takes it if so.
+  package mutating func takes(output line: String) -> Bool { addHydra(line)?.isEmpty ?? false }
+
   /// A box that has not been closed.
   package mutating func finish() -> [String] {
     guard let lines = box else { return [] }
