@@ -60,6 +60,12 @@ final class VolumeRunTests: CommandTestCase {
     XCTAssertTrue(packed.output.contains("--set data.channels=1"), packed.output)
     try train("packed", ["data.kind=hdf5", "data.root=packed.h5", "data.classes=[background, organ, lesion]"])
     XCTAssertEqual(try metrics("packed"), try metrics("ranks-1"))
+    let distances = try ["ranks-1", "packed"].map { name in
+      let outcome = try run(["evaluate", "--checkpoint", "\(name)/checkpoints/latest", "--hausdorff"])
+      return outcome.output.split(separator: "\n").filter { $0.contains("HD95") }
+    }
+    XCTAssertFalse(distances[0].isEmpty)
+    XCTAssertEqual(distances[0], distances[1], "the packed file has the volumes' spacing")
     try train(
       "lists",
       ["data.kind=hdf5", "data.root=packed.h5", "data.classes=[background, organ, lesion]"]
@@ -141,17 +147,34 @@ final class VolumeRunTests: CommandTestCase {
     }
     for (root, channels) in [("tif4", 4), ("tif13", 13)] {
       try write("tiny.yaml", configuration(root, channels: channels))
-      try train("run-\(root)")
-      try train("run-\(root)-2", ranks: 2)
-      try assertSame("run-\(root)", "run-\(root)-2", lastStep: 4)
-      let outcome = try run(
-        [
-          "predict", "--checkpoint", "run-\(root)/checkpoints/latest", "\(root)/images/val-000.tif", "-o",
-          "out-\(root)",
-        ])
-      XCTAssertEqual(outcome.status, 0, outcome.summary)
-      XCTAssertTrue(FileManager.default.fileExists(atPath: path("out-\(root)/index/val-000.tif")))
-      let export = try run(["weights", "export", "run-\(root)/checkpoints/latest", "-o", "\(root).safetensors"])
+      let every = ["checkpoint.every_steps=2"]
+      for (name, ranks) in [("run-\(root)", nil), ("run-\(root)-2", 2), ("run-\(root)-4", 4)] {
+        try train(name, every, ranks: ranks)
+        try assertSame("run-\(root)", name, lastStep: 4)
+      }
+      try train("resumed-\(root)", every, ranks: 2, options: ["--resume", checkpoint("run-\(root)-4", step: 2)])
+      XCTAssertTrue(
+        FileManager.default.contentsEqual(
+          atPath: checkpoint("run-\(root)", step: 4), andPath: checkpoint("resumed-\(root)", step: 4)))
+      let latest = "run-\(root)/checkpoints/latest"
+      let evaluated = try [nil, 4].map { ranks in
+        let outcome = try run(["evaluate", "--checkpoint", latest, "--cases", "\(root).csv"], ranks: ranks)
+        XCTAssertEqual(outcome.status, 0, outcome.summary)
+        return try lines(of: "\(root).csv")
+      }
+      XCTAssertEqual(evaluated[0], evaluated[1])
+      for ranks in [nil, 2] {
+        let out = "out-\(root)-\(ranks ?? 1)"
+        let outcome = try run(["predict", "--checkpoint", latest, "\(root)/images", "-o", out], ranks: ranks)
+        XCTAssertEqual(outcome.status, 0, outcome.summary)
+      }
+      for name in ["labeled-000", "val-001"] {
+        let file = "index/\(name).tif"
+        XCTAssertTrue(
+          FileManager.default.contentsEqual(
+            atPath: path("out-\(root)-1/\(file)"), andPath: path("out-\(root)-2/\(file)")), file)
+      }
+      let export = try run(["weights", "export", latest, "-o", "\(root).safetensors"])
       XCTAssertEqual(export.status, 0, export.summary)
     }
   }
@@ -167,6 +190,13 @@ final class VolumeRunTests: CommandTestCase {
     try write("v/val.txt", "val-000\n")
     try assertRefused(
       training("refused", ["data.group='-(0)'"]), saying: "of the same group, 0, is labeled")
+
+    // Unlabeled slices of a volume that is for validation have no labels to leak, which is a warning.
+    try write("v/unlabeled.txt", "unlabeled-000\nval-000#1\nunlabeled-001\n")
+    let mixed = try train("mixed")
+    XCTAssertTrue(
+      mixed.output.contains("1 volume or group has unlabeled and validation images")
+        || mixed.errors.contains("1 volume or group has unlabeled and validation images"), mixed.summary)
 
     try write("lines.txt", (0..<4).flatMap { v in (0..<6).map { "case\(v).nii.gz#\($0)\n" } }.joined())
     let outcome = try run(["data", "split", "lines.txt", "-o", "lists", "--labeled", "1/4", "--validation", "3"])

@@ -88,6 +88,14 @@ public struct PackPlan: Sendable {
     sizes[3 * index + 2] = latest
   }
 
+  /// Three numbers for each image, how far apart slices, rows and columns are in mm, 0 where its file does not say; nil where
+  /// no file does.
+  var spacing: [Double]? {
+    let all = entries.map { ImagePlace($0.image).spacing }
+    guard all.contains(where: { $0 != nil }) else { return nil }
+    return all.flatMap { $0.map { [$0.slice, $0.row, $0.column] } ?? [0, 0, 0] }
+  }
+
   /// Tells a half-written file of this plan from one of another: names, masks' meaning, lists, sizes and times.
   var fingerprint: String {
     var digest = Digest()

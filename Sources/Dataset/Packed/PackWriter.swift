@@ -66,6 +66,9 @@ public final class PackWriter: Sendable {
     try file.write(StoredDataset(shape: [plan.codings.count, 256], values: .int64(tables)), at: "label_codings")
     try file.write(
       StoredDataset(shape: [plan.count], values: .uint8(plan.entries.map { UInt8($0.coding) })), at: "label_coding")
+    if let spacing = plan.spacing {
+      try file.write(StoredDataset(shape: [plan.count, 3], values: .float64(spacing)), at: PackedFile.spacingDataset)
+    }
     try file.reserve([plan.count, 2], .int64, at: "checksums")
     for (index, entry) in plan.entries.enumerated() {
       let image = try ImagePlace(entry.image).packedImage(plan.form)

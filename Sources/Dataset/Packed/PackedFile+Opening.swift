@@ -7,6 +7,7 @@ extension PackedFile {
     var checksums: [Int64]?
     var codings: [LabelCoding] = []
     var coding: [UInt8] = []
+    var spacing: [Double] = []
     var stack: String?
     /// What the file has beside `/images`; empty where it has `/labels`.
     var instead: [String] = []
@@ -33,6 +34,12 @@ extension PackedFile {
       let count = contents.names.count
       contents.checksums = try reader.int64s("checksums", [count, 2])
       contents.coding = try reader.bytes("label_coding")
+      if try reader.exists(spacingDataset) {
+        let place = place.at("'/\(spacingDataset)'")
+        let values = try reader.dataset(spacingDataset).read(
+          shape: [count, 3], as: .float64, fileSize: reader.size, place)
+        if case .float64(let numbers) = values { contents.spacing = numbers }
+      }
       let tables = try reader.int64s("label_codings", nil)
       contents.codings = stride(from: 0, to: tables.count - 255, by: 256).map { row in
         LabelCoding(

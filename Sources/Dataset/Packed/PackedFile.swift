@@ -3,6 +3,7 @@ import Foundation
 internal import HDF5
 import Synchronization
 import Transforms
+import Volumes
 
 /// One HDF5 file that holds the images and masks of a data set.
 ///
@@ -10,7 +11,8 @@ import Transforms
 /// also be arrays of pixels, as other programs store them (``PixelArray``), and `/images` and `/labels` themselves arrays
 /// of as many images as their first dimension says. In files of this program `/names` is text, a name a
 /// line; `/checksums` has two numbers for each name, of its image and its mask (0 where there is none); row
-/// `/label_coding[i]` of `/label_codings` says what the values of mask i mean; `/lists/LIST` are lists of names.
+/// `/label_coding[i]` of `/label_codings` says what the values of mask i mean; `/lists/LIST` are lists of names; row i of
+/// `/spacing`, where there are volumes, has the distances of slices, rows and columns in mm, 0 where they are not known.
 ///
 /// The file is opened once. Bytes are read at their place in it without asking HDF5, so threads need not wait for one
 /// another, nor for a checkpoint that is being written.
@@ -22,6 +24,7 @@ public final class PackedFile: Sendable {
   private let checksums: [Int64]?
   private let codings: [LabelCoding]
   private let coding: [UInt8]
+  private let spacing: [Double]
   /// Of `/images` where that is one array of all images, as messages show it; nil where it is a group.
   private let stack: String?
   /// What the file has beside `/images`; empty where it has `/labels`.
@@ -46,6 +49,7 @@ public final class PackedFile: Sendable {
       checksums = contents.checksums
       codings = contents.codings
       coding = contents.coding
+      spacing = contents.spacing
       stack = contents.stack
       instead = contents.instead
     } catch {
@@ -105,6 +109,15 @@ public final class PackedFile: Sendable {
   func coding(_ name: String) -> LabelCoding? {
     guard let position = positions[name], coding.indices.contains(position) else { return nil }
     return codings.indices.contains(Int(coding[position])) ? codings[Int(coding[position])] : nil
+  }
+
+  /// How far apart slices, rows and columns are; nil where the file does not tell.
+  func spacing(_ name: String) -> VolumeHeader.Spacing? {
+    guard let position = positions[name], spacing.count >= 3 * position + 3, spacing[3 * position] > 0 else {
+      return nil
+    }
+    return VolumeHeader.Spacing(
+      slice: spacing[3 * position], row: spacing[3 * position + 1], column: spacing[3 * position + 2])
   }
 
   /// Where images, and masks if they are asked for, lie; nil for a mask that is not there. What is no image or mask is
@@ -235,6 +248,8 @@ public final class PackedFile: Sendable {
     }
     return try bytes.map { try ImageList(path: "\(path): \(dataset)", bytes: $0) }
   }
+
+  static let spacingDataset = "spacing"
 
   static func listDataset(_ name: String) -> String { "lists/\(FileNames.normalized(name))" }
 

@@ -96,7 +96,7 @@ public struct PackedSet: ImageSet {
 
   /// An image that was packed from a volume has the name of the slice.
   public func volume(_ index: Int) -> VolumePlace? {
-    SliceName(entries[index].name).map { VolumePlace(file: $0.file, spacing: nil) }
+    SliceName(entries[index].name).map { VolumePlace(file: $0.file, spacing: file.spacing(entries[index].name)) }
   }
 
   public func origin(_ index: Int) -> String? { list.place(entries[index].line) }

@@ -74,6 +74,8 @@ public struct DataSets: Sendable {
     var review = ImageReview(classes: data.classes, lists: lists.count)
     review.labeledForValidation = labeledImages(in: validation)
     review.labeledAndUnlabeled = configuration.u2pl.enabled ? labeledImages(in: unlabeled) : []
+    review.groupsForValidation =
+      configuration.u2pl.enabled ? try ranks.together { try unlabeledGroups(data.group) } : []
     try ranks.together {
       let first = try labeled.namingOrigin(of: 0) { try labeled.check(0) }
       review.first = first
@@ -95,6 +97,14 @@ public struct DataSets: Sendable {
       if let problem { throw DatasetError(description: problem) }
     }
     return review
+  }
+
+  /// Groups that have unlabeled and validation images.
+  private func unlabeledGroups(_ expression: String?) throws -> [String] {
+    guard let unlabeled, let validation else { return [] }
+    let (own, others) = (try ImageGroups(unlabeled, expression), try ImageGroups(validation, expression))
+    guard own.areSet, others.areSet else { return [] }
+    return Set(own.names).intersection(others.names).sorted()
   }
 
   /// The images of another list that are labeled ones too, each once.

@@ -24,6 +24,8 @@ public struct ImageReview: Sendable {
   /// Images of the validation list, and of the unlabeled one, that are labeled ones too.
   var labeledForValidation: [String] = []
   var labeledAndUnlabeled: [String] = []
+  /// Volumes or groups with unlabeled and validation images.
+  var groupsForValidation: [String] = []
   /// Height and width of the first labeled image, where training images were looked over.
   public internal(set) var first = (0, 0)
   /// Of the images of this rank's share, the one of most pixels.
@@ -133,6 +135,7 @@ public struct ImageReview: Sendable {
     var all = ImageReview(classes: 0, lists: 0)
     (all.largest, all.first, all.masks) = (largest, first, masks)
     (all.labeledForValidation, all.labeledAndUnlabeled) = (labeledForValidation, labeledAndUnlabeled)
+    all.groupsForValidation = groupsForValidation
     for list in all.masks.indices { try all.masks[list].sum(over: ranks) }
     all.flaws = try ranks.allGather(flaws.map { $0.replacing("\n", with: " ") }.joined(separator: "\n"))
       .flatMap { $0.split(separator: "\n").map(String.init) }
@@ -165,6 +168,13 @@ public struct ImageReview: Sendable {
         Self.shared(labeledAndUnlabeled, "unlabeled")
           + ": the network learns a pseudo-label of what it has a mask for; take them out of the unlabeled list, "
           + "unless that is meant (u2pl data split makes lists that share nothing)")
+    }
+    if !groupsForValidation.isEmpty {
+      let count = groupsForValidation.count
+      lines.append(
+        "\(count) \(count == 1 ? "volume or group has" : "volumes or groups have") unlabeled and validation images "
+          + "(\(groupsForValidation.prefix(3).joined(separator: ", "))\(count > 3 ? ", …" : "")): the network has seen images "
+          + "like those it is measured on; u2pl data split keeps them together")
     }
     return lines + [Self.depthWarning(deep, depth)].compactMap { $0 }
   }
