@@ -28,7 +28,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 
 U2PL = .build/release/u2pl
 
-.PHONY: help demo check test build bundle install same-bits digest-packages chaos bench results format lint packages test-packages
+.PHONY: help demo check test build patchelf bundle install same-bits digest-packages chaos bench results format lint packages test-packages
 
 help:
 	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
@@ -46,17 +46,21 @@ digest-packages:
 build:
 	@Scripts/build -c release
 
-bundle: build
+# As root on Debian what is missing is installed; elsewhere Scripts/bundle says where to get it.
+patchelf:
+	@command -v patchelf > /dev/null || [ "$$(id -u)" -ne 0 ] || ! command -v apt-get > /dev/null || Scripts/install-packages patchelf
+
+bundle: patchelf build
 	@Scripts/bundle
 	@cd .build/bundle && tar -czf "$$(ls -td u2pl-*/ | head -n 1 | tr -d /)-linux-x86_64.tar.gz" "$$(ls -td u2pl-*/ | head -n 1)"
 	@ls -lh .build/bundle/*.tar.gz
 
 PREFIX =
 
-install: build
+install: patchelf build
 	@[ -n "$(PREFIX)" ] || { echo "make install PREFIX=DIR: say where, such as PREFIX=\$$HOME/.local" >&2; exit 2; }
 	@Scripts/bundle .build/bundle/install
-	@mkdir -p "$(PREFIX)" && cp -r .build/bundle/install/. "$(PREFIX)/"
+	@mkdir -p "$(PREFIX)" && cp -r --remove-destination .build/bundle/install/. "$(PREFIX)/"
 	@"$(PREFIX)/bin/u2pl" --version
 
 SEED = 0

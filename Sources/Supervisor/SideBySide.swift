@@ -28,17 +28,17 @@ package struct SideBySide {
     self.environment = environment
   }
 
-  /// Runs the programs.
+  /// Runs the programs, and shows their lines as far as somebody reads them.
   ///
-  /// - Parameter say: shows a line.
   /// - Returns: the exit code of each, 128 and its number for a signal, nil where it was not started.
   /// - Throws: ``SupervisorError`` where a program cannot be started; those that run are killed.
-  package func run(say: (String) -> Void) throws -> [Int32?] {
+  package func run() throws -> [Int32?] {
     StopSignals.listen()
     var codes = [Int32?](repeating: nil, count: programs.count)
     var running: [(index: Int, child: ChildProcess)] = []
     var next = 0
-    var passedOn = (first: false, second: false)
+    var hasPassedOn = false
+    let viewer = Viewer(STDOUT_FILENO)
     while true {
       let hasFailed = codes.contains { $0 != nil && $0 != 0 }
       while running.count < most, next < programs.count, !hasFailed, StopSignals.received == nil {
@@ -46,17 +46,15 @@ package struct SideBySide {
         next += 1
       }
       if running.isEmpty { return codes }
-      if let signal = StopSignals.received, !passedOn.first {
-        passedOn.first = true
+      if let signal = StopSignals.received, !hasPassedOn {
+        hasPassedOn = true
         for (_, child) in running { child.send(signal) }
       }
-      if StopSignals.isUrgent, !passedOn.second {
-        passedOn.second = true
-        for (_, child) in running { child.send(SIGINT) }
-      }
+      // Each needs two of them, and of two at once it may see one.
+      if StopSignals.isUrgent { for (_, child) in running { child.send(SIGINT) } }
       ChildProcess.wait(for: running.map(\.child), seconds: 0.2)
       for (index, child) in running {
-        child.poll { _, line in say("\(programs[index].name) | \(line)") }
+        child.poll { _, line in viewer.write("\(programs[index].name) | \(line)\n") }
         switch child.end {
         case .exit(let code): codes[index] = code
         case .signal(let number): codes[index] = 128 + number

@@ -8,7 +8,11 @@ enum StopSignals {
   private static let first = Atomic<Int32>(0)
   private static let interrupts = Atomic<Int32>(0)
 
+  private static let isListening = Atomic<Bool>(false)
+
+  /// From the first call on, signals are noted; a later call keeps those that were received before it.
   static func listen() {
+    guard !isListening.exchange(true, ordering: .relaxed) else { return }
     // The first access initialises the storage, which a signal handler must not do.
     first.store(0, ordering: .relaxed)
     interrupts.store(0, ordering: .relaxed)

@@ -78,6 +78,9 @@ package final class Supervisor {
     return lines
   }
 
+  /// Notes signals from now on, so that none is lost before ``run()``.
+  package static func listenForSignals() { StopSignals.listen() }
+
   /// Whether a signal has asked the launch to end since it began.
   package static var isAskedToStop: Bool { StopSignals.received != nil }
 
@@ -260,7 +263,8 @@ package final class Supervisor {
     if resumeLatest, options.resume != .latest { program += ["--resume", "latest"] }
     return MPIRunLine(
       dialect: dialect, plan: plan, facts: placement.facts, binding: options.binding,
-      oversubscribe: options.oversubscribe, mark: mark, instructions: placement.instructions,
+      oversubscribe: options.oversubscribe, sharers: options.sharers, mark: mark,
+      instructions: placement.instructions,
       hostfilePath: RunDirectory(path: options.runDirectory).logsPath + "/launch.hosts",
       program: program, environment: environment, passed: options.passed)
   }

@@ -41,5 +41,15 @@ final class BundleTests: CommandTestCase {
       contentsOfFile: "\(moved)/share/bash-completion/completions/u2pl", encoding: .utf8)
     XCTAssertTrue(completion.contains("--hostfile"), "\(completion.count) characters")
     XCTAssertTrue(FileManager.default.fileExists(atPath: "\(moved)/share/u2pl/configs/voc.yaml"))
+
+    // A folder that holds something else is left as it is.
+    try write("precious/file", "x")
+    let refused = try Command(
+      line: ["bash", "\(root)/Scripts/bundle", path("precious")], in: directory,
+      environment: ["U2PL": try Command.program()]
+    ).wait(limit: patience)
+    XCTAssertEqual(refused.status, 1, refused.summary)
+    XCTAssertTrue(refused.errors.contains("is there and is no bundle"), refused.summary)
+    XCTAssertTrue(FileManager.default.fileExists(atPath: path("precious/file")))
   }
 }

@@ -86,8 +86,13 @@ final class LeftoversTests: XCTestCase {
     let name = "u2pl-\(UUID().uuidString)"
     let (old, young) = ("/dev/shm/sm_segment.\(name).1.0", "/dev/shm/sm_segment.\(name).2.0")
     let sessions = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
-    let (dead, alive) = ("\(sessions)/prterun.h.999999999.\(getuid())", "\(sessions)/prte.h.\(getpid()).\(getuid())")
-    for path in [dead, alive] {
+    let host = ProcessInfo.processInfo.hostName
+    let (dead, alive) = (
+      "\(sessions)/prterun.\(host).999999999.\(getuid())", "\(sessions)/prte.\(host).\(getpid()).\(getuid())"
+    )
+    // The folder may be shared: a process of another host is none of this one's.
+    let foreign = "\(sessions)/prterun.of-another-host.999999999.\(getuid())"
+    for path in [dead, alive, foreign] {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
     defer { for path in [old, young, sessions] { try? FileManager.default.removeItem(atPath: path) } }
@@ -95,7 +100,8 @@ final class LeftoversTests: XCTestCase {
     try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -300)], ofItemAtPath: old)
     let job = MPIJob(session: "prterun-h-999999999", process: 999_999_999, host: "h")
     _ = run("PRTE_MCA_prte_tmpdir_base=; TMPDIR=\(sessions); " + Leftovers.script(mark: mark, jobs: [job]))
-    XCTAssertEqual([old, young, dead, alive].map(FileManager.default.fileExists), [false, true, false, true])
+    XCTAssertEqual(
+      [old, young, dead, alive, foreign].map(FileManager.default.fileExists), [false, true, false, true, true])
   }
 
   func testARunHasOneMark() {

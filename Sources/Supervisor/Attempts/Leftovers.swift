@@ -21,7 +21,7 @@ package enum Leftovers {
 
   /// Prints `u2pl-ranks` with the number of marked ranks on a host.
   package static func rankCount(mark: String) -> String {
-    "echo u2pl-ranks $(grep -las '[\(mark.prefix(1))]\(mark.dropFirst())' /proc/[0-9]*/environ | wc -l)"
+    "echo u2pl-ranks $(grep -las [\(mark.prefix(1))]\(mark.dropFirst()) /proc/[0-9]*/environ | wc -l)"
   }
 
   /// What ``rankCount(mark:)`` has printed, nil where the host has not reported.

@@ -17,6 +17,8 @@ package struct MPIRunLine {
   let facts: [String: HostFacts]
   let binding: Binding
   let oversubscribe: Bool
+  /// Runs side by side, which share the hosts' cores.
+  let sharers: Int
   /// The mark of this run's processes; see ``Leftovers``.
   let mark: String
   /// The kernels that all ranks compute with; nil leaves the choice to each host.
@@ -34,7 +36,7 @@ package struct MPIRunLine {
 
   package init(
     dialect: MPIDialect, plan: RankPlan, facts: [String: HostFacts], binding: Binding, oversubscribe: Bool,
-    mark: String, instructions: HostFacts.Instructions?, hostfilePath: String, program: [String],
+    sharers: Int = 1, mark: String, instructions: HostFacts.Instructions?, hostfilePath: String, program: [String],
     environment: [String: String], passed: [String]
   ) {
     self.dialect = dialect
@@ -42,6 +44,7 @@ package struct MPIRunLine {
     self.facts = facts
     self.binding = binding
     self.oversubscribe = oversubscribe
+    self.sharers = sharers
     self.mark = mark
     self.instructions = instructions
     self.hostfilePath = hostfilePath
@@ -51,7 +54,9 @@ package struct MPIRunLine {
   }
 
   /// Whether a host has more threads than cores, so that a waiting rank has to release its core.
-  private var isCrowded: Bool { plan.shares.contains { $0.ranks * plan.threads > facts[$0.host]?.cores ?? 0 } }
+  private var isCrowded: Bool {
+    plan.shares.contains { $0.ranks * plan.threads > (facts[$0.host]?.cores ?? 0) / sharers }
+  }
 
   /// The contents of the file at ``hostfilePath``, where one is needed.
   package var hostfile: String? {

@@ -116,6 +116,7 @@ package struct Planner {
     guard ranks <= total || request.oversubscribe else {
       throw SupervisorError(
         "-n \(ranks): \(allocation.source) has \(total) slot\(total == 1 ? "" : "s")"
+          + (sharers > 1 ? " for each of \(sharers) runs side by side" : "")
           + (there.count < slots.count ? " on the hosts that answer" : "")
           + "; -n \(largest), more slots, or --oversubscribe for several ranks a slot")
     }

@@ -74,9 +74,11 @@ package struct MPIJob: Equatable, Sendable {
       // and that are no younger than a job's start takes. A daemon's folder has the name of its own host and process.
       return Self.removal(
         ofSegments: ["$(find /dev/shm -maxdepth 1 -user $(id -u) -mmin +1 -name \"sm_segment.*\")"])
-        + "t=\"${PRTE_MCA_prte_tmpdir_base:-${TMPDIR:-/tmp}}\"; for d in \"$t\"/prte.*.$(id -u) "
-        + "\"$t\"/prterun.*.$(id -u) \"$t\"/prted.*.$(id -u); do p=${d%.*}; p=${p##*.}; "
-        + "[ -O \"$d\" ] && [ ! -d /proc/$p ] && rm -rf \"$d\"; done; "
+        + "t=\"${PRTE_MCA_prte_tmpdir_base:-${TMPDIR:-/tmp}}\"; h=$(uname -n); for n in $h ${h%%.*}; do "
+        // The temporary folder may be shared by hosts; process numbers are those of one.
+        + "for d in \"$t\"/prte.$n.*.$(id -u) "
+        + "\"$t\"/prterun.$n.*.$(id -u) \"$t\"/prted.$n.*.$(id -u); do p=${d%.*}; p=${p##*.}; "
+        + "[ -O \"$d\" ] && [ ! -d /proc/$p ] && rm -rf \"$d\"; done; done; "
     }
   }
 

@@ -163,6 +163,7 @@ struct Launch: ParsableCommand {
     guard !MPIEnvironment.isLaunched else {
       refuse("launch starts the ranks by itself; run it once, without mpirun or srun")
     }
+    Supervisor.listenForSignals()
     OwnProcess.unbindIfBound()
     do {
       let code = try seeds.map { try launch(seeds: $0.seeds) } ?? launch(command)

@@ -63,7 +63,7 @@ struct SeedRuns {
     let programs = seeds.map {
       SideBySide.Program(name: "seed \($0)", line: line + ["--"] + arguments($0))
     }
-    return finish(try SideBySide(programs, most: most, environment: environment).run(say: say), say)
+    return finish(try SideBySide(programs, most: most, environment: environment).run(), say)
   }
 
   /// Says how the runs have ended; nil for a run that was not started.
