@@ -77,7 +77,7 @@ final class DryRunTests: CommandTestCase {
     // A network for which there is no room is not made to read them.
     let large = ["batch={labeled: 512, unlabeled: 512}", "augment.crop=2049", "data.size=2049"]
     try assertRefused(
-      dryRun(large + ["model.weights=none.safetensors"]), at: [nil], saying: "of memory available", "batch.labeled")
+      dryRun(large + ["model.weights=text.safetensors"]), at: [nil], saying: "of memory available", "batch.labeled")
   }
 
   func testFilesThatAreMissing() throws {

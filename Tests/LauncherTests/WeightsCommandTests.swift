@@ -216,7 +216,7 @@ final class WeightsCommandTests: CommandTestCase {
     let good = Safetensors(resnet(encoder)).bytes
     try write("short.safetensors", good.dropLast(100))
     let cases: [(file: String, says: [String])] = [
-      ("nowhere.safetensors", ["nowhere.safetensors: cannot be read: No such file"]),
+      ("nowhere.safetensors", ["nowhere.safetensors"]),
       ("model.pth", ["model.pth: is a file of torch.save", "docs/weights.md"]),
       ("text.txt", ["text.txt: is neither safetensors nor HDF5"]),
       ("short.safetensors", ["short.safetensors: is cut short: its header describes ", "bytes of data, of which "]),
@@ -226,6 +226,11 @@ final class WeightsCommandTests: CommandTestCase {
       try assertRefused(["weights", "show", file], at: [nil], saying: says)
       try assertRefused(training("new", ["model.weights=\(file)"]), saying: says)
     }
+    try assertRefused(
+      ["weights", "show", "nowhere.safetensors"], at: [nil], saying: "cannot be read: No such file")
+    try assertRefused(
+      training("new", ["model.weights=nowhere.safetensors"]),
+      saying: "model.weights: there is no file nowhere.safetensors", "docs/weights.md")
     try assertRefused(
       ["weights", "export", "resnet.safetensors", "-o", "o.safetensors"], at: [nil], saying: "not a checkpoint")
     try assertRefused(

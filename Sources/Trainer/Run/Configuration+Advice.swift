@@ -32,7 +32,9 @@ extension Configuration {
   ///
   /// - Throws: ``TrainingError`` where there is none.
   package func requireWeights() throws {
-    guard let path = model.weights, access(path, F_OK) != 0, errno == ENOENT else { return }
+    var status = stat()
+    // Of a link that leads nowhere reading it says more.
+    guard let path = model.weights, lstat(path, &status) != 0, errno == ENOENT else { return }
     let folder = path.hasPrefix("/") ? "" : " in \(FileManager.default.currentDirectoryPath)"
     throw TrainingError(
       description:
