@@ -80,8 +80,8 @@ package enum CVATFile {
         } else if open == ["annotations", "image"] {
           guard let file = attributes["name"], let height = attributes["height"].flatMap(Int.init),
             let width = attributes["width"].flatMap(Int.init), (1...100_000).contains(height),
-            (1...100_000).contains(width)
-          else { throw ImportRefusal("an image has no name, width or height") }
+            (1...100_000).contains(width), height * width <= 1 << 31
+          else { throw ImportRefusal("an image has no name, width or height, or an impossible size") }
           images.append((file, height, width, []))
         } else if open.count == 3, open[1] == "image", name != "tag" {
           guard let region = try Self.region(name, attributes) else {

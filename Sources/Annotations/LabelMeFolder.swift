@@ -31,9 +31,12 @@ package enum LabelMeFolder {
     var left: [String: Int] = [:]
     for (file, json, shapes) in documents {
       let path = "\(folder)/\(file)"
-      guard let height = json["imageHeight"]?.whole, let width = json["imageWidth"]?.whole, height > 0, width > 0,
-        height * width <= 1 << 31
-      else { throw FileError(description: "\(path): has no imageHeight or imageWidth; save it again with LabelMe") }
+      guard let height = json["imageHeight"]?.whole, let width = json["imageWidth"]?.whole,
+        (1...100_000).contains(height), (1...100_000).contains(width), height * width <= 1 << 31
+      else {
+        throw FileError(
+          description: "\(path): has no imageHeight or imageWidth, or an impossible one; save it again with LabelMe")
+      }
       // The image lies beside the file, whatever folder it was in on another computer.
       let image = (json["imagePath"]?.text ?? file).replacing("\\", with: "/").split(separator: "/").last.map(
         String.init)
@@ -91,6 +94,9 @@ package enum LabelMeFolder {
       guard let text = shape["mask"]?.text, let data = Data(base64Encoded: text),
         let mask = try? ImageFile.decodeLabels(Array(data), place)
       else { throw FileError(description: "\(place): its mask is no PNG; save it again with LabelMe") }
+      guard abs(points[0].x) < 1e6, abs(points[0].y) < 1e6 else {
+        throw FileError(description: "\(place): its mask lies far outside of any image; mend it with LabelMe")
+      }
       return .box(mask.values.map { $0 != 0 }, left: Int(points[0].x), top: Int(points[0].y), width: mask.width)
     default: return nil
     }

@@ -52,7 +52,9 @@ extension ValueKind where Value == Configuration.Data.ValueRange {
         let wanted = try shares.parse(percentiles)
         guard let item = mapping["found"]?.value else { return .percentiles(wanted, found: nil) }
         let numbers = try found.parse(item)
-        let isOfThese = wanted == numbers[0]...max(numbers[0], numbers[1]) && numbers[2] < numbers[3]
+        let limits = (Float(numbers[2]), Float(numbers[3]))
+        let isRange = limits.0 < limits.1 && limits.0.isFinite && limits.1.isFinite
+        let isOfThese = wanted == numbers[0]...max(numbers[0], numbers[1]) && isRange
         return .percentiles(wanted, found: isOfThese ? numbers[2]...numbers[3] : nil)
       },
       format: { range in
@@ -67,7 +69,7 @@ extension ValueKind where Value == Configuration.Data.ValueRange {
       })
   }
 
-  /// Two different numbers, the lower first.
+  /// Two numbers that differ as 32-bit floats too, the lower first.
   private static func increasing(
     _ range: String, example: String, _ allows: @escaping (Double) -> Bool
   ) -> ValueKind<ClosedRange<Double>> {
@@ -79,6 +81,13 @@ extension ValueKind where Value == Configuration.Data.ValueRange {
         let values = try pair.parse(item)
         guard values[0] < values[1] else {
           throw Refusal(.other("\(pair.format(values)) is no range; write the lower number first"), item)
+        }
+        guard Float(values[0]) < Float(values[1]) else {
+          throw Refusal(
+            .other(
+              "\(pair.format(values)): both are the same number in 32 bits, as pixels are; write two that differ by more"
+            ),
+            item)
         }
         return values[0]...values[1]
       }, format: { pair.format([$0.lowerBound, $0.upperBound]) })

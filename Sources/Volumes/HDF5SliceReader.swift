@@ -6,7 +6,7 @@ import Transforms
 struct HDF5SliceReader: SliceReader {
   let header: VolumeHeader
   private let path: String
-  private let dataset: String
+  let dataset: String
   private let axes: [Int]
   private let number: StoredNumber
 

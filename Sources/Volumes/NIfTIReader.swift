@@ -79,7 +79,8 @@ struct NIfTIReader: SliceReader {
       storedType: number.rawValue + (scale.isNone ? "" : " · \(scale.slope) + \(scale.inter)"),
       spacing: spacing.allSatisfy { $0 > 0 }
         ? VolumeHeader.Spacing(slice: spacing[sliceAxis], row: spacing[plane[1]], column: spacing[plane[0]]) : nil,
-      orientation: Self.words(directions[sliceAxis], directions[plane[1]], directions[plane[0]]))
+      orientation: Self.words(directions[sliceAxis], directions[plane[1]], directions[plane[0]]),
+      sliceAxis: sliceAxis + 1)
   }
 
   func stored(_ index: Int) throws -> StoredPixels {

@@ -16,6 +16,9 @@ public struct VolumeFile: Sendable {
   public let header: VolumeHeader
   private let reader: any SliceReader
 
+  /// Of an HDF5 file the dataset that is read; nil for other formats.
+  public var dataset: String? { (reader as? HDF5SliceReader)?.dataset }
+
   /// Reads the header.
   ///
   /// - Parameter dataset: of an HDF5 file, the path of the dataset; nil for the one that ``Purpose`` names.

@@ -36,12 +36,14 @@ public struct VolumeHeader: Sendable, Equatable {
   /// Which way slices, rows and columns run in a patient, such as `slices run upwards, rows to the back, columns to the
   /// left`; nil where the file does not say.
   public let orientation: String?
+  /// Of the file's axes of space, counted from 1, the one that slices are cut along; nil for formats that have no choice.
+  public let sliceAxis: Int?
   /// Whether the last channel is alpha.
   public let hasAlpha: Bool
 
   init(
     format: Format, slices: Int, height: Int, width: Int, channels: Int, type: PixelType, storedType: String,
-    spacing: Spacing? = nil, orientation: String? = nil, hasAlpha: Bool = false
+    spacing: Spacing? = nil, orientation: String? = nil, sliceAxis: Int? = nil, hasAlpha: Bool = false
   ) {
     self.format = format
     self.slices = slices
@@ -52,6 +54,7 @@ public struct VolumeHeader: Sendable, Equatable {
     self.storedType = storedType
     self.spacing = spacing
     self.orientation = orientation
+    self.sliceAxis = sliceAxis
     self.hasAlpha = hasAlpha
   }
 }

@@ -120,6 +120,17 @@ final class AnnotationTests: DirectoryTestCase {
     XCTAssertTrue(
       message { _ = try LabelMeFolder.read(directory, classes: ["road", "x"], ignoresRest: false) }
         .contains("one.json, shape 2: 'car' is no class"))
+    for (from, to, words) in [
+      ("\"imageHeight\": 4", "\"imageHeight\": 4000000000000000000", "one.json: has no imageHeight or imageWidth"),
+      ("\"imageWidth\": 5", "\"imageWidth\": -5", "one.json: has no imageHeight or imageWidth"),
+      ("[[3, 3], [4, 3]]", "[[1e300, 3], [4, 3]]", "one.json, shape 4: its mask lies far outside"),
+      ("[[3, 3], [4, 3]]", "[[3, -1e19], [4, 3]]", "one.json, shape 4: its mask lies far outside"),
+    ] {
+      XCTAssertTrue(text.contains(from), from)
+      try write(Array(text.replacing(from, with: to).utf8), to: path("one.json"))
+      let said = message { _ = try LabelMeFolder.read(directory, classes: nil, ignoresRest: false) }
+      XCTAssertTrue(said.contains(words), said)
+    }
   }
 
   func testCVAT() throws {
@@ -150,6 +161,7 @@ final class AnnotationTests: DirectoryTestCase {
       ("0,0;2,0;", "0,x;2,0;", "line 7: a polygon has"),
       ("</annotations>", "", "is no XML of CVAT, or is cut short"),
       ("<image id=\"1\"", "<track id=\"1\"/><image id=\"1\"", "tracks"),
+      ("width=\"5\" height=\"4\"", "width=\"90000\" height=\"90000\"", "a.xml, line 6: an image has no name"),
       ("label=\"road\" xtl", "label=\"sea\" xtl", "line 8: 'sea' is no label of the task"),
     ] {
       XCTAssertTrue(text.contains(from), from)

@@ -124,6 +124,9 @@ final class DataKeysTests: XCTestCase {
     let found = "range: {percentiles: [0.5, 99.5], found: [0.5, 99.5, 3, 7]}"
     XCTAssertEqual(try data(found).knownRange, 3...7)
     XCTAssertNil(try data(found.replacing("percentiles: [0.5", with: "percentiles: [1")).knownRange, "of others")
+    for values in ["1e8, 100000001", "-1e39, 0", "0, 1e39"] {
+      XCTAssertNil(try data(found.replacing("3, 7", with: values)).knownRange, values)
+    }
     for (keys, rest, says) in [
       ("channels: 33", "", "data.channels: 33 is out of range: 1 to 32"),
       ("channels: 4, mean: [1, 2, 3]", "", "data.mean: a list of 3 for images of 4 channels"),
@@ -134,6 +137,7 @@ final class DataKeysTests: XCTestCase {
         "only images of three channels can lose their colour"
       ),
       ("range: [5, 5]", "", "data.range: [5.0, 5.0] is no range; write the lower number first"),
+      ("range: [100000000, 100000001]", "", "both are the same number in 32 bits"),
       ("range: {percentile: [1, 2]}", "", "unknown key 'percentile'"),
       ("range: {percentiles: [1, 200]}", "", "200 is out of range"),
     ] {

@@ -34,6 +34,22 @@ final class PixelArrayTests: XCTestCase {
     .float64(values.map { Double($0) / factor })
   }
 
+  /// A number behind # is a slice's in the name of pixels; a picture may have any name.
+  func testPicturesAreNoSlices() throws {
+    let scratch = try Scratch(self)
+    let picture = PNG.grey8(height: height, width: width) { _, _ in 1 }
+    try write(
+      scratch.path + "/f.h5",
+      [
+        "images/cell#1": StoredDataset(shape: [picture.count], values: .uint8(picture)),
+        "images/v#3": StoredDataset(shape: [height, width, 3], values: .uint8(pixels)),
+      ])
+    let set = try set(scratch, labeled: false, list: "cell#1\nv#3\n")
+    XCTAssertEqual(set.problems.map(\.description), [])
+    XCTAssertEqual((0..<2).map { set.volume($0)?.file }, [nil, "v"])
+    XCTAssertEqual(set.volume(1)?.slice, 3)
+  }
+
   func testImages() throws {
     let (h, w) = (height, width)
     let tripled = grey.flatMap { [$0, $0, $0] }

@@ -1,4 +1,6 @@
 import Dataset
+import Foundation
+import HDF5
 import TestSupport
 import Transforms
 import XCTest
@@ -110,5 +112,80 @@ final class VolumeSetTests: XCTestCase {
     let color = try FileSet(root: scratch.path, list: "list.txt", layout: .folder, classes: 2, labeled: false)
     XCTAssertTrue(
       message { _ = try color.image(0) }.contains("holds values of type int16"), message { _ = try color.image(0) })
+  }
+
+  /// NIfTI-1 without compression, uint8, of 2×2×2 voxels: the third axis upwards, or downwards; sliced along an axis.
+  private func nifti(slicesAlong axis: UInt8 = 0, down: Bool = false, placed: Bool = true) -> [UInt8] {
+    var header = [UInt8](repeating: 0, count: 352)
+    func put(_ value: some FixedWidthInteger, _ at: Int) {
+      withUnsafeBytes(of: value.littleEndian) { header.replaceSubrange(at..<at + $0.count, with: $0) }
+    }
+    put(Int32(348), 0)
+    header[39] = axis << 4
+    for (index, extent) in [3, 2, 2, 2, 1, 1, 1, 1].enumerated() { put(Int16(extent), 40 + 2 * index) }
+    put(Int16(2), 70)
+    put(Int16(8), 72)
+    for index in 0..<4 { put(Float(1).bitPattern, 76 + 4 * index) }
+    put(Float(352).bitPattern, 108)
+    if placed {
+      put(Int16(1), 254)
+      for (row, at) in [280, 296, 312].enumerated() {
+        put(Float(row == 2 && down ? -1 : 1).bitPattern, at + 4 * row)
+      }
+    }
+    header.replaceSubrange(344..<348, with: Array("n+1\0".utf8))
+    return header + [0, 1, 0, 1, 1, 0, 1, 0]
+  }
+
+  func testAMaskRunsAsItsImage() throws {
+    for (image, mask, words) in [
+      (nifti(), nifti(), ""), (nifti(), nifti(placed: false), ""), (nifti(slicesAlong: 3), nifti(), ""),
+      (nifti(slicesAlong: 1), nifti(), "has its slices along axis 1, and its mask"),
+      (nifti(), nifti(down: true), "slices run upwards, rows to the front, columns to the right, but in its mask"),
+    ] {
+      let scratch = try scratch(list: "v")
+      try scratch.write("images/v.nii", image)
+      try scratch.write("labels/v.nii", mask)
+      let set = try open(scratch)
+      let text = set.problems.first?.description ?? ""
+      XCTAssertEqual(text.isEmpty, words.isEmpty, text)
+      guard !words.isEmpty else { continue }
+      for part in [words, "list.txt, line 1", "images/v.nii", "labels/v.nii", "as_closest_canonical"] {
+        XCTAssertTrue(text.contains(part), "lacks '\(part)': \(text)")
+      }
+    }
+  }
+
+  func testAnImageIsNotItsOwnMask() throws {
+    for (names, words) in [
+      (["image"], "its dataset 'image' is the image, and there is no mask"), (["image", "label"], ""),
+      (["label"], "its dataset 'label' is the image"),
+    ] {
+      for line in ["v", "images/v.h5\timages/v.h5"] {
+        let scratch = try scratch(list: line)
+        try FileManager.default.createDirectory(atPath: scratch.path + "/images", withIntermediateDirectories: true)
+        let path = scratch.path + "/images/v.h5"
+        try HDF5.run {
+          var file = try HDF5Writer(new: path, Place(file: path, advice: ""))
+          for name in names {
+            try file.write(StoredDataset(shape: [2, 2, 2], values: .uint8([0, 1, 1, 0, 0, 0, 1, 1])), at: name)
+          }
+          try file.close()
+        }
+        let text = try open(scratch).problems.first?.description ?? ""
+        XCTAssertTrue(words.isEmpty ? text.isEmpty : text.contains(words), "\(names) \(line): \(text)")
+      }
+    }
+  }
+
+  func testGroupsOfLines() throws {
+    let lines = [
+      "a.nii.gz#0\tm.nii.gz#0", "a.nii.gz#1\tm.nii.gz#1", "a.nii.gz#2 m.nii.gz#2", "a.nii.gz#3",
+      "my b.nii#0\tmy m.nii#0",
+      "my b.nii#1\tmy m.nii#1", "my b.nii#2", "c.png d.png",
+    ]
+    let groups = try ImageGroups(lines: lines, nil)
+    XCTAssertEqual(groups.numbers, [0, 0, 0, 0, 1, 1, 1, 2])
+    XCTAssertEqual(groups.names[4], "my b.nii")
   }
 }

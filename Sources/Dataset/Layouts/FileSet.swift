@@ -108,10 +108,7 @@ public struct FileSet: ImageSet {
     return (image, facts)
   }
 
-  public func volume(_ index: Int) -> VolumePlace? {
-    let image = entries[index].image
-    return image.volume.map { VolumePlace(file: $0, spacing: image.spacing) }
-  }
+  public func volume(_ index: Int) -> VolumePlace? { entries[index].image.volume }
 
   public func stamp(_ index: Int) -> UInt64? { entries[index].image.stamp }
 

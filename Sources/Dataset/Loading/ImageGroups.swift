@@ -25,12 +25,15 @@ public struct ImageGroups: Sendable {
     areSet = expression != nil || (0..<set.count).contains { set.volume($0) != nil }
   }
 
-  /// The same for lines of a list whose images are not looked for. A line `FILE#14` is of the volume FILE.
+  /// The same for lines of a list whose images are not looked for. A line `FILE#14`, or a pair that begins so, is of the
+  /// volume FILE.
   public init(lines: [String], _ expression: String?) throws {
     names = try lines.map { line in
       if let expression { return try Self.name(of: line, expression) }
-      let first = line.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? line
-      return (SliceName(line) ?? SliceName(first))?.file ?? line
+      // Of a pair, the image; a name may have blanks where a tab ends it, or the line.
+      let first = line.split(separator: "\t").first.map(String.init) ?? line
+      let word = line.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? line
+      return (SliceName(word) ?? SliceName(first))?.file ?? line
     }
     (numbers, count) = Self.numbered(names)
     areSet = count < lines.count

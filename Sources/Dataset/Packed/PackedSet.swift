@@ -94,9 +94,10 @@ public struct PackedSet: ImageSet {
 
   public func identifier(_ index: Int) -> String { entries[index].name }
 
-  /// An image that was packed from a volume has the name of the slice.
+  /// An image that was packed from a volume is an array of pixels, and has the name of the slice.
   public func volume(_ index: Int) -> VolumePlace? {
-    SliceName(entries[index].name).map { VolumePlace(file: $0.file, spacing: file.spacing(entries[index].name)) }
+    guard case .pixels = entries[index].image.form, let name = SliceName(entries[index].name) else { return nil }
+    return VolumePlace(file: name.file, slice: name.slice, spacing: file.spacing(entries[index].name))
   }
 
   public func origin(_ index: Int) -> String? { list.place(entries[index].line) }

@@ -1,9 +1,12 @@
+import Volumes
+
 // Lines that name volumes.
 
 extension FileLayout {
   /// The items of a line: one image, one slice of a volume (`NAME#14`), or all slices of a volume that is named without a number.
   ///
-  /// The mask of a volume is a volume of as many slices. Where an HDF5 file has no mask beside it, its mask is in it.
+  /// The mask of a volume is a volume of as many slices. Where an HDF5 file has no mask beside it, its mask is in it,
+  /// as another dataset. The slices, rows and columns of two NIfTI files run alike.
   /// - Throws: ``DatasetError`` that names what is missing or does not fit, but not the line.
   func items(
     of line: ImageList.Line, labeled: Bool, root: String, _ files: inout FileNames
@@ -41,7 +44,9 @@ extension FileLayout {
     var maskCount = count
     if let mask = entry.mask {
       let path = "\(root)/\(mask)"
-      maskCount = ImagePlace.isVolume(path) ? try OpenVolumes.open(path, .mask).header.slices : 1
+      let volume = ImagePlace.isVolume(path) ? try OpenVolumes.open(path, .mask) : nil
+      if let volume { try Self.requireMask(volume, of: image) }
+      maskCount = volume?.header.slices ?? 1
       guard maskCount == count || wanted?.count == 2 else {
         throw DatasetError(
           description:
@@ -57,6 +62,27 @@ extension FileLayout {
       return [Self.slice(entry, wanted[0], mask: wanted.last ?? wanted[0], isOne: count == 1)]
     }
     return (0..<count).map { Self.slice(entry, $0, mask: $0, isOne: count == 1) }
+  }
+
+  /// - Throws: ``DatasetError`` where a volume is no mask of an image: the very dataset that the image is, or one whose slices,
+  ///   rows or columns run otherwise.
+  private static func requireMask(_ mask: VolumeFile, of image: VolumeFile) throws {
+    if let dataset = mask.dataset, mask.path == image.path, dataset == image.dataset {
+      throw DatasetError(
+        description: "\(image.path): its dataset '\(dataset)' is the image, and there is no mask of it: add a dataset "
+          + "'label' to the file, or a file of the mask where the list or the folder labels has it")
+    }
+    let remedy =
+      "resample or reorient the mask as the image (nibabel: as_closest_canonical for both), or, where only its header is "
+      + "wrong, save it with the image's header"
+    if let axis = image.header.sliceAxis, let other = mask.header.sliceAxis, axis != other {
+      throw DatasetError(
+        description:
+          "\(image.path) has its slices along axis \(axis), and its mask \(mask.path) along axis \(other): \(remedy)")
+    }
+    if let words = image.header.orientation, let others = mask.header.orientation, words != others {
+      throw DatasetError(description: "\(image.path): \(words), but in its mask \(mask.path) \(others): \(remedy)")
+    }
   }
 
   /// - Parameter isOne: whether the file has no other slice, and so goes by its own name.

@@ -85,8 +85,11 @@ public struct ImagePlace: Sendable, Hashable {
   /// How far apart pixels are, in mm; nil where the file does not say.
   var spacing: VolumeHeader.Spacing? { slice == nil ? nil : (try? OpenVolumes.open(file, .image))?.header.spacing }
 
-  /// Of a slice of a volume the file; nil for an image of its own.
-  var volume: String? { path == file ? nil : file }
+  /// Of a slice of a volume; nil for an image of its own.
+  var volume: VolumePlace? {
+    guard path != file, let slice else { return nil }
+    return VolumePlace(file: file, slice: slice, spacing: spacing)
+  }
 
   /// Of a volume; nil for a JPEG or PNG.
   func header(_ purpose: VolumeFile.Purpose) throws -> VolumeHeader? {
@@ -118,6 +121,12 @@ public struct ImagePlace: Sendable, Hashable {
 /// The volume that an image is a slice of.
 public struct VolumePlace: Sendable, Equatable {
   public let file: String
+  /// From 0.
+  public let slice: Int
   /// In mm; nil where the file does not say.
   public let spacing: VolumeHeader.Spacing?
+
+  package init(file: String, slice: Int, spacing: VolumeHeader.Spacing?) {
+    (self.file, self.slice, self.spacing) = (file, slice, spacing)
+  }
 }

@@ -94,6 +94,7 @@ public struct DataSets: Sendable {
       let problem =
         review.masks[0].problem("labeled", data)
         ?? (validation == nil ? nil : review.masks[lists.count - 1].problem("validation", data))
+        ?? review.typeProblem(data)
       if let problem { throw DatasetError(description: problem) }
     }
     return review

@@ -4,6 +4,7 @@ import Dataset
 import Distributed
 import Foundation
 import Synchronization
+import Transforms
 
 /// What looking all listed images over has found: nothing that cannot be trained on, which is an error, but what a user
 /// should know of.
@@ -18,6 +19,10 @@ public struct ImageReview: Sendable {
   /// Images of 16 bits a channel of which more than the high byte is in use, and what their values use.
   public private(set) var deep = 0
   public private(set) var depth: ImageFacts.Depth?
+  /// Of each ``PixelType``, in their order: the first image of this rank that was decoded now, empty for none.
+  private var examples = [String](repeating: "", count: PixelType.allCases.count)
+  /// Images of floats that have values outside of 0–1.
+  private var beyondUnit = 0
   /// How many pixels of each class the masks of each list show; no pixel where masks need not be read, as those of
   /// generated images.
   public private(set) var masks: [LabelShares]
@@ -48,6 +53,10 @@ public struct ImageReview: Sendable {
     var size: (height: Int, width: Int)
     var mask: LabelShares?
     var facts: ImageFacts?
+    /// Of an image that was decoded.
+    var type: PixelType?
+    /// Whether it is of floats, any of which lies outside of 0–1.
+    var isBeyondUnit = false
     var stamp: UInt64?
   }
 
@@ -107,7 +116,11 @@ public struct ImageReview: Sendable {
         shares!.add(mask)
       }
       guard let stamp, !verified.contains(stamp) else { return Finding(size: size, mask: shares) }
-      return Finding(size: size, mask: shares, facts: try job.set.decoded(job.index).facts, stamp: stamp)
+      let (image, facts) = try job.set.decoded(job.index)
+      var isBeyondUnit = false
+      if case .float32(let values) = image.values { isBeyondUnit = values.contains { $0 < 0 || $0 > 1 } }
+      return Finding(
+        size: size, mask: shares, facts: facts, type: image.type, isBeyondUnit: isBeyondUnit, stamp: stamp)
     }
   }
 
@@ -118,6 +131,10 @@ public struct ImageReview: Sendable {
     if height * width > (largest.map { $0.height * $0.width } ?? 0) {
       largest = (height, width, job.set.source(job.index).image)
     }
+    if let type = finding.type, let place = PixelType.allCases.firstIndex(of: type), examples[place].isEmpty {
+      examples[place] = job.set.source(job.index).image
+    }
+    if finding.isBeyondUnit { beyondUnit += 1 }
     guard let facts = finding.facts else { return }
     if let flaw = facts.flaw {
       let place = job.set.origin(job.index).map { "\($0): " } ?? ""
@@ -141,6 +158,11 @@ public struct ImageReview: Sendable {
       .flatMap { $0.split(separator: "\n").map(String.init) }
     let sums = try ranks.sum([Int64(turned), Int64(deep)])
     (all.turned, all.deep) = (Int(sums[0]), Int(sums[1]))
+    let names = try ranks.allGather(examples.map { $0.replacing("\n", with: " ") }.joined(separator: "\n"))
+    for part in names.map({ $0.split(separator: "\n", omittingEmptySubsequences: false) }) {
+      for (place, name) in part.enumerated() where all.examples[place].isEmpty { all.examples[place] = String(name) }
+    }
+    all.beyondUnit = Int(try ranks.sum([Int64(beyondUnit)])[0])
     let depths = try ranks.allGather([Int64(depth?.greatest ?? 0), Int64(depth?.used ?? 0)]).elements
     if all.deep > 0 {
       all.depth = stride(from: 0, to: depths.count, by: 2).map { at in
@@ -149,6 +171,33 @@ public struct ImageReview: Sendable {
     }
     all.stamps = try ranks.allGather(stamps).elements
     return all
+  }
+
+  /// What is wrong where each image's type says which of its values become 0 and 255, of the images that were decoded now: with
+  /// types side by side, the same value would mean different things.
+  ///
+  /// - Returns: nil where nothing is.
+  func typeProblem(_ data: Configuration.Data) -> String? {
+    let seen = zip(PixelType.allCases, examples).filter { !$1.isEmpty }
+    guard data.takesRangeOfType, seen.count > 1 else { return nil }
+    return "data.range is not set, and images are of \(seen.count) types, each of which has another range: "
+      + seen.map { "\($0.1) is \($0.0.rawValue)" }.joined(separator: ", ")
+      + ". Save all with one type, or set data.range, such as --set data.range=[0, 4095]"
+  }
+
+  /// Where the type's range is most likely not that of the values.
+  func rangeWarning(_ data: Configuration.Data) -> String? {
+    guard data.takesRangeOfType else { return nil }
+    if beyondUnit > 0 {
+      return "data.range is not set, and \(beyondUnit) \(beyondUnit == 1 ? "image" : "images") of floats "
+        + "\(beyondUnit == 1 ? "has" : "have") values outside of 0–1, which become 0 or 255; give the range of values, such as "
+        + "--set data.range=[0, 4095] or --set 'data.range={percentiles: [0.5, 99.5]}'"
+    }
+    guard let place = PixelType.allCases.firstIndex(of: .int16), !examples[place].isEmpty else { return nil }
+    return
+      "data.range is not set, and images are int16 (\(examples[place])): -32768 and 32767 become 0 and 255, of which CT or MR "
+      + "leave a few grey levels; give the range of values, such as --set data.range=[-160, 240] or --set "
+      + "'data.range={percentiles: [0.5, 99.5]}'"
   }
 
   /// The lines that a user sees; of many flaws the first.
@@ -207,4 +256,9 @@ public struct ImageReview: Sendable {
       "\(count) \(count == 1 ? "image" : "images")\(list) \(count == 1 ? "carries" : "carry") an EXIF orientation, and "
       + "\(count == 1 ? "is" : "are") read as viewers show \(count == 1 ? "it" : "them"); masks have to be drawn on that"
   }
+}
+
+extension Configuration.Data {
+  /// Whether an image's type alone says which values become 0 and 255.
+  fileprivate var takesRangeOfType: Bool { range == .type && normalize == .dataset }
 }

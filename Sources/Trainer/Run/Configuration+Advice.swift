@@ -46,7 +46,7 @@ extension Configuration {
   ///
   /// - Parameter seen: what looking the lists over has found, the labeled one first.
   public func warnings(_ seen: ImageReview, _ sets: DataSets) -> [String] {
-    var warnings = seen.warnings
+    var warnings = seen.warnings + [seen.rangeWarning(data)].compactMap { $0 }
     if let warning = seen.masks[0].warning(self) { warnings.append(warning) }
     let pixels = batch.labeled * (augment.crop.map { $0.height * $0.width } ?? seen.first.0 * seen.first.1)
     if let ohem = loss.ohem, ohem.minKept >= pixels {
