@@ -134,7 +134,8 @@ let package = Package(
     .testTarget(name: "ReportTests", dependencies: ["Report", "TestSupport"]),
     .testTarget(name: "TensorBoardTests", dependencies: ["TensorBoard", "TestSupport"]),
     .testTarget(name: "LivenessTests", dependencies: ["Liveness", "RunLogs"]),
-    .testTarget(name: "TrainerTests", dependencies: ["Checkpoint", "HDF5", "Trainer", "TestSupport"]),
+    .testTarget(
+      name: "TrainerTests", dependencies: ["Checkpoint", "Dataset", "HDF5", "Trainer", "TestSupport", "Volumes"]),
     .testTarget(name: "MeasurementTests", dependencies: ["Configuration", "Measurement", "TestSupport"]),
     .testTarget(
       name: "LabelingTests",

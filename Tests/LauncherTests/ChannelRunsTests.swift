@@ -160,8 +160,46 @@ final class ChannelRunsTests: CommandTestCase {
       let text = try String(contentsOfFile: path("floats-\(ranks)/config.yaml"), encoding: .utf8)
       XCTAssertTrue(text.contains(expected), text)
     }
-    let evaluated = try run(["evaluate", "--checkpoint", checkpoint("floats-1", step: 4)])
+    let evaluate = ["evaluate", "--checkpoint", checkpoint("floats-1", step: 4), "--cases"]
+    let evaluated = try run(evaluate + ["own.csv"])
     XCTAssertEqual(evaluated.status, 0, evaluated.summary)
+    // The same percentiles mean the same values; the training has found none of others.
+    let same = try run(evaluate + ["same.csv", "--set", "data.range={percentiles: [1, 99]}"])
+    XCTAssertEqual(same.status, 0, same.summary)
+    XCTAssertEqual(try lines(of: "same.csv"), try lines(of: "own.csv"))
+    let values16 = try run(evaluate + ["others.csv", "--set", "data.range=[0, 2]"])
+    XCTAssertEqual(values16.status, 0, values16.summary)
+    for range in ["{percentiles: [2, 99]}", "{percentiles: [2, 99], found: [1, 99, 3, 4]}"] {
+      try assertRefused(
+        evaluate + ["other.csv", "--set", "data.range=\(range)"],
+        saying: "whose values this network's training has not found")
+    }
+  }
+
+  /// Where the type alone says what becomes 0 and 255.
+  func testTypesWithoutARange() throws {
+    try writePacked("floats", channels: 1) { .float32($0.map { Float($0) }) }
+    try write("floats.yaml", configuration("{kind: hdf5, root: floats.h5, channels: 1, \(lists)}"))
+    let floats = try run(training("floats", ["schedule.epochs=1"], config: "floats.yaml"), ranks: 2)
+    XCTAssertEqual(floats.status, 0, floats.summary)
+    XCTAssertTrue(floats.summary.contains("8 images of floats have values outside of 0–1"), floats.summary)
+    try writePacked("signed", channels: 1) { .int16($0.map { Int16($0) }) }
+    let signed = try run(training("signed", ["schedule.epochs=1", "data.root=signed.h5"], config: "floats.yaml"))
+    XCTAssertEqual(signed.status, 0, signed.summary)
+    XCTAssertTrue(signed.summary.contains("images are int16"), signed.summary)
+    var number = 0
+    try writePacked("mixed", channels: 1) { values in
+      number += 1
+      return number == 5 ? .int16(values.map { Int16($0) }) : .uint8(values.map { UInt8($0) })
+    }
+    try assertRefused(
+      training("mixed", ["data.root=mixed.h5"], config: "floats.yaml"),
+      saying: "data.range is not set, and images are of 2 types",
+      "is int16")
+    let ranged = try run(
+      training("ranged", ["data.root=mixed.h5", "data.range=[0, 255]", "schedule.epochs=1"], config: "floats.yaml"))
+    XCTAssertEqual(ranged.status, 0, ranged.summary)
+    XCTAssertFalse(ranged.summary.contains("data.range is not set"), ranged.summary)
   }
 
   func testThirteenChannelsOf16BitsNormalisedByImage() throws {
@@ -171,5 +209,23 @@ final class ChannelRunsTests: CommandTestCase {
     try assertSameBits("many")
     let exported = try run(["weights", "export", checkpoint("many-1", step: 4), "-o", "w.safetensors"])
     XCTAssertEqual(exported.status, 0, exported.summary)
+    // Statistics are those of the whole image, also where only its centre is evaluated: what lies outside of it counts.
+    let side = side
+    let isOutside = (0..<side * side * 13).map {
+      min($0 / 13 / side, $0 / 13 % side) < 4 || max($0 / 13 / side, $0 / 13 % side) >= 29
+    }
+    try writePacked("bright", channels: 13) { values in
+      .uint16(zip(values, isOutside).map { UInt16($1 ? ($0 * 37 % 256) * 250 : $0 * 200 + 90) })
+    }
+    let tables = try ["many", "bright"].map { name in
+      let outcome = try run([
+        "evaluate", "--checkpoint", checkpoint("many-1", step: 4), "--mode", "center_crop", "--set",
+        "data.root=\(name).h5",
+        "--confusion", "\(name).csv",
+      ])
+      XCTAssertEqual(outcome.status, 0, outcome.summary)
+      return try lines(of: "\(name).csv")
+    }
+    XCTAssertNotEqual(tables[0], tables[1])
   }
 }

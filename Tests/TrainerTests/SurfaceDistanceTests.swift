@@ -1,6 +1,8 @@
+import Dataset
 import Foundation
 import TestSupport
 import Trainer
+import Volumes
 import XCTest
 
 /// Hausdorff distances against medpy, and Dice against its `dc`.
@@ -76,5 +78,30 @@ final class SurfaceDistanceTests: DirectoryTestCase {
     // Through the slices: 3 mm to the next.
     let stack = SurfaceDistance(shape: (2, 1, 1), spacing: (3, 1, 1))
     XCTAssertEqual(stack.hausdorff95([true, false], [false, true]), 3)
+  }
+
+  /// Volumes of one case are stacks of their own, in the order of slices; images of no volume are one stack.
+  func testSlicesLieOverEachOtherByTheirNumbers() throws {
+    let near = VolumeHeader.Spacing(slice: 2, row: 1, column: 1),
+      far = VolumeHeader.Spacing(slice: 3, row: 1, column: 1)
+    func stacks(_ places: [(file: String, slice: Int, spacing: VolumeHeader.Spacing)?]) throws -> [CaseSurfaces.Stack] {
+      try CaseSurfaces.stacks([("patient", Array(0..<places.count))]) { image in
+        places[image].map { VolumePlace(file: $0.file, slice: $0.slice, spacing: $0.spacing) }
+      }
+    }
+    let own = try stacks([("a", 3, near), ("b", 0, far), ("a", 2, near), nil, ("b", 1, far), ("a", 4, near), nil])
+    XCTAssertEqual(own.map(\.images), [[2, 0, 5], [1, 4], [3, 6]])
+    XCTAssertEqual(own.map { $0.place?.spacing }, [near, far, nil])
+    for (places, words) in [
+      ([("a", 3, near), ("a", 5, near)], "a: its slices 3 and 5 are in the list, and none between them"),
+      ([("a", 3, near), ("a", 4, near), ("a", 3, near)], "a: its slice 3 is in the list twice"),
+      ([("a", 3, near), ("a", 4, far)], "a: its slices 3 and 4 differ in spacing"),
+    ] {
+      XCTAssertThrowsError(try stacks(places)) { XCTAssertTrue("\($0)".contains(words), "\($0)") }
+    }
+    typealias State = CaseDistances.State
+    XCTAssertEqual(State(of: [.distance(2), .absent, .distance(5)]), .distance(3.5))
+    XCTAssertEqual(State(of: [.distance(2), .oneEmpty]), .oneEmpty)
+    XCTAssertEqual(State(of: [.absent, .absent]), .absent)
   }
 }

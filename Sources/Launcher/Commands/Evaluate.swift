@@ -36,8 +36,9 @@ struct Evaluate: ParsableCommand {
   var group: String?
 
   @Flag(
-    help:
-      "Also gives the 95 % Hausdorff distance of each class, as medpy defines it; a group of images is a volume. Takes 2 bytes a pixel of the list."
+    help: ArgumentHelp(
+      "Also gives the 95 % Hausdorff distance of each class, as medpy defines it, in each volume, or where there are none, "
+        + "in each group of images. Takes 2 bytes a pixel of the list.")
   )
   var hausdorff = false
 
@@ -91,7 +92,10 @@ struct Evaluate: ParsableCommand {
       // Ranks take turns, so that the first has done about as many as any.
       let expression = group ?? configuration.data.group
       let groups = try ranks.together { try ImageGroups(set, expression) }
-      var surfaces = hausdorff ? CaseSurfaces(classes: configuration.data.classes) : nil
+      var surfaces = try ranks.together {
+        hausdorff
+          ? try CaseSurfaces(classes: configuration.data.classes, names: groups.names) { set.volume($0) } : nil
+      }
       var counts = CaseCounts(images: set.count, classes: configuration.data.classes)
       let matrix = try evaluator.evaluate(
         network.segmenter, on: set,
@@ -101,8 +105,7 @@ struct Evaluate: ParsableCommand {
         }, progress: { bar?.advance(to: $0 * ranks.size) })
       bar?.finish()
       try counts.share(over: ranks)
-      let distances = try surfaces?.distances(
-        of: groups.names, spacing: { set.volume($0)?.spacing.map { ($0.slice, $0.row, $0.column) } }, ranks)
+      let distances = try surfaces?.distances(ranks)
       guard ranks.rank == 0 else { return }
       let means = counts.means(of: groups.names)
       let classNames = configuration.data.classNames ?? (0..<matrix.classes).map(String.init)

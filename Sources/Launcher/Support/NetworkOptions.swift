@@ -79,7 +79,17 @@ struct NetworkOptions: ParsableArguments {
           + "\(own.channels == 1 ? "channel" : "channels"), and data.channels is set to \(other); leave data.channels out"
       )
     }
-    let configuration = try Configuration(yaml: yaml, source: source, overrides: settings)
+    var configuration = try Configuration(yaml: yaml, source: source, overrides: settings)
+    // Percentiles mean values of the training images, which are not looked at again.
+    if case .percentiles(let percentiles, found: nil) = configuration.data.range {
+      guard case .percentiles(percentiles, found: _?) = own.range else {
+        throw ConfigurationFailure(
+          description:
+            "\(checkpoint): data.range has percentiles whose values this network's training has not found; leave data.range "
+            + "out, which keeps what the network was trained with, or give values: --set data.range=[LOW, HIGH]")
+      }
+      configuration.data.range = own.range
+    }
     let group = network == .auto ? CheckpointFile.evaluatedNetwork(checkpoint) : network.rawValue
     // Momentum and memory bank are many times larger than a network.
     let contents = try CheckpointFile.read(checkpoint, group: group)

@@ -1,10 +1,11 @@
+import Dataset
 import Distributed
 import Transforms
 
-/// 95 % Hausdorff distances of each class in every case of a list, a case being all images of one name, in the order of the list:
-/// the slices of one volume.
+/// 95 % Hausdorff distances of each class in every case of a list, a case being all images of one name.
 ///
-/// Pixels whose label is 255 belong to no class, in the prediction as well.
+/// Slices of a volume lie over each other by their numbers; images that are of no volume, in the order of the list. The distance
+/// of a case of several volumes is the mean over them. Pixels whose label is 255 belong to no class, in the prediction as well.
 public struct CaseSurfaces {
   /// What one image has, on the rank that has evaluated it.
   private struct Slice {
@@ -14,10 +15,58 @@ public struct CaseSurfaces {
     let prediction: [UInt8]
   }
 
+  /// Images that lie over each other.
+  package struct Stack: Equatable {
+    /// The number of its case.
+    package let number: Int
+    package let name: String
+    package let images: [Int]
+    /// Of the first image.
+    package let place: VolumePlace?
+  }
+
   private let classes: Int
+  private let names: [String]
+  private let stacks: [Stack]
   private var slices: [Int: Slice] = [:]
 
-  public init(classes: Int) { self.classes = classes }
+  /// - Parameters:
+  ///   - names: of each image's case.
+  ///   - volume: what an image is a slice of; nil for an image of its own.
+  /// - Throws: an error naming the volume, where slices between others are not in the list, or are not equally far apart.
+  public init(classes: Int, names: [String], volume: (_ image: Int) -> VolumePlace?) throws {
+    self.classes = classes
+    let cases = CaseDistances.cases(names)
+    self.names = cases.map(\.name)
+    stacks = try Self.stacks(cases, volume)
+  }
+
+  package static func stacks(
+    _ cases: [(name: String, images: [Int])], _ volume: (_ image: Int) -> VolumePlace?
+  ) throws -> [Stack] {
+    try cases.enumerated().flatMap { number, entry in
+      let places = entry.images.map { (image: $0, place: volume($0)) }
+      return try CaseDistances.cases(places.map { $0.place?.file ?? "" }).map { file, members in
+        let slices = members.map { places[$0] }.sorted { ($0.place?.slice ?? 0) < ($1.place?.slice ?? 0) }
+        func refuse(_ what: String) -> SurfaceError {
+          SurfaceError(description: "\(file): \(what); mend the list, or leave --hausdorff out")
+        }
+        for (before, after) in zip(slices, slices.dropFirst()) {
+          guard let a = before.place, let b = after.place else { continue }
+          guard a.slice + 1 == b.slice else {
+            throw refuse(
+              a.slice == b.slice
+                ? "its slice \(a.slice) is in the list twice, so that its slices make no volume"
+                : "its slices \(a.slice) and \(b.slice) are in the list, and none between them, so that they make no volume"
+            )
+          }
+          guard a.spacing == b.spacing else { throw refuse("its slices \(a.slice) and \(b.slice) differ in spacing") }
+        }
+        return Stack(
+          number: number, name: entry.name, images: slices.map(\.image), place: slices[0].place)
+      }
+    }
+  }
 
   /// Keeps an image's mask and prediction: 2 bytes a pixel.
   public mutating func add(_ labels: LabelMap, prediction: [UInt8], image: Int) {
@@ -26,33 +75,27 @@ public struct CaseSurfaces {
 
   /// Distances of all cases, on every rank. Collective.
   ///
-  /// Ranks take turns with cases, which are gathered one at a time.
-  /// - Parameters:
-  ///   - names: of each image's case.
-  ///   - spacing: of a case's images, by the number of the first: in mm, or nil where it is not known.
-  /// - Throws: ``CollectiveFailure`` on every rank where images of a case differ in size.
-  public func distances(
-    of names: [String], spacing: (_ image: Int) -> (slice: Double, row: Double, column: Double)?, _ ranks: Communicator
-  ) throws -> CaseDistances {
-    let cases = CaseDistances.cases(names)
-    // Of each case and class: the bits of the distance, and whether truth and prediction have the class.
-    var table = [Int64](repeating: 0, count: cases.count * classes * 2)
-    let inMillimetres = cases.allSatisfy { spacing($0.images[0]) != nil }
-    for (number, entry) in cases.enumerated() {
-      let own = entry.images.filter { slices[$0] != nil }
-      let facts = try ranks.sum(sizes(of: entry.images))
+  /// Ranks take turns with stacks, which are gathered one at a time.
+  /// - Throws: ``CollectiveFailure`` on every rank where images of a stack differ in size.
+  public func distances(_ ranks: Communicator) throws -> CaseDistances {
+    // Of each stack and class: the bits of the distance, and whether truth and prediction have the class.
+    var table = [Int64](repeating: 0, count: stacks.count * classes * 2)
+    let inMillimetres = stacks.allSatisfy { $0.place?.spacing != nil }
+    for (number, stack) in stacks.enumerated() {
+      let own = stack.images.filter { slices[$0] != nil }
+      let facts = try ranks.sum(sizes(of: stack.images))
       try ranks.together {
-        guard (0..<entry.images.count).allSatisfy({ facts[2 * $0] == facts[0] && facts[2 * $0 + 1] == facts[1] }) else {
+        guard (0..<stack.images.count).allSatisfy({ facts[2 * $0] == facts[0] && facts[2 * $0 + 1] == facts[1] }) else {
           throw SurfaceError(
-            description: "case \(entry.name): its images are not of one size, so that they make no volume; leave "
+            description: "case \(stack.name): its images are not of one size, so that they make no volume; leave "
               + "--hausdorff out, or set --group")
         }
       }
       let bytes = try ranks.allGather(own.flatMap { slices[$0]!.truth + slices[$0]!.prediction }).elements
       let owners = try ranks.allGather(own.map(Int64.init)).elements
       guard number % ranks.size == ranks.rank else { continue }
-      let volume = Volume(entry, facts, owners, bytes)
-      let unit = inMillimetres ? spacing(entry.images[0])! : (1, 1, 1)
+      let volume = Volume(stack, facts, owners, bytes)
+      let unit = inMillimetres ? (stack.place?.spacing).map { ($0.slice, $0.row, $0.column) }! : (1, 1, 1)
       for c in 0..<classes {
         let (distance, isTrue, isPredicted) = volume.distance(UInt8(c), unit)
         table[(number * classes + c) * 2] = Int64(bitPattern: (distance ?? 0).bitPattern)
@@ -60,15 +103,21 @@ public struct CaseSurfaces {
       }
     }
     table = try ranks.sum(table)
+    var parts = [[CaseDistances.State]](repeating: [], count: names.count * classes)
+    for (at, stack) in stacks.enumerated() {
+      for c in 0..<classes {
+        let place = 2 * (at * classes + c)
+        let state: CaseDistances.State =
+          switch table[place + 1] {
+          case 4...: .distance(Double(bitPattern: UInt64(bitPattern: table[place])))
+          case 0: .absent
+          default: .oneEmpty
+          }
+        parts[stack.number * classes + c].append(state)
+      }
+    }
     return CaseDistances(
-      names: cases.map(\.name), classes: classes, inMillimetres: inMillimetres,
-      states: (0..<cases.count * classes).map { at in
-        switch table[2 * at + 1] {
-        case 4...: .distance(Double(bitPattern: UInt64(bitPattern: table[2 * at])))
-        case 0: .absent
-        default: .oneEmpty
-        }
-      })
+      names: names, classes: classes, inMillimetres: inMillimetres, states: parts.map { CaseDistances.State(of: $0) })
   }
 
   /// Height and width of each image, 0 on ranks that do not have it.
@@ -76,20 +125,20 @@ public struct CaseSurfaces {
     images.flatMap { image in slices[image].map { [Int64($0.height), Int64($0.width)] } ?? [0, 0] }
   }
 
-  /// A case whose slices lie over each other.
+  /// A stack's pixels, slice by slice.
   private struct Volume {
     let shape: (slices: Int, rows: Int, columns: Int)
     var truth: [UInt8]
     var prediction: [UInt8]
 
-    init(_ entry: (name: String, images: [Int]), _ facts: [Int64], _ owners: [Int64], _ bytes: [UInt8]) {
+    init(_ stack: Stack, _ facts: [Int64], _ owners: [Int64], _ bytes: [UInt8]) {
       let (rows, columns) = (Int(facts[0]), Int(facts[1]))
       let plane = rows * columns
-      shape = (entry.images.count, rows, columns)
-      truth = [UInt8](repeating: 0, count: plane * entry.images.count)
+      shape = (stack.images.count, rows, columns)
+      truth = [UInt8](repeating: 0, count: plane * stack.images.count)
       prediction = truth
       var place: [Int64: Int] = [:]
-      for (number, image) in entry.images.enumerated() { place[Int64(image)] = number }
+      for (number, image) in stack.images.enumerated() { place[Int64(image)] = number }
       for (number, image) in owners.enumerated() {
         let to = place[image]! * plane, from = 2 * number * plane
         truth.replaceSubrange(to..<to + plane, with: bytes[from..<from + plane])
@@ -120,8 +169,20 @@ public struct CaseDistances: Sendable {
     case distance(Double)
     /// Neither mask nor prediction have the class.
     case absent
-    /// One of them has it: there is no distance, and the case is left out of means.
+    /// One of them has it, in any of the case's volumes: there is no distance, and the case is left out of means.
     case oneEmpty
+
+    /// Of a case, from those of its volumes.
+    package init(of volumes: [State]) {
+      let distances = volumes.compactMap { if case .distance(let value) = $0 { value } else { nil } }
+      if volumes.contains(.oneEmpty) {
+        self = .oneEmpty
+      } else if distances.isEmpty {
+        self = .absent
+      } else {
+        self = .distance(distances.count == 1 ? distances[0] : distances.reduce(0, +) / Double(distances.count))
+      }
+    }
   }
 
   public let names: [String]

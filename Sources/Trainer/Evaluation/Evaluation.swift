@@ -66,7 +66,7 @@ public struct Evaluator {
     // Every rank counts as many rounds, of which the last may have no image for it.
     for (done, first) in stride(from: 0, to: set.count, by: ranks.size).enumerated() {
       if first + ranks.rank < set.count {
-        let (image, labels) = try example(set, first + ranks.rank)
+        let (image, labels, inference) = try example(set, first + ranks.rank)
         var own = ConfusionMatrix(classes: classes)
         let (prediction, logits) = try inference.classesAndLogits(network, image)
         own.add(truth: labels.values, prediction: prediction)
@@ -90,11 +90,14 @@ public struct Evaluator {
   /// Seldom enough for ranks not to wait for each other's images.
   private static let secondsBetweenLooks = 2.0
 
-  /// An image of a list and its mask, as they are evaluated.
-  func example(_ set: any ImageSet, _ index: Int) throws -> (image: Raster, labels: LabelMap) {
+  /// An image of a list and its mask, as they are evaluated, and how the network is applied to it: where images have statistics
+  /// of their own, with those of the whole image, as in training.
+  func example(
+    _ set: any ImageSet, _ index: Int
+  ) throws -> (image: Raster, labels: LabelMap, inference: Inference) {
     let (image, labels) = try set.labeledImage(index)
-    guard let crop else { return (image, labels) }
-    return (image.centered(crop), labels.centered(crop))
+    guard let crop else { return (image, labels, inference) }
+    return (image.centered(crop), labels.centered(crop), inference.normalizing(as: image))
   }
 }
 

@@ -19,7 +19,7 @@ public struct Inference: Sendable, CustomStringConvertible {
   public let flip: Bool
   private let window: Configuration.Size?
   private let classCount: Int
-  private let normalization: Normalization
+  private var normalization: Normalization
 
   public init(_ configuration: Configuration) {
     mode = configuration.evaluate.mode
@@ -28,6 +28,13 @@ public struct Inference: Sendable, CustomStringConvertible {
     window = configuration.augment.crop
     classCount = configuration.data.classes
     normalization = Normalization(configuration)
+  }
+
+  /// The same for a part of an image, with the whole image's mean and deviation where images have their own.
+  func normalizing(as whole: Raster) -> Inference {
+    var inference = self
+    inference.normalization = normalization.of(whole)
+    return inference
   }
 
   /// For messages, such as `sliding, scales 0.75 1 1.25, flip`.

@@ -120,8 +120,7 @@ struct EvaluationPictures {
   /// - Returns: the kinds that have been written.
   private func write(_ job: Job, _ largest: Configuration.Size) throws -> [String] {
     guard let set = set(job.list) else { return [] }
-    let inference = Inference(trainer.configuration)
-    let (image, truth) = try example(set, job, largest)
+    let (image, truth, inference) = try example(set, job, largest)
     let answer = try inference.answer(trainer.evaluated, image, knowing: job.worst?.logits)
     let student =
       trainer.evaluatesTeacher ? try inference.classes(trainer.student, image) : answer.classes
@@ -154,17 +153,19 @@ struct EvaluationPictures {
     gammaOfClass.isEmpty ? gamma : Int(label) < gammaOfClass.count ? gammaOfClass[Int(label)] : nil
   }
 
-  /// The image of a job. Of an unlabeled image that is larger than any evaluated one, the middle: there may be no
-  /// memory for a pass over all of it.
+  /// The image of a job, and how the network is applied to it. Of an unlabeled image that is larger than any evaluated one, the
+  /// middle: there may be no memory for a pass over all of it.
   private func example(
     _ set: any ImageSet, _ job: Job, _ largest: Configuration.Size
-  ) throws -> (image: Raster, truth: [UInt8]?) {
+  ) throws -> (image: Raster, truth: [UInt8]?, Inference) {
     if job.worst != nil {
-      let (image, labels) = try Evaluator(trainer.configuration, ranks: ranks).example(set, job.index)
-      return (image, labels.values)
+      let (image, labels, inference) = try Evaluator(trainer.configuration, ranks: ranks).example(set, job.index)
+      return (image, labels.values, inference)
     }
+    let inference = Inference(trainer.configuration)
     let image = try set.image(job.index)
     let fits = image.height * image.width <= largest.height * largest.width
-    return (fits || trainer.configuration.evaluate.mode == .sliding ? image : image.centered(largest), nil)
+    if fits || trainer.configuration.evaluate.mode == .sliding { return (image, nil, inference) }
+    return (image.centered(largest), nil, inference.normalizing(as: image))
   }
 }
