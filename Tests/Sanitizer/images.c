@@ -32,7 +32,7 @@ static int decode(
     int png, const uint8_t *data, size_t size, int channels, const struct u2pl_image_header *header, uint8_t *pixels,
     struct u2pl_image_report *report) {
   return png ? u2pl_png_decode(data, size, channels, header->width, header->height, pixels, report)
-             : u2pl_jpeg_decode(data, size, header->width, header->height, pixels, report);
+             : u2pl_jpeg_decode(data, size, channels, header->width, header->height, pixels, report);
 }
 
 // What was decoded, written and read again, has to be the same.
@@ -46,7 +46,7 @@ static void round_trip(const uint8_t *pixels, const struct u2pl_image_header *he
   if (!writer) die("no memory");
   // In two pieces, where there are two.
   uint32_t half = header->height / 2;
-  if (u2pl_png_head(writer, header->width, header->height, channels, channels == 1 ? palette : NULL, 256) ||
+  if (u2pl_png_head(writer, header->width, header->height, channels, 8, channels == 1 ? palette : NULL, 256) ||
       u2pl_png_rows(writer, pixels, half) ||
       u2pl_png_rows(writer, pixels + (size_t)half * header->width * channels, header->height - half) ||
       u2pl_png_end(writer))
@@ -60,6 +60,24 @@ static void round_trip(const uint8_t *pixels, const struct u2pl_image_header *he
   free(again);
   free(file);
   close(descriptor);
+}
+
+// A PNG as it is, of any channels and 8 or 16 bits.
+static void drive_whole(
+    const uint8_t *fence, const uint8_t *heap, size_t size, const struct u2pl_image_header *header, uint8_t *end) {
+  int channels = header->palette ? 3 : header->channels;
+  size_t count = (size_t)header->width * header->height * channels * (header->bits == 16 ? 2 : 1);
+  if (count > PIXELS - CANARY) return;
+  uint8_t *pixels = end - count, *copy = malloc(count);
+  memset(pixels - CANARY, 0xA5, CANARY);
+  struct u2pl_image_report report, again;
+  int bad = u2pl_png_decode_whole(fence, size, channels, header->width, header->height, pixels, &report);
+  if (bad != u2pl_png_decode_whole(heap, size, channels, header->width, header->height, copy, &again))
+    die("another verdict the second time");
+  for (int i = 1; i <= CANARY; i++)
+    if (pixels[-i] != 0xA5) die("bytes before the whole pixels were written");
+  if (!bad && memcmp(pixels, copy, count) != 0) die("other whole pixels the second time");
+  free(copy);
 }
 
 static void drive(int png, const uint8_t *bytes, size_t size) {
@@ -81,6 +99,7 @@ static void drive(int png, const uint8_t *bytes, size_t size) {
     free(heap);
     return;
   }
+  if (png) drive_whole(fence, heap, size, &header, pixels_end);
   for (int channels = 3; channels >= 1; channels -= 2) {
     // As its callers do: masks are PNGs of one channel of at most 8 bits.
     if (channels == 1 && !(png && header.channels == 1 && header.bits <= 8)) continue;
