@@ -16,7 +16,8 @@
 # make lint    say what `make format` would change, what it cannot mend, and imports that Package.swift does not declare
 #
 # `make build` uses the libraries that are there, and says how to get those that are not: from a distribution, modules, Spack or conda.
-# It installs Debian packages only as root on Debian or Ubuntu; the others install all of those below, which needs root.
+# It installs Debian packages only as root on Debian or Ubuntu. check, test and chaos install all packages below, same-bits most of
+# them; where one is missing, that needs root.
 
 PACKAGES = libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev hdf5-tools libdnnl-dev \
   libjpeg-dev libpng-dev libtiff-dev libniftiio-dev libnifti2-dev libznz-dev zlib1g-dev pkg-config

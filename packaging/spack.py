@@ -11,6 +11,7 @@ class U2pl(MakefilePackage):
     version("main", branch="main")
 
     depends_on("pkgconfig", type="build")
+    depends_on("patchelf", type="build")
     depends_on("python@3:", type="build")
     depends_on("mpi")
     depends_on("onednn@2.6:")
@@ -20,6 +21,7 @@ class U2pl(MakefilePackage):
     depends_on("libpng")
     depends_on("libtiff")
     depends_on("nifti-clib")
+    depends_on("zlib-api")
 
     requires("target=x86_64_v3:", msg="u2pl needs AVX2")
 

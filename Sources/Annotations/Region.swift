@@ -8,7 +8,7 @@ package enum Region {
   case runs([Int], height: Int, width: Int)
   /// Inside or outside, row by row, in a box whose first pixel is at `left` and `top`.
   case box([Bool], left: Int, top: Int, width: Int)
-  /// Pixels whose centres lie in an ellipse, turned clockwise by an angle in degrees.
+  /// Pixels whose centres lie in an ellipse, turned clockwise by the angle that has this cosine and sine.
   case ellipse(x: Double, y: Double, radiusX: Double, radiusY: Double, angle: (cosine: Double, sine: Double))
 
   /// Whether each pixel belongs to the object, row-major.

@@ -1,6 +1,7 @@
 #include "nifti.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,8 +11,8 @@
 static gzFile own(struct u2pl_gzip *file) { return (gzFile)file; }
 
 static struct u2pl_gzip *opened(int descriptor, const char *mode) {
-  // zlib closes the descriptor that it has, also where opening fails.
-  int copy = dup(descriptor);
+  // gzclose closes the descriptor that gzdopen got; a failed gzdopen leaves it open.
+  int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return NULL;
   gzFile file = gzdopen(copy, mode);
   if (!file) {

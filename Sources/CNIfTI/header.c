@@ -137,6 +137,15 @@ int u2pl_nifti_header(const uint8_t *bytes, size_t size, struct u2pl_nifti *head
     (field) = swapped ? swap(number) : number; \
   } while (0)
 
+// What is said of an image's values is not true of a mask's: offset, limits of display, intent.
+#define CLEAR_MEANING(raw) \
+  do { \
+    (raw).scl_inter = (raw).cal_max = (raw).cal_min = 0; \
+    (raw).intent_code = 0; \
+    (raw).intent_p1 = (raw).intent_p2 = (raw).intent_p3 = 0; \
+    memset((raw).intent_name, 0, sizeof(raw).intent_name); \
+  } while (0)
+
 size_t u2pl_nifti_mask_header(uint8_t *bytes, const int64_t extent[3]) {
   int32_t length;
   memcpy(&length, bytes, 4);
@@ -150,10 +159,7 @@ size_t u2pl_nifti_mask_header(uint8_t *bytes, const int64_t extent[3]) {
     PUT(raw.bitpix, int16_t, swapped16, 8);
     PUT(raw.vox_offset, float, swapped_float, sizeof raw + 4);
     PUT(raw.scl_slope, float, swapped_float, 1);
-    raw.scl_inter = raw.cal_max = raw.cal_min = 0;
-    raw.intent_code = 0;
-    raw.intent_p1 = raw.intent_p2 = raw.intent_p3 = 0;
-    memset(raw.intent_name, 0, sizeof raw.intent_name);
+    CLEAR_MEANING(raw);
     memcpy(bytes, &raw, sizeof raw);
     return sizeof raw;
   }
@@ -167,10 +173,7 @@ size_t u2pl_nifti_mask_header(uint8_t *bytes, const int64_t extent[3]) {
   uint64_t one = 0x3FF0000000000000;
   if (swapped) one = __builtin_bswap64(one);
   memcpy(&raw.scl_slope, &one, 8);
-  raw.scl_inter = raw.cal_max = raw.cal_min = 0;
-  raw.intent_code = 0;
-  raw.intent_p1 = raw.intent_p2 = raw.intent_p3 = 0;
-  memset(raw.intent_name, 0, sizeof raw.intent_name);
+  CLEAR_MEANING(raw);
   memcpy(bytes, &raw, sizeof raw);
   return sizeof raw;
 }

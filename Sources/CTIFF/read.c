@@ -1,6 +1,7 @@
 #include "file.h"
 
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ static struct u2pl_tiff *opened(int descriptor, const char *name, const char *mo
   struct u2pl_tiff *file = calloc(1, sizeof *file);
   TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
   // libtiff closes the descriptor that it has.
-  int copy = dup(descriptor);
+  int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   if (file && options && copy >= 0) {
     if (most > 0) TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)most);
     TIFFOpenOptionsSetErrorHandlerExtR(options, note, file);
@@ -105,9 +106,14 @@ static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static void place(
     uint8_t *image, size_t row_bytes, size_t stride, const uint8_t *block, size_t block_row, size_t pixel,
     uint32_t rows, uint32_t columns) {
-  for (uint32_t y = 0; y < rows; y++)
+  for (uint32_t y = 0; y < rows; y++) {
+    if (stride == pixel) {
+      memcpy(image + y * row_bytes, block + y * block_row, columns * pixel);
+      continue;
+    }
     for (uint32_t x = 0; x < columns; x++)
       memcpy(image + y * row_bytes + x * stride, block + y * block_row + x * pixel, pixel);
+  }
 }
 
 static int decode_blocks(

@@ -260,8 +260,8 @@ extension Configuration.Schedule: Section {
         "supervised_epochs", \.supervisedEpochs, in: .init(), .orAuto(.integer(0...1_000_000, example: 1)),
         unit: "epochs",
         "Epochs at the start that use labeled images only; at most `schedule.epochs`. `auto` starts pseudo-labels when the "
-          + "teacher has not improved for a while on held-out labeled images, at the latest after 3/10 of the run, and "
-          + "takes `u2pl.weight` as `evidence`."),
+          + "teacher has not improved for a while on held-out labeled images and the warm-up is over, at the latest after 3/10 of the "
+          + "run, and takes `u2pl.weight` as `evidence`."),
     ]
   }
 }

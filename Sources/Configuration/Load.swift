@@ -22,18 +22,20 @@ extension Configuration {
     try self.init(document, source: source, overrides: overrides)
   }
 
-  /// The number of classes that a configuration has, whatever else is wrong with it.
+  /// The numbers of classes and of channels that a configuration has, whatever else is wrong with it.
   ///
   /// - Throws: ``ConfigurationError``, where not even that can be told.
-  public static func classCount(yaml: String, source: String, overrides: [String] = []) throws -> Int {
+  public static func networkSize(
+    yaml: String, source: String, overrides: [String] = []
+  ) throws -> (classes: Int, channels: Int) {
     var document = try Item.document(yaml: yaml, source: source).extended(path: source, extending: [])
     for override in overrides { document = document.overlaid(with: try Item.override(override)) }
     var data = Data()
     let section = document[["data"]] ?? Item(content: .mapping(.init()), place: Place(source: source))
-    for field in Data.fields where ["kind", "root", "classes"].contains(field.name) {
+    for field in Data.fields where ["kind", "root", "classes", "channels"].contains(field.name) {
       try field.read(&data, section, "data.\(field.name)")
     }
-    return data.classes
+    return (data.classes, data.channels)
   }
 
   /// The whole configuration as YAML, defaults included. Reading it gives an equal value, with no other file needed.

@@ -95,14 +95,21 @@ extension ValueKind where Value == Configuration.Data.ValueRange {
 }
 
 extension ValueKind where Value == ClosedRange<Double> {
-  static var gamma: Self { amounts("0.1 to 10, the lower first", example: "[0.7, 1.5]") { (0.1...10).contains($0) } }
+  static var gamma: Self {
+    amounts("0.1 to 10, the lower first", example: (1, "[0.7, 1.5]")) { (0.1...10).contains($0) }
+  }
 
-  static var noise: Self { amounts("0 to 255, the lower first", example: "[0, 10]") { (0...255).contains($0) } }
+  static var noise: Self { amounts("0 to 255, the lower first", example: (1, "[0, 10]")) { (0...255).contains($0) } }
 
   /// Two numbers, or one for the same twice.
-  private static func amounts(_ range: String, example: String, _ allows: @escaping (Double) -> Bool) -> Self {
-    let number = ValueKind<Double>.number(range, example: 1, allows)
-    let pair = ValueKind<[Double]>.list(2, of: number, type: "a number, or a list of two numbers", example: example)
+  ///
+  /// - Parameter example: of one number, and of two.
+  static func amounts(
+    _ range: String, example: (one: Double, two: String), _ allows: @escaping (Double) -> Bool
+  ) -> Self {
+    let number = ValueKind<Double>.number(range, example: example.one, allows)
+    let pair = ValueKind<[Double]>.list(
+      2, of: number, type: "a number, or a list of two numbers", example: example.two)
     return ValueKind(
       type: pair.type, range: pair.range, example: pair.example,
       parse: { item throws(Refusal) in

@@ -63,22 +63,7 @@ extension ValueKind where Value == ClosedRange<Double> {
 extension ValueKind where Value == ClosedRange<Double> {
   /// `[0.25, 0.5]`, or `0.5` for the same.
   static var shares: Self {
-    let share = ValueKind<Double>.number("above 0, below 1, the lower first", example: 0.5) { $0 > 0 && $0 < 1 }
-    let pair = ValueKind<[Double]>.list(
-      2, of: share, type: "a number, or a list of two numbers", example: "[0.25, 0.5]")
-    return ValueKind(
-      type: pair.type, range: pair.range, example: pair.example,
-      parse: { item throws(Refusal) in
-        guard item.list != nil else {
-          let one = try share.parse(item)
-          return one...one
-        }
-        let shares = try pair.parse(item)
-        guard shares[0] <= shares[1] else {
-          throw Refusal(.other("\(pair.format(shares)) is no range; write the lower share first"), item)
-        }
-        return shares[0]...shares[1]
-      }, format: { pair.format([$0.lowerBound, $0.upperBound]) })
+    amounts("above 0, below 1, the lower first", example: (0.5, "[0.25, 0.5]")) { $0 > 0 && $0 < 1 }
   }
 }
 

@@ -97,16 +97,19 @@ public struct Augmentation: Sendable {
     precondition(normalization.statistics == .dataset)
     return try apply(
       height: height, width: width, labels, normalization: normalization, look: normalization, draws: draws
-    ) { (try read($0), $0.lowerBound) }
+    ) { rows in
+      let rows = rows()
+      return (try read(rows), rows.lowerBound)
+    }
   }
 
   /// - Parameters:
   ///   - own: with the image's own statistics, where it has any.
   ///   - normalization: what changes of the image's look see it by.
-  ///   - read: a part of the image that has these rows, all columns, and its first row.
+  ///   - read: a part of the image that has at least the rows that its argument finds, all columns, and its first row.
   private func apply(
     height: Int, width: Int, _ labels: LabelMap?, normalization own: Normalization, look normalization: Normalization,
-    draws: Draws, read: (Range<Int>) throws -> (part: Raster, firstRow: Int)
+    draws: Draws, read: (_ rows: () -> Range<Int>) throws -> (part: Raster, firstRow: Int)
   ) rethrows -> Example {
     precondition(labels.map { $0.height == height && $0.width == width } ?? true)
     let draw = { (quantity: Quantity) in draws.words(quantity.rawValue)[0] }
@@ -125,16 +128,22 @@ public struct Augmentation: Sendable {
     let turn = Turn(
       quarters: turns, isUpsideDown: verticalFlip && chance(.upsideDown, 0.5), height: placement.height,
       width: placement.width)
-    let (image, first) = try read(moved?.sourceRows ?? view.sourceRows), channels = own.channels
+    let (image, first) = try read { moved?.sourceRows ?? view.sourceRows }, channels = own.channels
     var pixels = turn.apply(
       moved?.pixels(image, firstRow: first, own) ?? view.pixels(image, firstRow: first, own), channels: channels)
     let color = color.flatMap { chance(.color, $0.probability) ? $0 : nil }
     let gamma = gamma.flatMap { chance(.gamma, $0.probability) ? $0 : nil }
     let blur = blur.flatMap { chance(.blur, $0.probability) ? $0 : nil }
     let noise = noise.flatMap { chance(.noise, $0.probability) ? $0 : nil }
+    func sourceLabels(_ labels: LabelMap?) -> [UInt8] {
+      turn.apply(moved?.labels(labels) ?? view.labels(labels), channels: 1)
+    }
+    // Of an unlabeled image 0 where the image is.
+    var inside: [UInt8]?
     if color != nil || gamma != nil || blur != nil || noise != nil {
-      // Padding takes no part in any. The labels of an unlabeled image are 0 where there is one.
-      let covered = turn.apply(moved?.labels(nil) ?? view.labels(nil), channels: 1).map { $0 == 0 }
+      // Padding takes no part in any.
+      let unlabeled = sourceLabels(nil), covered = unlabeled.map { $0 == 0 }
+      inside = unlabeled
       color?.apply(&pixels, covered, normalization, draw)
       gamma?.apply(&pixels, covered, channels: channels, draw)
       blur?.apply(&pixels, covered, width: turn.turnedWidth, channels: channels)
@@ -142,7 +151,7 @@ public struct Augmentation: Sendable {
     }
     return Example(
       height: turn.turnedHeight, width: turn.turnedWidth, pixels: pixels,
-      labels: turn.apply(moved?.labels(labels) ?? view.labels(labels), channels: 1))
+      labels: labels == nil ? inside ?? sourceLabels(nil) : sourceLabels(labels))
   }
 
   /// How many quarters of a circle the piece is turned by.

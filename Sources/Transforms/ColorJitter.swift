@@ -1,6 +1,5 @@
-/// Random changes of brightness, contrast, saturation and hue, in this order, as torchvision defines each. An image of
-/// another number of channels than three has brightness and contrast alone, and each of its channels a contrast about its
-/// own mean.
+/// Random changes of brightness, contrast, saturation and hue, in this order, as torchvision defines each. Images of
+/// other than three channels get only brightness and contrast, the contrast about each channel's own mean.
 public struct ColorJitter: Sendable, Equatable {
   /// Factors are uniform in 1 ± these, but not below 0.
   public var brightness: Double

@@ -9,8 +9,8 @@ public struct Normalization: Sendable, Equatable {
     case image(nonZero: Bool)
   }
 
-  /// In units of 0–255, a number for each channel. Where an image has its own, changes of its look see the values as if
-  /// they had these.
+  /// In units of 0–255, one number a channel. With per-image statistics, images are not normalised by these; colour
+  /// changes and noise still use them to convert normalised values back.
   public var mean: [Float]
   public var std: [Float]
   /// What becomes 0–255; nil for the ``PixelType/range`` of the image's type, or, where an image has statistics of its

@@ -5,7 +5,7 @@ public import Compute
 public struct PhotometricChange: Sendable, Equatable {
   public var color: ColorJitter?
   public var gamma: GammaChange?
-  /// Probability that an image becomes grey; 0 for images of another number of channels than three.
+  /// Probability that an image becomes grey; ignored unless images have three channels.
   public var greyProbability: Double
   public var blur: GaussianBlur?
   public var noise: GaussianNoise?

@@ -35,8 +35,33 @@ struct Axis {
   }
 }
 
+/// Where in a stored image the pixels of an example come from.
+protocol PixelSource {
+  /// Rows of the image as stored whose pixels are looked at; at least one.
+  var sourceRows: Range<Int> { get }
+
+  /// ``pixels(_:firstRow:_:)`` of an image with these values.
+  func pixels<Value: PixelValue>(
+    _ values: [Value], _ image: Raster, _ firstRow: Int, _ normalization: Normalization
+  ) -> [Float]
+}
+
+extension PixelSource {
+  /// The example's pixels, height × width × channels, normalised, padding 0.
+  ///
+  /// - Parameter firstRow: of the image that `image` is a part of, as wide; it has to have ``sourceRows``.
+  func pixels(_ image: Raster, firstRow: Int = 0, _ normalization: Normalization) -> [Float] {
+    switch image.values {
+    case .uint8(let values): pixels(values, image, firstRow, normalization)
+    case .uint16(let values): pixels(values, image, firstRow, normalization)
+    case .int16(let values): pixels(values, image, firstRow, normalization)
+    case .float32(let values): pixels(values, image, firstRow, normalization)
+    }
+  }
+}
+
 /// The window of the scaled, mirrored image that becomes an example; only its pixels are ever computed.
-struct View {
+struct View: PixelSource {
   let rows: Axis
   let columns: Axis
 
@@ -54,25 +79,12 @@ struct View {
       mirrored: placement.mirrored)
   }
 
-  /// Rows of the image as stored whose pixels are looked at.
   var sourceRows: Range<Int> {
     let first = min(rows.low.min() ?? 0, rows.nearest.min() ?? 0)
     return first..<max(rows.high.max() ?? 0, rows.nearest.max() ?? 0, first) + 1
   }
 
-  /// rows.length × columns.length × channels, normalised, padding 0.
-  ///
-  /// - Parameter firstRow: of the image that `image` is a part of, as wide; it has to have ``sourceRows``.
-  func pixels(_ image: Raster, firstRow: Int = 0, _ normalization: Normalization) -> [Float] {
-    switch image.values {
-    case .uint8(let values): pixels(values, image, firstRow, normalization)
-    case .uint16(let values): pixels(values, image, firstRow, normalization)
-    case .int16(let values): pixels(values, image, firstRow, normalization)
-    case .float32(let values): pixels(values, image, firstRow, normalization)
-    }
-  }
-
-  private func pixels<Value: PixelValue>(
+  func pixels<Value: PixelValue>(
     _ values: [Value], _ image: Raster, _ firstRow: Int, _ normalization: Normalization
   ) -> [Float] {
     precondition(normalization.channels == image.channels)

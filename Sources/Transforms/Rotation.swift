@@ -1,7 +1,7 @@
 import Foundation
 
 /// As ``View``, for an image that is also rotated about its centre, or deformed.
-struct RotatedView {
+struct RotatedView: PixelSource {
   private let placement: Placement
   private let cosine: Double
   private let sine: Double
@@ -39,7 +39,6 @@ struct RotatedView {
     }
   }
 
-  /// Rows of the image as stored whose pixels are looked at; at least one.
   var sourceRows: Range<Int> {
     var first = placement.source.height - 1, last = 0
     forEachPixel { _, y, _ in
@@ -50,19 +49,7 @@ struct RotatedView {
     return first..<max(first, last) + 1
   }
 
-  /// height × width × channels, normalised, padding 0.
-  ///
-  /// - Parameter firstRow: of the image that `image` is a part of, as wide; it has to have ``sourceRows``.
-  func pixels(_ image: Raster, firstRow: Int = 0, _ normalization: Normalization) -> [Float] {
-    switch image.values {
-    case .uint8(let values): pixels(values, image, firstRow, normalization)
-    case .uint16(let values): pixels(values, image, firstRow, normalization)
-    case .int16(let values): pixels(values, image, firstRow, normalization)
-    case .float32(let values): pixels(values, image, firstRow, normalization)
-    }
-  }
-
-  private func pixels<Value: PixelValue>(
+  func pixels<Value: PixelValue>(
     _ values: [Value], _ image: Raster, _ firstRow: Int, _ normalization: Normalization
   ) -> [Float] {
     precondition(normalization.channels == image.channels)

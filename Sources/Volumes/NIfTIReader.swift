@@ -80,7 +80,7 @@ struct NIfTIReader: SliceReader {
       spacing: spacing.allSatisfy { $0 > 0 }
         ? VolumeHeader.Spacing(slice: spacing[sliceAxis], row: spacing[plane[1]], column: spacing[plane[0]]) : nil,
       orientation: Self.words(directions[sliceAxis], directions[plane[1]], directions[plane[0]]),
-      sliceAxis: sliceAxis + 1)
+      sliceAxis: sliceAxis + 1, hasAlpha: samples == 4 && volumes == 1)
   }
 
   func stored(_ index: Int) throws -> StoredPixels {
@@ -98,22 +98,20 @@ struct NIfTIReader: SliceReader {
         try file.finish()
         return bytes
       } : nil
+    // Bytes from a voxel to the next along each axis of a plane; along the third the next is in another plane.
+    let steps = [value, layout.extent[0] * value, 0]
     for volume in 0..<layout.volumes {
       for plane in planes {
         let start = layout.dataOffset + (volume * layout.extent[2] + plane) * layout.planeBytes
-        let part =
-          try whole.map { Array($0[start..<start + layout.planeBytes]) } ?? file.plane(at: start, layout.planeBytes)
+        let (source, base) = try whole.map { ($0, start) } ?? (file.plane(at: start, layout.planeBytes), 0)
         // The voxels of this plane that belong to the slice: rows × columns of them, and where they go.
         let rows = layout.rowAxis == 2 ? plane..<plane + 1 : 0..<header.height
         for row in rows {
+          let line = base + index * steps[layout.sliceAxis] + row * steps[layout.rowAxis]
           for column in 0..<header.width {
-            var at = [0, 0, plane]
-            at[layout.sliceAxis] = index
-            at[layout.rowAxis] = row
-            at[layout.columnAxis] = column
-            let from = (at[1] * layout.extent[0] + at[0]) * value
+            let from = line + column * steps[layout.columnAxis]
             let to = (row * header.width + column) * pixel + volume * value
-            for i in 0..<value { bytes[to + i] = part[from + i] }
+            for i in 0..<value { bytes[to + i] = source[from + i] }
           }
         }
       }

@@ -48,9 +48,6 @@ struct StoredPixels {
   /// Names file and slice in messages.
   let place: String
 
-  /// The type of the pixels.
-  var pixelType: PixelType { scale.isNone ? number.pixelType : .float32 }
-
   /// - Throws: ``FileError`` that names the pixel, for a number that is not finite, or that no ``PixelType`` holds exactly.
   func raster() throws -> Raster {
     Raster(height: height, width: width, channels: channels, values: try values())

@@ -113,8 +113,8 @@ extension SliceReader {
     }
     guard channels <= VolumeFile.mostChannels else {
       throw refuse(
-        "has \(channels) channels, and at most \(VolumeFile.mostChannels) are read; keep those that matter, or name the axis "
-          + "of slices as docs/datasets.md says")
+        "has \(channels) channels, and at most \(VolumeFile.mostChannels) are read; keep those that matter, or, if "
+          + "they are slices, move that axis first (numpy.moveaxis(a, -1, 0)) or split the volume")
     }
     guard slices <= VolumeFile.mostSlices else {
       throw refuse("has \(slices) slices, and at most \(VolumeFile.mostSlices) are read; split it")

@@ -29,7 +29,7 @@ public struct VolumeHeader: Sendable, Equatable {
   public let channels: Int
   /// The type of the pixels as they are read.
   public let type: PixelType
-  /// The stored type where it is another, such as `float64`, or where the values have a scale.
+  /// The type of the numbers in the file, such as `float64`, followed by its scale where there is one.
   public let storedType: String
   /// Nil where the file has none.
   public let spacing: Spacing?

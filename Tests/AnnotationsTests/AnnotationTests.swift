@@ -42,12 +42,7 @@ final class AnnotationTests: DirectoryTestCase {
       json.dump(dict(images=images, annotations=annotations, categories=[dict(id=7, name='thing')]), open(sys.argv[1], 'w'))
       open(sys.argv[1] + '.expected', 'w').write('\\n'.join(expected))
       """
-    let peer: PythonPeer
-    do {
-      peer = try PythonPeer(modules: "pycocotools, numpy")
-    } catch let missing as PythonPeer.Missing {
-      throw XCTSkip("SKIPPED: \(missing.description)")
-    }
+    let peer = try PythonPeer(modules: "pycocotools, numpy")
     let result = try peer.run(["-c", script, path("coco.json")])
     XCTAssertEqual(result.status, 0, result.output)
     let expected = try String(contentsOfFile: path("coco.json.expected"), encoding: .utf8).split(separator: "\n")

@@ -1,10 +1,11 @@
 // Drives the image decoders over files of inputs, under AddressSanitizer and UndefinedBehaviorSanitizer: Scripts/sanitize builds
-// and runs it. The inputs are those of the fuzz tests, each as its length (32 bits, little-endian) and its bytes.
+// and runs it. The inputs are those of the fuzz tests.
 //
 // libjpeg and libpng are not instrumented. So inputs end, and pixels end, at a page that may not be touched, and what lies before
 // the pixels is looked at afterwards; the same once more on the heap, where the sanitizer watches our own code.
 #define _GNU_SOURCE
 #include "imageio.h"
+#include "inputs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +15,7 @@
 
 enum { PAGE = 4096, CANARY = 256, PIXELS = 64 << 20, INPUT = 1 << 20 };
 
-static long inputs, decoded, refused, large;
-
-static void die(const char *text) {
-  fprintf(stderr, "input %ld: %s\n", inputs, text);
-  exit(1);
-}
+static long decoded, refused, large;
 
 // `capacity` bytes that end at a page without access. Returns that end.
 static uint8_t *fenced(size_t capacity) {
@@ -127,24 +123,13 @@ static void drive(int png, const uint8_t *bytes, size_t size) {
   free(heap);
 }
 
-static void drive_file(const char *path) {
-  FILE *file = fopen(path, "rb");
-  uint8_t length[4];
-  if (!file) die(path);
-  while (fread(length, 1, 4, file) == 4) {
-    size_t size = length[0] | length[1] << 8 | length[2] << 16 | (size_t)length[3] << 24;
-    uint8_t *bytes = malloc(size ? size : 1);
-    if (fread(bytes, 1, size, file) != size) die("the file of inputs ends early");
-    // The decoders are told apart by the first bytes; here each gets everything.
-    for (int png = 0; png < 2; png++) drive(png, bytes, size);
-    free(bytes);
-    inputs++;
-  }
-  fclose(file);
+// The decoders are told apart by the first bytes; here each gets everything.
+static void drive_both(const uint8_t *bytes, size_t size) {
+  for (int png = 0; png < 2; png++) drive(png, bytes, size);
 }
 
 int main(int count, char **paths) {
-  for (int i = 1; i < count; i++) drive_file(paths[i]);
+  for_each_input(count - 1, paths + 1, drive_both);
   printf("%ld inputs: %ld decoded, %ld refused, %ld too large to try\n", inputs, decoded, refused, large);
   // Fewer would mean that the fuzz tests have not written what they try.
   return inputs < 5000 || decoded < 200 || refused < 5000;

@@ -1,8 +1,8 @@
 // Drives the C code that reads TIFF and NIfTI over files of inputs, under AddressSanitizer and UndefinedBehaviorSanitizer:
-// Scripts/sanitize builds and runs it. The inputs are those of DamageTests, each as its length (32 bits, little-endian) and its
-// bytes. libtiff, zlib and the NIfTI library are not instrumented; what they copy into this program's memory is looked at.
+// Scripts/sanitize builds and runs it. The inputs are those of DamageTests. libtiff, zlib and the NIfTI library are not instrumented; what they copy into this program's memory is looked at.
 #define _GNU_SOURCE
 #include "nifti.h"
+#include "inputs.h"
 #include "tiff_shim.h"
 
 #include <stdio.h>
@@ -11,12 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static long inputs, decoded, refused, large;
-
-static void die(const char *text) {
-  fprintf(stderr, "input %ld: %s\n", inputs, text);
-  exit(1);
-}
+static long decoded, refused, large;
 
 static int file_of(const uint8_t *bytes, size_t size) {
   int descriptor = memfd_create("input", 0);
@@ -90,24 +85,13 @@ static void drive_nifti(const uint8_t *bytes, size_t size) {
   close(descriptor);
 }
 
-static void drive_file(const char *path) {
-  FILE *file = fopen(path, "rb");
-  uint8_t length[4];
-  if (!file) die(path);
-  while (fread(length, 1, 4, file) == 4) {
-    size_t size = length[0] | length[1] << 8 | length[2] << 16 | (size_t)length[3] << 24;
-    uint8_t *bytes = malloc(size ? size : 1);
-    if (fread(bytes, 1, size, file) != size) die("the file of inputs ends early");
-    drive_tiff(bytes, size);
-    drive_nifti(bytes, size);
-    free(bytes);
-    inputs++;
-  }
-  fclose(file);
+static void drive(const uint8_t *bytes, size_t size) {
+  drive_tiff(bytes, size);
+  drive_nifti(bytes, size);
 }
 
 int main(int count, char **paths) {
-  for (int i = 1; i < count; i++) drive_file(paths[i]);
+  for_each_input(count - 1, paths + 1, drive);
   printf("%ld inputs: %ld decoded, %ld refused, %ld too large to try\n", inputs, decoded, refused, large);
   // Fewer would mean that DamageTests has not written what it tries.
   return inputs < 400 || decoded < 20 || refused < 200;

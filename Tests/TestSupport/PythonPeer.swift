@@ -1,4 +1,5 @@
 import Foundation
+import XCTest
 
 /// Another program's word on a file: a Python that has certain modules.
 public struct PythonPeer {
@@ -6,7 +7,7 @@ public struct PythonPeer {
 
   /// The first that has the modules: `U2PL_PYTHON`, Debian's, that of Scripts/install-peers, `python3` of the search path.
   ///
-  /// - Throws: ``Missing``, for a test to skip itself by.
+  /// - Throws: `XCTSkip` where none has them.
   public init(modules: String) throws {
     let own = ProcessInfo.processInfo.environment["U2PL_PYTHON"].map { [$0] } ?? []
     for interpreter in own + ["/usr/bin/python3", Self.ofTests, "python3"] {
@@ -15,16 +16,13 @@ public struct PythonPeer {
         return
       }
     }
-    throw Missing(
-      description:
-        "no python3 with \(modules), so nothing is compared with it; pip install them somewhere and name that "
+    throw XCTSkip(
+      "SKIPPED: no python3 with \(modules), so nothing is compared with it; pip install them somewhere and name that "
         + "interpreter in U2PL_PYTHON")
   }
 
   private static let ofTests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().appendingPathComponent(".venv/bin/python3").path
-
-  public struct Missing: Error, CustomStringConvertible { public let description: String }
 
   /// Runs it with these arguments to its end.
   public func run(_ arguments: [String]) throws -> (status: Int32, output: String) {

@@ -33,12 +33,7 @@ final class SurfaceDistanceTests: DirectoryTestCase {
           dice = dc(a, b) if a.any() or b.any() else np.nan
           np.concatenate([shape, spacing, [distance, dice], a.ravel(), b.ravel()]).astype('<f8').tofile(out)
       """
-    let peer: PythonPeer
-    do {
-      peer = try PythonPeer(modules: "medpy, scipy")
-    } catch let missing as PythonPeer.Missing {
-      throw XCTSkip("SKIPPED: \(missing.description)")
-    }
+    let peer = try PythonPeer(modules: "medpy, scipy")
     let result = try peer.run(["-c", script, path("pairs")])
     XCTAssertEqual(result.status, 0, result.output)
     let numbers = try bytes(path("pairs")).withUnsafeBytes { bytes in

@@ -12,12 +12,7 @@ class VolumesTestCase: DirectoryTestCase {
   /// `name`.
   @discardableResult
   func python(modules: String, _ script: String) throws -> String {
-    let peer: PythonPeer
-    do {
-      peer = try PythonPeer(modules: modules)
-    } catch let missing as PythonPeer.Missing {
-      throw XCTSkip("SKIPPED: \(missing.description)")
-    }
+    let peer = try PythonPeer(modules: modules)
     let head = """
       import sys, os, numpy as np
       os.chdir(sys.argv[1])

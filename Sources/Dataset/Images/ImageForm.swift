@@ -5,10 +5,11 @@ public struct ImageForm: Sendable, Equatable {
   /// Of every image.
   public let channels: Int
   /// Whether a PNG's values of 16 bits stay as they are; else their high byte is kept. Arrays of values keep their type;
-  /// else they become 8-bit ones, integers of 0 to 255 and floats of 0 to 1.
+  /// else they become 8-bit ones, integers of 0 to 255 and floats of 0 to 1. Only 8-bit colour, 3 channels, is not whole.
   public let isWhole: Bool
 
   public init(channels: Int, isWhole: Bool) {
+    precondition(channels > 0 && (isWhole || channels == 3))
     (self.channels, self.isWhole) = (channels, isWhole)
   }
 

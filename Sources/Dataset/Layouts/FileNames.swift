@@ -159,12 +159,14 @@ struct FileNames {
   static func isPicture(_ name: String) -> Bool { ending(ofImage: name).map(pictureEndings.contains) ?? false }
 
   private static let pictureEndings = [".jpg", ".jpeg", ".png"]
+  /// None ends as another does.
+  private static let imageEndings = pictureEndings + VolumeFile.endings
 
   /// Such as `.nii.gz`.
   private static func ending(ofImage name: String) -> String? {
     let lower = name.lowercased()
     guard !split(name).name.hasPrefix(".") else { return nil }
-    return (pictureEndings + VolumeFile.endings.sorted { $0.count > $1.count }).first { lower.hasSuffix($0) }
+    return imageEndings.first { lower.hasSuffix($0) }
   }
 
   /// A name without the extension of an image, if it has one.

@@ -13,10 +13,11 @@ public struct ImageGroups: Sendable {
   ///   for volumes alone.
   /// - Throws: ``DatasetError`` naming the image in which it matches nothing.
   public init(_ set: any ImageSet, _ expression: String?) throws {
+    let pattern = try expression.map(Pattern.init)
     names = try (0..<set.count).map { index in
       let name = set.identifier(index)
-      guard let expression else { return set.volume(index)?.file ?? name }
-      do { return try Self.name(of: name, expression) } catch let problem as DatasetError {
+      guard let pattern else { return set.volume(index)?.file ?? name }
+      do { return try pattern.name(of: name) } catch let problem as DatasetError {
         let place = set.origin(index).map { "\($0): " } ?? ""
         throw DatasetError(description: place + problem.description)
       }
@@ -28,8 +29,9 @@ public struct ImageGroups: Sendable {
   /// The same for lines of a list whose images are not looked for. A line `FILE#14`, or a pair that begins so, is of the
   /// volume FILE.
   public init(lines: [String], _ expression: String?) throws {
+    let pattern = try expression.map(Pattern.init)
     names = try lines.map { line in
-      if let expression { return try Self.name(of: line, expression) }
+      if let pattern { return try pattern.name(of: line) }
       // Of a pair, the image; a name may have blanks where a tab ends it, or the line.
       let first = line.split(separator: "\t").first.map(String.init) ?? line
       let word = line.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? line
@@ -46,18 +48,27 @@ public struct ImageGroups: Sendable {
     return members
   }
 
-  private static func name(of text: String, _ expression: String) throws -> String {
-    let regex: Regex<AnyRegexOutput>
-    do { regex = try Regex(expression) } catch {
-      throw DatasetError(description: "the expression '\(expression)' is none: \(error)")
+  /// The expression that finds a group in a name.
+  private struct Pattern {
+    private let expression: String
+    private let regex: Regex<AnyRegexOutput>
+
+    init(_ expression: String) throws {
+      self.expression = expression
+      do { regex = try Regex(expression) } catch {
+        throw DatasetError(description: "'\(expression)' is not a valid regular expression: \(error)")
+      }
     }
-    guard let match = try? regex.firstMatch(in: text) else {
-      throw DatasetError(
-        description:
-          "the expression of groups, '\(expression)', matches nothing in \(text); every image has to be in a group")
+
+    func name(of text: String) throws -> String {
+      guard let match = try? regex.firstMatch(in: text) else {
+        throw DatasetError(
+          description:
+            "the expression of groups, '\(expression)', matches nothing in \(text); every image has to be in a group")
+      }
+      let part = match.output.dropFirst().first { $0.substring != nil } ?? match.output[0]
+      return String(part.substring ?? "")
     }
-    let part = match.output.dropFirst().first { $0.substring != nil } ?? match.output[0]
-    return String(part.substring ?? "")
   }
 
   private static func numbered(_ names: [String]) -> (numbers: [Int], count: Int) {

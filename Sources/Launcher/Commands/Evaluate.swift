@@ -38,7 +38,7 @@ struct Evaluate: ParsableCommand {
   @Flag(
     help: ArgumentHelp(
       "Also gives the 95 % Hausdorff distance of each class, as medpy defines it, in each volume, or where there are none, "
-        + "in each group of images. Takes 2 bytes a pixel of the list.")
+        + "in each group of images. Needs 2 bytes for each pixel of a rank's images, and memory for one whole volume.")
   )
   var hausdorff = false
 
@@ -105,8 +105,13 @@ struct Evaluate: ParsableCommand {
         }, progress: { bar?.advance(to: $0 * ranks.size) })
       bar?.finish()
       try counts.share(over: ranks)
-      let distances = try surfaces?.distances(ranks)
-      guard ranks.rank == 0 else { return }
+      // What the evaluation has found is kept where the distances fail, which they do on all ranks alike.
+      let found = Result { try surfaces?.distances(ranks) }
+      guard ranks.rank == 0 else {
+        _ = try found.get()
+        return
+      }
+      let distances = (try? found.get()) ?? nil
       let means = counts.means(of: groups.names)
       let classNames = configuration.data.classNames ?? (0..<matrix.classes).map(String.init)
       let seconds = ProcessInfo.processInfo.systemUptime - start
@@ -118,16 +123,18 @@ struct Evaluate: ParsableCommand {
         try table.write(means, distances, classes: classNames)
         RankedProcess.say("cases: \(table.path)")
       }
-      guard let file else { return }
-      try file.write(
-        matrix, names: classNames,
-        attributes: [
-          "checkpoint": .string(options.checkpoint), "network": .string(network.group),
-          "evaluation": .string(evaluator.inference.description), "images": .int(Int64(set.count)),
-          "mean_iou": .double(matrix.meanIntersectionOverUnion), "pixel_accuracy": .double(matrix.pixelAccuracy),
-          "mean_accuracy": .double(matrix.meanAccuracy), "mean_dice": .double(matrix.meanDice),
-        ])
-      RankedProcess.say("confusion matrix: \(file.path)")
+      if let file {
+        try file.write(
+          matrix, names: classNames,
+          attributes: [
+            "checkpoint": .string(options.checkpoint), "network": .string(network.group),
+            "evaluation": .string(evaluator.inference.description), "images": .int(Int64(set.count)),
+            "mean_iou": .double(matrix.meanIntersectionOverUnion), "pixel_accuracy": .double(matrix.pixelAccuracy),
+            "mean_accuracy": .double(matrix.meanAccuracy), "mean_dice": .double(matrix.meanDice),
+          ])
+        RankedProcess.say("confusion matrix: \(file.path)")
+      }
+      _ = try found.get()
     }
   }
 

@@ -21,8 +21,9 @@ struct Predict: ParsableCommand {
         DIR/probabilities/NAME.h5  on request: float32 [classes, height, width]
         DIR/classes.csv            number, name and colour of each class
 
-      Of a TIFF, NIfTI, NumPy or HDF5 file the classes are one file of its kind, in index/, of all slices: a NIfTI has its \
-      header, a TIFF its GeoTIFF tags. Pictures and probabilities are written of images of one slice alone.
+      For a TIFF, NIfTI, NumPy or HDF5 file, the classes of all slices are written to one file of the same format in \
+      index/; a NIfTI keeps the header, a TIFF its GeoTIFF tags. Colours, overlays and probabilities are written only for \
+      files with one slice.
 
       Under mpirun the images are shared out, and results are the same. An image that cannot be read is named and left \
       out; the exit code is then 3. For example:

@@ -63,7 +63,7 @@ struct NetworkOptions: ParsableArguments {
     }
     let source = "\(checkpoint), attribute config"
     let own = try Configuration(yaml: yaml, source: source).data
-    let classes = try Configuration.classCount(yaml: yaml, source: source, overrides: settings)
+    let (classes, channels) = try Configuration.networkSize(yaml: yaml, source: source, overrides: settings)
     guard classes == own.classes else {
       throw ConfigurationFailure(
         description:
@@ -72,11 +72,10 @@ struct NetworkOptions: ParsableArguments {
           + "data.label_map which of its classes the values in the masks mean: --set 'data.label_map={0: 0, 1: 1, other: ignore}'"
       )
     }
-    let key = "data.channels="
-    if let other = settings.last(where: { $0.hasPrefix(key) })?.dropFirst(key.count), Int(other) != own.channels {
+    guard channels == own.channels else {
       throw ConfigurationFailure(
         description: "\(checkpoint): the network is of images of \(own.channels) "
-          + "\(own.channels == 1 ? "channel" : "channels"), and data.channels is set to \(other); leave data.channels out"
+          + "\(own.channels == 1 ? "channel" : "channels"), and data.channels is set to \(channels); leave data.channels out"
       )
     }
     var configuration = try Configuration(yaml: yaml, source: source, overrides: settings)

@@ -27,7 +27,7 @@ public struct DataSets: Sendable {
     try requireSeparateGroups(configuration.data.group)
   }
 
-  /// What the number of labeled images is worth for folds: each of four has a group at least.
+  /// Labeled images, at most two of each group: below eight, the four folds cannot each have a group.
   package var countForFolds: Int { min(labeled.count, 2 * labeledGroups.count) }
 
   /// - Throws: ``DatasetError`` where a group has labeled and validation images: its images are alike, and an evaluation would

@@ -21,7 +21,7 @@ extension DataSets {
     var found: [Float] = []
     var bins: [(bin: Int, place: Int64)] = []
     for share in shares {
-      let place = min(max(Int64((share / 100 * Double(total)).rounded(.up)), 1), total)
+      let place = min(max(Int64((share * Double(total) / 100).rounded(.up)), 1), total)
       bins.append(Self.bin(upper, place))
     }
     let (first, second) = (bins[0].bin, bins[1].bin)

@@ -75,12 +75,13 @@ public struct CaseSurfaces {
 
   /// Distances of all cases, on every rank. Collective.
   ///
-  /// Ranks take turns with stacks, which are gathered one at a time.
+  /// Stacks are gathered one at a time, one for each rank; then each rank measures its own.
   /// - Throws: ``CollectiveFailure`` on every rank where images of a stack differ in size.
   public func distances(_ ranks: Communicator) throws -> CaseDistances {
     // Of each stack and class: the bits of the distance, and whether truth and prediction have the class.
     var table = [Int64](repeating: 0, count: stacks.count * classes * 2)
     let inMillimetres = stacks.allSatisfy { $0.place?.spacing != nil }
+    var mine: (number: Int, volume: Volume)?
     for (number, stack) in stacks.enumerated() {
       let own = stack.images.filter { slices[$0] != nil }
       let facts = try ranks.sum(sizes(of: stack.images))
@@ -93,9 +94,12 @@ public struct CaseSurfaces {
       }
       let bytes = try ranks.allGather(own.flatMap { slices[$0]!.truth + slices[$0]!.prediction }).elements
       let owners = try ranks.allGather(own.map(Int64.init)).elements
-      guard number % ranks.size == ranks.rank else { continue }
-      let volume = Volume(stack, facts, owners, bytes)
-      let unit = inMillimetres ? (stack.place?.spacing).map { ($0.slice, $0.row, $0.column) }! : (1, 1, 1)
+      if number % ranks.size == ranks.rank { mine = (number, Volume(stack, facts, owners, bytes)) }
+      // All of this round's are gathered.
+      guard (number + 1) % ranks.size == 0 || number + 1 == stacks.count, let (number, volume) = mine else { continue }
+      mine = nil
+      let spacing = stacks[number].place?.spacing
+      let unit = inMillimetres ? spacing.map { ($0.slice, $0.row, $0.column) }! : (1, 1, 1)
       for c in 0..<classes {
         let (distance, isTrue, isPredicted) = volume.distance(UInt8(c), unit)
         table[(number * classes + c) * 2] = Int64(bitPattern: (distance ?? 0).bitPattern)

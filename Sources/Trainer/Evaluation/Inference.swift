@@ -153,9 +153,10 @@ public struct Inference: Sendable, CustomStringConvertible {
     _ network: Segmenter, _ image: Raster, _ window: Configuration.Size,
     _ body: (_ rows: Range<Int>, _ logits: [Float]) throws -> Void
   ) throws {
+    let own = normalization.of(image)
     let views = scales.flatMap { scale in
       (flip ? [false, true] : [false]).map { mirrored in
-        SlidingView(of: image, scale: scale, mirrored: mirrored, window: window, classes: classCount, normalization)
+        SlidingView(of: image, scale: scale, mirrored: mirrored, window: window, classes: classCount, own)
       }
     }
     for top in stride(from: 0, to: image.height, by: Self.bandHeight) {

@@ -39,12 +39,13 @@ final class SlidingView {
   /// Rows before it are averages, to which nothing is added any more.
   private var complete = 0
 
+  /// - Parameter normalization: the image's own, ``Normalization/of(_:)``.
   init(
     of image: Raster, scale: Double, mirrored: Bool, window: Configuration.Size, classes: Int,
     _ normalization: Normalization
   ) {
     (self.image, self.mirrored, self.window) = (image, mirrored, window)
-    (self.classes, self.normalization) = (classes, normalization.of(image))
+    (self.classes, self.normalization) = (classes, normalization)
     height = Inference.scaled(image.height, scale)
     width = Inference.scaled(image.width, scale)
     viewRows = BilinearAxis(source: image.height, target: height)

@@ -28,7 +28,7 @@ extension Configuration {
         + (u2pl.enabled ? ", or start without a supervised step: --set schedule.supervised_epochs=0" : ""))
   }
 
-  /// Whether the file of the first weights is there, so that a run need not read its data before it says so.
+  /// Makes sure that `model.weights` exists, before a run spends time on its data.
   ///
   /// - Throws: ``TrainingError`` where there is none.
   package func requireWeights() throws {

@@ -3,8 +3,8 @@
 ///
 /// At the end of each window of steps the teacher is measured on the fold that the window held out. The measures of the
 /// last F windows together cover every labeled image once: q is their mIoU, d their mean Dice. Pseudo-labels start when
-/// q has grown by less than 2 % over F windows, at the latest after 3/10 of the run, but not while the learning rate
-/// still rises. From then on L_u and L_c count by
+/// q has grown by less than 2 % over F windows and the learning rate's warm-up is over; at the latest after 3/10 of the
+/// run, warm-up or not. From then on L_u and L_c count by
 ///
 ///     weight = ramp · min(1, 2 d) · max(0, 1 − 5 (best q − q) / best q)
 ///

@@ -112,7 +112,11 @@ public final class TrainingRun {
     if point == nil { try ranks.together { try given.requireWeights() } }
     sets = try ranks.together { try DataSets(given) }
     let sets = self.sets
-    let configuration = try sets.findingRange(point?.knowingRange(given) ?? given, ranks: ranks)
+    let known = point?.knowingRange(given) ?? given
+    if case .percentiles(_, found: nil) = known.data.range {
+      say("data.range: finding the percentiles, for which every training image is read twice")
+    }
+    let configuration = try sets.findingRange(known, ranks: ranks)
     self.configuration = configuration
     lists = ranks.rank == 0 ? ListDigests(sets) : ListDigests()
     var attributes = provenance.attributes.merging(numericFacts.attributes) { own, _ in own }
